@@ -1,0 +1,51 @@
+# Everything sets itself up: `make demo` and `make test` work on a fresh clone with Python 3.11+.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_SECONDS ?= 0
+WORKERS ?= 2
+
+.PHONY: setup demo test check format bench bench-quick lock clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Touchstream needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(BIN)/.installed ## .venv with .venv/bin/touchstream
+
+demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEMO_SECONDS=60 ends by itself)
+	$(BIN)/touchstream up --demo --workers $(WORKERS) $(if $(filter-out 0,$(DEMO_SECONDS)),--for $(DEMO_SECONDS))
+
+test: setup ## all tests, on real parts: the local broker and ClickHouse
+	$(BIN)/pytest tests
+
+check: setup ## format, lint, types, import rule, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q tests/unit tests/contract -m "not stack"
+
+format: setup ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## events a second from Kafka to durable rows, beside its peers (build/bench.json)
+	$(BIN)/python -m tests.bench
+
+bench-quick: setup ## the same with fewer events
+	$(BIN)/python -m tests.bench --quick
+
+lock: setup ## requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras --output-file requirements.lock pyproject.toml
+
+clean: ## what was built
+	rm -rf .venv build .touchstream .pytest_cache .mypy_cache .ruff_cache .hypothesis

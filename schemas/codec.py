@@ -1,0 +1,277 @@
+"""Single events to bytes and back: Avro single-object encoding, Confluent's wire format, and JSON.
+
+Batches are read by `schemas.columns`, with the same writers' schemas and, for JSON and foreign schemas, the same
+functions.
+"""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import fastavro
+import msgspec
+from avro.schema import ArraySchema, FixedSchema, MapSchema, RecordSchema, Schema, UnionSchema
+
+from schemas.compatibility import NotASchema, compatible, parsed
+from schemas.registry import SchemaRegistry
+from schemas.touchpoint import Reason, Refusal, Touchpoint, shown
+
+SINGLE_OBJECT: Final = b"\xc3\x01"
+"""Starts an Avro single object.
+
+The CRC-64-AVRO of the writer schema's canonical form follows, 8 bytes, the lowest first.
+"""
+SINGLE_OBJECT_HEADER_BYTES: Final = 10
+
+CONFLUENT: Final = b"\x00"
+"""Starts a message in Confluent's wire format.
+
+The schema's number in the registry follows, 4 bytes, the highest first.
+"""
+CONFLUENT_HEADER_BYTES: Final = 5
+
+JSON_OBJECT: Final = b"{"
+
+_HERE = Path(__file__).parent
+SCHEMA_TEXT: Final = (_HERE / "touchpoint.avsc").read_text(encoding="utf-8")
+"""`Touchpoint` as this version writes it."""
+FINGERPRINT: Final = bytes(parsed(SCHEMA_TEXT).fingerprint("CRC-64-AVRO"))
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INTEGERS = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
+_INT32 = {"nps", "csat", "ces"}
+_FIELDS = frozenset(Touchpoint.__struct_fields__)
+_REQUIRED = ("event_id", "occurred_at", "channel", "touchpoint")
+
+
+class UnknownSchema(Exception):  # noqa: N818 - the word of the domain
+    """No schema is known for a message's header, or the one known can't be read as a Touchpoint."""
+
+
+class Undecodable(ValueError):  # noqa: N818
+    """The bytes are not what they claim to be."""
+
+
+class Writer(msgspec.Struct, frozen=True):
+    """A schema that messages were written with. `current`: its bytes are laid out as those of our own schema."""
+
+    current: bool
+    avro: Any  # as fastavro has parsed it
+
+
+class WriterSchemas:
+    """Finds the schema that a message was written with.
+
+    By fingerprint: our own schema, all earlier ones in `schemas/history`, and the `.avsc` files of further directories.
+    By number: through the registry, where there is one. Raises NotASchema or UnknownSchema for a file that can't be
+    read as a Touchpoint.
+    """
+
+    def __init__(self, registry: SchemaRegistry | None = None, *directories: Path) -> None:
+        self._registry = registry
+        self._by_fingerprint = {FINGERPRINT: _writer(SCHEMA_TEXT)}
+        for directory in (_HERE / "history", *directories):
+            for path in sorted(directory.glob("*.avsc")):
+                self._add(path)
+
+    def _add(self, path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        try:
+            self._by_fingerprint[bytes(parsed(text).fingerprint("CRC-64-AVRO"))] = _writer(text)
+        except (NotASchema, UnknownSchema) as error:
+            raise type(error)(f"{path}: {error}") from error
+
+    def find(self, header: bytes) -> Writer:
+        """The writer's schema for a message's first 10 (single object) or 5 (Confluent) bytes.
+
+        Raises UnknownSchema; or RegistryUnavailable, and then nothing is known and nothing may be refused.
+        """
+        if header.startswith(SINGLE_OBJECT):
+            writer = self._by_fingerprint.get(header[len(SINGLE_OBJECT) :])
+            if writer is None:
+                raise UnknownSchema(f"no schema with the fingerprint {header[2:].hex()}; add it to the schema history")
+            return writer
+        number = int.from_bytes(header[len(CONFLUENT) :], "big", signed=True)
+        if self._registry is None:
+            raise UnknownSchema(f"schema number {number}, but no schema registry is set (SCHEMA_REGISTRY_URL)")
+        text = None if number < 0 else self._registry.schema(number)
+        if text is None:
+            raise UnknownSchema(f"the schema registry knows no schema number {number}")
+        return _writer(text)
+
+
+def encode_single_object(event: Touchpoint) -> bytes:
+    """An event that `schemas.validity.check` passes, as an Avro single object. It may still exceed EVENT_BYTES_MAX."""
+    return SINGLE_OBJECT + FINGERPRINT + _body(event)
+
+
+def encode_confluent(event: Touchpoint, schema_number: int) -> bytes:
+    """The same in Confluent's wire format, under the number that the registry gave to `SCHEMA_TEXT`."""
+    return CONFLUENT + schema_number.to_bytes(4, "big") + _body(event)
+
+
+def decode_avro(payload: bytes, writer: Writer, position: int = 0) -> Touchpoint | Refusal:
+    """Reads one Avro record, without its header, by all rules of schema resolution. Slow: some 20 µs.
+
+    Takes what `fastavro` takes: a union's branch may be counted from the end, a number may be longer than it need be.
+    """
+    body = io.BytesIO(payload)
+    try:
+        fields = fastavro.schemaless_reader(body, writer.avro, CURRENT.avro)
+    except Exception as error:  # fastavro names no base class: EOFError, IndexError, ValueError, …
+        return Refusal(position, Reason.UNDECODABLE, f"Avro: {error or 'the record ends too early'}")
+    left = len(payload) - body.tell()
+    if left:
+        return Refusal(position, Reason.UNDECODABLE, f"Avro: {left} bytes after the end of the record")
+    return from_fields(fields, position)
+
+
+def decode_json(value: bytes, position: int = 0) -> Touchpoint | Refusal:
+    """Reads one event from a JSON object; see `from_fields`."""
+    try:
+        return _EXACT.decode(value)  # by far the most; the rest is read again, to be mended or refused with a reason
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        fields = parse_json(value)
+    except Undecodable as error:
+        return Refusal(position, Reason.UNDECODABLE, f"JSON: {error}")
+    return from_fields(fields, position)
+
+
+def parse_json(value: bytes) -> Any:
+    """What a JSON text (RFC 8259, no byte order mark) says.
+
+    Of a name that occurs twice the last counts. Raises Undecodable.
+    """
+    try:
+        return msgspec.json.decode(value)
+    except RecursionError as error:
+        raise Undecodable("nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(str(error)) from error
+
+
+def from_fields(fields: object, position: int = 0) -> Touchpoint | Refusal:
+    """A touchpoint from names and values, as JSON has them.
+
+    Times are milliseconds or ISO 8601 (UTC if unmarked); whole numbers may be written 5.0. An unknown name is refused:
+    it may be a known one misspelt, and then its value would be lost in silence. Values are judged in
+    `schemas.validity`.
+    """
+    if not isinstance(fields, dict):
+        return Refusal(position, Reason.UNDECODABLE, f"an event is a JSON object, not {shown(fields)}")
+    absent = [name for name in _REQUIRED if fields.get(name) is None]
+    if absent:
+        return Refusal(position, Reason.MISSING_FIELD, f"{', '.join(absent)} missing")
+    if not _FIELDS.issuperset(fields):
+        unknown = next(name for name in fields if name not in _FIELDS)
+        return Refusal(position, Reason.WRONG_TYPE, f"unknown field {shown(unknown)}; put it in attributes")
+    try:
+        whole = {name: _whole(name, fields[name]) for name in _INTEGERS if name in fields}
+    except ValueError as error:
+        return Refusal(position, Reason.WRONG_TYPE, str(error))
+    for name, value in whole.items():
+        if type(value) is int and not _fits(name, value):
+            return Refusal(position, Reason.OUT_OF_SCALE, f"{name} is {shown(value)}, far outside its scale")
+    try:
+        return msgspec.convert({**fields, **whole}, Touchpoint)
+    except msgspec.ValidationError as error:
+        return Refusal(position, Reason.WRONG_TYPE, str(error))
+
+
+def _whole(name: str, value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and name in {"occurred_at", "received_at"}:
+        return _milliseconds(name, value)
+    return value
+
+
+def _milliseconds(name: str, text: str) -> int:
+    try:
+        # Digits alone are milliseconds in quotes; fromisoformat() would find a date in some of them.
+        moment = None if text.isdigit() or len(text) > 40 else datetime.fromisoformat(text)
+        if moment is not None:
+            return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(
+        f"{name} is {shown(text)}; send milliseconds as a number, or ISO 8601 such as 2026-01-31T23:59:59Z"
+    )
+
+
+def _fits(name: str, value: int) -> bool:
+    """Whether the column can hold it."""
+    return value.bit_length() < (32 if name in _INT32 else 64)
+
+
+def _body(event: Touchpoint) -> bytes:
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, CURRENT.avro, msgspec.structs.asdict(event))
+    return body.getvalue()
+
+
+@lru_cache(maxsize=256)
+def _writer(text: str) -> Writer:
+    """Raises UnknownSchema for a schema that can't be read as a Touchpoint, or not safely."""
+    try:
+        verdict = compatible(SCHEMA_TEXT, text)
+        schema = parsed(text)
+        avro = fastavro.parse_schema(without_logical_types(text), named_schemas={})
+    except Exception as error:  # fastavro refuses some schemas that avro takes, in its own ways
+        raise UnknownSchema(f"its schema is no Avro schema: {error}") from error
+    if not verdict.compatible:
+        raise UnknownSchema(f"its schema can't be read as a Touchpoint: {'; '.join(verdict.messages)}")
+    unsafe = next(_unsafe(schema, ()), None)
+    if unsafe:
+        raise UnknownSchema(f"its schema is refused: {unsafe}")
+    return Writer(bytes(schema.fingerprint("CRC-64-AVRO")) == FINGERPRINT, avro)
+
+
+def without_logical_types(text: str) -> Any:
+    """The schema with plain numbers for times: a datetime ends at the year 9999, and a conversion costs."""
+    return _plain(json.loads(text))
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items() if name != "logicalType"}
+    return [_plain(item) for item in node] if isinstance(node, list) else node
+
+
+def _unsafe(schema: Schema, within: tuple[Schema, ...]) -> Iterator[str]:
+    """What in a schema lets a small message end the process: fastavro overflows the C stack, or counts to 2**62."""
+    if any(schema is outer for outer in within):
+        yield f"a {schema.type} contains itself"
+        return
+    if isinstance(schema, ArraySchema) and _bytes_min(schema.items) == 0:
+        yield "an array of items without bytes"
+    for part in _parts(schema):
+        yield from _unsafe(part, (*within, schema))
+
+
+def _parts(schema: Schema) -> list[Schema]:
+    if isinstance(schema, RecordSchema):
+        return [field.type for field in schema.fields]
+    if isinstance(schema, UnionSchema):
+        return list(schema.schemas)
+    if isinstance(schema, ArraySchema):
+        return [schema.items]
+    return [schema.values] if isinstance(schema, MapSchema) else []
+
+
+def _bytes_min(schema: Schema) -> int:
+    if isinstance(schema, RecordSchema):
+        return sum(_bytes_min(part) for part in _parts(schema))
+    if isinstance(schema, FixedSchema):
+        return int(schema.size)
+    return 0 if schema.type == "null" else 1
+
+
+_EXACT = msgspec.json.Decoder(Touchpoint)
+CURRENT = _writer(SCHEMA_TEXT)

@@ -1,0 +1,284 @@
+"""Journeys: which stage of which journey a touchpoint belongs to, as declared in `journey.yaml`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import polars as pl
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from schemas.definitions import Definition, DefinitionError, Finding, Source, content_version, model_of, read_source
+from schemas.touchpoint import NAME_BYTES_MAX, shown
+
+UNDECLARED: Final = "undeclared"
+"""The stage of an event that names none and that no entry of its journey matches."""
+
+JOURNEYS_MAX: Final = 100
+STAGES_MAX: Final = 200
+TOUCHPOINTS_MAX: Final = 1_000
+"""Entries of a stage. Each name that is new to a worker is held against all entries of its journey."""
+
+RESOLVED_MAX: Final = 20_000
+"""Remembered answers, of up to 5 kB each; beyond it all are forgotten.
+
+Names made up anew for each event must not fill the memory.
+"""
+
+DEFAULT_FILE: Final = Path(__file__).with_name("journey.yaml")
+
+_Key = tuple[str | None, str | None, str, str, str]
+_KEYS = ("journey", "stage", "channel", "touchpoint", "action")
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_TIMEOUT_MAX = timedelta(days=3_653)
+
+
+def _duration(value: object) -> timedelta:
+    match = re.fullmatch(r"(\d{1,9})([smhdw])", value) if isinstance(value, str) else None
+    duration = timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if match else timedelta(0)
+    if not timedelta(0) < duration <= _TIMEOUT_MAX:
+        raise ValueError("write a duration such as 30m, 12h, 30d or 4w, of at most ten years")
+    return duration
+
+
+def _alternatives(value: object) -> object:
+    if not isinstance(value, str | tuple):
+        raise ValueError("write a name or a list of names")  # noqa: TRY004 - pydantic collects no TypeErrors
+    return (value,) if isinstance(value, str) else value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_BYTES_MAX)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_alternatives), Field(min_length=1, max_length=TOUCHPOINTS_MAX)]
+Timeout = Annotated[timedelta, BeforeValidator(_duration)]
+
+_ANY: Final = ("*",)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Alternatives with `*` for any characters, sorted by how they are compared.
+
+    A new name is held against hundreds.
+    """
+
+    exact: frozenset[str]
+    prefixes: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> "Pattern":
+        """The pattern of the names that an entry gives."""
+        exact = frozenset(name for name in names if "*" not in name)
+        prefixes = tuple(name[:-1] for name in names if name.find("*") == len(name) - 1)
+        return cls(exact, prefixes, tuple(n for n in names if n not in exact and n[:-1] not in prefixes))
+
+    def matches(self, value: str) -> bool:
+        """Whether one of the alternatives stands for the value."""
+        if value in self.exact or value.startswith(self.prefixes):
+            return True
+        return any(_matches(name, value) for name in self.others)
+
+
+class Entry(Definition):
+    """Touchpoints that belong to a stage.
+
+    Those whose channel, touchpoint and action all match one of the alternatives.
+    """
+
+    channel: Names = _ANY
+    touchpoint: Names = _ANY
+    action: Names = _ANY
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Entry":
+        if not self.model_fields_set:
+            raise ValueError("an entry names at least one of channel, touchpoint and action")
+        return self
+
+    @property
+    def patterns(self) -> tuple["Pattern", "Pattern", "Pattern"]:
+        """What channel, touchpoint and action must match."""
+        return Pattern.of(self.channel), Pattern.of(self.touchpoint), Pattern.of(self.action)
+
+    def covers(self, other: "Entry") -> bool:
+        """Whether it matches all that the other matches: then no other one is needed.
+
+        A `*` in the other's names is held to be a character, which only a `*` of our own matches.
+        """
+        theirs = other.channel, other.touchpoint, other.action
+        return all(ours.matches(name) for ours, names in zip(self.patterns, theirs, strict=True) for name in names)
+
+
+class Stage(Definition):
+    """A phase of a journey.
+
+    `timeout`: how long a customer may stay before the stage counts as left without progress.
+    """
+
+    id: Name
+    name: str | None = None
+    description: str | None = None
+    owner: Name | None = None
+    timeout: Timeout | None = None
+    touchpoints: Annotated[tuple[Entry, ...], Field(max_length=TOUCHPOINTS_MAX)] = ()
+
+
+class Journey(Definition):
+    """A path of customers: its stages in the order in which they are meant to be passed."""
+
+    id: Name
+    name: str | None = None
+    description: str | None = None
+    owner: Name | None = None
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=STAGES_MAX)]
+
+
+class JourneyFile(Definition):
+    """All of `journey.yaml`. `format` is the version of the file's form, not of its content."""
+
+    format: Literal[1]
+    journeys: Annotated[tuple[Journey, ...], Field(min_length=1, max_length=JOURNEYS_MAX)]
+
+
+class Journeys:
+    """The journeys of a file, ready to resolve events.
+
+    `journeys` are the models, `default` is the id of the journey of events that name none, `version` identifies the
+    content.
+    """
+
+    def __init__(self, text: str, name: str = "journey.yaml") -> None:
+        """Raises DefinitionError, with the line of each error; `name` is the file's name in it."""
+        self._source = read_source(text, name)
+        self.journeys = model_of(JourneyFile, self._source).journeys
+        ambiguous = list(_ambiguous(self._source, self.journeys))
+        if ambiguous:
+            raise DefinitionError(*ambiguous)
+        self.default = self.journeys[0].id
+        self.version = content_version(text, name)
+        self._entries = {
+            journey.id: [(stage.id, entry.patterns) for stage in journey.stages for entry in stage.touchpoints]
+            for journey in self.journeys
+        }
+        self._resolved: dict[_Key, tuple[str, str, bool]] = {}
+
+    @classmethod
+    def load(cls, path: Path = DEFAULT_FILE) -> "Journeys":
+        """Reads a file. Raises DefinitionError, OSError."""
+        try:
+            return cls(path.read_text(encoding="utf-8"), path.name)
+        except UnicodeDecodeError as error:
+            raise DefinitionError(Source(path.name, None, {}).error((), f"is not in UTF-8: {error}")) from error
+
+    def resolve(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Says of each event in which journey and stage it counts.
+
+        Needs the text columns journey, stage, channel, touchpoint and action; fills `journey` and `stage` and adds the
+        Boolean `declared`. A missing journey is the default one. An event's own stage always stays; a missing one is
+        that of the first entry of its journey that matches, else `undeclared`. `declared`: an entry of that very stage
+        matches the event.
+        """
+        events = frame.select(_KEYS)
+        distinct = events.unique()
+        answers = pl.DataFrame(
+            [self._answer(key) for key in distinct.iter_rows()],
+            schema={"to_journey": pl.String, "to_stage": pl.String, "declared": pl.Boolean},
+            orient="row",
+        )
+        resolved = events.join(distinct.hstack(answers), on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
+        return frame.with_columns(
+            resolved["to_journey"].alias("journey"), resolved["to_stage"].alias("stage"), resolved["declared"]
+        )
+
+    def check(self) -> list[Finding]:
+        """What to mend in a file that can be used: entries that never match (errors), and what is left open (gaps)."""
+        findings: list[Finding] = []
+        for number, journey in enumerate(self.journeys):
+            findings += _gaps(self._source, journey, ("journeys", number))
+            findings += _shadowed(self._source, journey, ("journeys", number))
+        return findings
+
+    def _answer(self, key: _Key) -> tuple[str, str, bool]:
+        answer = self._resolved.get(key)
+        if answer is None:
+            if len(self._resolved) >= RESOLVED_MAX:
+                self._resolved.clear()
+            answer = self._resolved[key] = self._look_up(*key)
+        return answer
+
+    def _look_up(
+        self, journey: str | None, stage: str | None, channel: str, touchpoint: str, action: str
+    ) -> tuple[str, str, bool]:
+        journey = journey or self.default
+        for stage_id, (channels, touchpoints, actions) in self._entries.get(journey, ()):
+            if (not stage or stage == stage_id) and (
+                channels.matches(channel) and touchpoints.matches(touchpoint) and actions.matches(action)
+            ):
+                return journey, stage_id, True
+        return journey, stage or UNDECLARED, False
+
+
+def _matches(name: str, value: str) -> bool:
+    """Whether a value is what a name with `*` for any characters stands for. Linear in the value, whatever the name."""
+    first, *rest = name.split("*")
+    if not rest:
+        return value == first
+    *middle, last = rest
+    at, end = len(first), len(value) - len(last)
+    if at > end or not value.startswith(first) or not value.endswith(last):
+        return False
+    for part in middle:
+        found = value.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def _ambiguous(source: Source, journeys: tuple[Journey, ...]) -> Iterator[Finding]:
+    """Ids that don't tell one thing from another: with them, no event can be resolved."""
+    known: set[str] = set()
+    for number, journey in enumerate(journeys):
+        if journey.id in known:
+            yield source.error(("journeys", number, "id"), f"journey {shown(journey.id)} stands here again; rename one")
+        known.add(journey.id)
+        stages = {UNDECLARED}
+        for place, stage in enumerate(journey.stages):
+            path = ("journeys", number, "stages", place, "id")
+            if stage.id == UNDECLARED:
+                yield source.error(path, f"{UNDECLARED} is the stage of what no entry matches; choose another id")
+            elif stage.id in stages:
+                yield source.error(path, f"stage {shown(stage.id)} stands here again in its journey; rename one")
+            stages.add(stage.id)
+
+
+def _gaps(source: Source, journey: Journey, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    """What a journey leaves open."""
+    if not journey.owner:
+        yield source.gap(path, f"journey {journey.id} has no owner; name who answers for it")
+    for place, stage in enumerate(journey.stages):
+        at = (*path, "stages", place)
+        if not stage.owner:
+            yield source.gap(at, f"stage {stage.id} has no owner; name who answers for it")
+        if not stage.description:
+            yield source.gap(at, f"stage {stage.id} has no description; say what the customer does in it")
+        if not stage.timeout:
+            yield source.gap(at, f"stage {stage.id} has no timeout; without one no customer is ever counted as dropped")
+        if not stage.touchpoints:
+            yield source.gap(at, f"stage {stage.id} has no touchpoints; only events that name it are counted in it")
+
+
+def _shadowed(source: Source, journey: Journey, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    """Entries of which all that they match is already taken by one entry before them."""
+    before: list[tuple[str, Entry, str]] = []
+    for place, stage in enumerate(journey.stages):
+        for number, entry in enumerate(stage.touchpoints):
+            at = (*path, "stages", place, "touchpoints", number)
+            by = next((earlier for earlier in before if earlier[1].covers(entry)), None)
+            if by:
+                yield source.error(
+                    at, f"never matches: {by[2]} (stage {by[0]}) takes all of it; move it up or remove it"
+                )
+            before.append((stage.id, entry, source.where(at)))

@@ -1,0 +1,112 @@
+"""The event `Touchpoint`, the bounds of its values, and what a refusal says.
+
+The record itself is declared in `touchpoint.avsc`; `Touchpoint` has the same fields in the same order. What a value may
+be stands here as constants and is checked in `schemas.validity`, in one place for batches and for single events.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+EVENT_BYTES_MAX = 1024 * 1024
+"""An encoded event; what Kafka takes by default (`max.message.bytes`)."""
+
+NAME_BYTES_MAX = 1_000
+"""Names and ids, in UTF-8. They become keys, labels and lines on a screen: a longer one is a payload gone astray."""
+
+REVENUE_MINOR_MAX = 10**12
+"""Either sign. Nine million such events add up within 64 bits, in a pane that holds a few thousand."""
+
+DURATION_MS_MAX = 3_653 * 24 * 3_600 * 1_000
+"""Ten years, leap days included. Longer is a clock or a unit gone wrong, and sums must fit in 64 bits."""
+
+TIME_MS_MIN = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000
+TIME_MS_MAX = int(datetime(2300, 1, 1, tzinfo=UTC).timestamp()) * 1_000 - 1
+"""Years 1900 to 2299: what ClickHouse's `DateTime64(3)` holds. Beyond it an insert wraps around without an error."""
+
+FUTURE_LIMIT_MS = 10 * 60 * 1_000
+"""How far `occurred_at` may lie ahead of its record's timestamp.
+
+Clocks differ, but tomorrow would move the watermark.
+"""
+
+DETAIL_CHARS_MAX = 300
+"""A refusal's detail goes into a row, a log line and an HTTP answer: it shows the value, not all of it."""
+
+OUTCOMES = ("success", "failure", "abandoned")
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Touchpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One contact of one customer with one channel: the fields of `touchpoint.avsc`.
+
+    Times are milliseconds since 1970 in UTC.
+    The constructor checks nothing: `schemas.validity.check` does.
+    """
+
+    event_id: str
+    occurred_at: Int64
+    customer_id: str | None = None
+    anonymous_id: str | None = None
+    channel: str
+    touchpoint: str
+    stage: str | None = None
+    journey: str | None = None
+    segment: str | None = None
+    action: str = "contact"
+    outcome: str | None = None
+    duration_ms: Int64 | None = None
+    nps: Int32 | None = None
+    csat: Int32 | None = None
+    ces: Int32 | None = None
+    sentiment: float | None = None
+    revenue_minor: Int64 | None = None
+    currency: str | None = None
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    received_at: Int64 | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key: the customer, else the anonymous id, in UTF-8. It keeps a customer in one lane."""
+        return (self.customer_id or self.anonymous_id or "").encode()
+
+
+class Reason(StrEnum):
+    """Why an event could not be used. The codes are promises: dead letters, the gateway and dashboards carry them."""
+
+    UNDECODABLE = "undecodable"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    OUT_OF_SCALE = "out_of_scale"
+    FROM_THE_FUTURE = "from_the_future"
+    TOO_OLD = "too_old"
+    TOO_LARGE = "too_large"
+    NO_CUSTOMER = "no_customer"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An event that is not used: its place in the batch (0 for a single event), the code, and what to mend in words.
+
+    `detail` is cut to `DETAIL_CHARS_MAX` characters.
+    """
+
+    position: int
+    reason: Reason
+    detail: str
+
+    def __post_init__(self) -> None:
+        if len(self.detail) > DETAIL_CHARS_MAX:
+            msgspec.structs.force_setattr(self, "detail", self.detail[: DETAIL_CHARS_MAX - 1] + "…")
+
+
+def shown(value: object) -> str:
+    """A value as a refusal shows it: quoted, control characters escaped, at most 100 characters."""
+    if isinstance(value, str):
+        value = value[:100]  # before repr(), which would walk a megabyte
+    text = ascii(value) if isinstance(value, bytes) else repr(value)
+    return text if len(text) <= 100 else text[:99] + "…"

@@ -1,0 +1,76 @@
+"""One client for ClickHouse's HTTP interface, from one URL."""
+
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 60
+"""Silence, not duration: while a query runs the server sends progress headers."""
+DATABASE: Final = "touchstream"
+"""Where the URL names none."""
+_PORTS: Final = {"http": 8123, "https": 8443}
+
+
+def connect(clickhouse_url: str) -> Client:
+    """A client for `http://user:password@host:port/database` (or https; user, password and database percent-encoded).
+
+    Asks the server for its version and settings and creates nothing: the database may be missing. The client may be
+    used by several threads. Raises ValueError for what is no such URL, and `clickhouse_connect`'s OperationalError or
+    DatabaseError when the server doesn't answer or refuses; neither message holds the password.
+    """
+    url = _parsed(clickhouse_url)
+    client = clickhouse_connect.get_client(
+        interface=url.scheme,
+        host=url.hostname,
+        port=url.port or _PORTS[url.scheme],
+        username=unquote(url.username or "default"),
+        password=unquote(url.password or ""),
+        connect_timeout=CONNECT_SECONDS,
+        send_receive_timeout=READ_SECONDS,
+        # Loopback moves bytes faster than they can be compressed.
+        compress=not _is_loopback(url.hostname or ""),
+        # A session admits one query at a time, and threads share this client.
+        autogenerate_session_id=False,
+        client_name="touchstream",
+    )
+    # Not at connect: the driver's first query would fail where the database is still to be created.
+    client.database = unquote(url.path.strip("/")) or DATABASE
+    return client
+
+
+def redacted(clickhouse_url: str) -> str:
+    """The URL as it may be logged: without its password."""
+    try:
+        parts = urlsplit(clickhouse_url)
+    except ValueError:
+        return "***"
+    if parts.password is None:
+        return clickhouse_url
+    user, _, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{place}").geturl()
+
+
+def _parsed(clickhouse_url: str) -> SplitResult:
+    wanted = "write it as http://user:password@host:port/database"
+    try:
+        url = urlsplit(clickhouse_url)
+        _ = url.port
+    except ValueError as error:
+        # The parser's own message may quote the part with the password.
+        raise ValueError(f"CLICKHOUSE_URL is no URL: {wanted}") from error
+    if url.scheme not in _PORTS or not url.hostname:
+        raise ValueError(f"CLICKHOUSE_URL {redacted(clickhouse_url)!r} names no http or https server: {wanted}")
+    if "/" in url.path.strip("/") or url.query or url.fragment:
+        raise ValueError(f"CLICKHOUSE_URL {redacted(clickhouse_url)!r} has more than a database in its path: {wanted}")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

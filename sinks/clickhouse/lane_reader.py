@@ -1,0 +1,81 @@
+"""What a lane's new owner reads from ClickHouse before it goes on (contract: `sinks.sink.LaneReader`)."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.external import ExternalData
+
+from sinks.clickhouse.query_texts import query_text
+from sinks.clickhouse.rows import PANE_KEY, STAGE_PANES, TOUCHPOINTS, arrow_stream, conform
+from sinks.sink import LaneRow
+
+EVENT_IDS_AT_ONCE: Final = 500_000
+"""Rows of one answer: some 30 MB. An answer is read to its end before it is used, so that a broken one can't be."""
+KEYS_AT_ONCE: Final = 10_000
+_KEY_SCHEMA: Final = pa.schema([STAGE_PANES.field(name) for name in PANE_KEY])
+_KEY_STRUCTURE: Final = ", ".join(
+    f"{name} {'UInt32' if name == 'resolution_s' else 'DateTime64(3)' if name == 'pane_start' else 'String'}"
+    for name in PANE_KEY
+)
+_IDS_SCHEMA: Final = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
+
+
+class ClickHouseLanes:
+    """Reads lanes, their panes and the ids of their events.
+
+    sequential: on a cluster whose inserts have a quorum (`writer.Writing.quorum`), read only what the quorum has; one
+    server answers with its own writes anyway. Errors of ClickHouse come as `clickhouse_connect`'s ClickHouseError.
+    """
+
+    def __init__(self, client: Client, sequential: bool = False) -> None:
+        self._client = client
+        self._settings: dict[str, Any] = {"select_sequential_consistency": 1} if sequential else {}
+
+    def lane_history(self, topic: str, partition: int) -> list[LaneRow]:
+        """As `LaneReader.lane_history`."""
+        parameters = {"topic": topic, "partitions": [partition]}
+        found = self._client.query(query_text("lane_history"), parameters=parameters, settings=self._settings)
+        return [LaneRow(**row) for row in found.named_results()]
+
+    def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
+        """As `LaneReader.newest_panes`."""
+        parameters = {"log_id": log_id, "partition": partition, "resolution_s": resolution_s, "rows_max": limit}
+        return conform("stage_panes", self._arrow("newest_panes", parameters))
+
+    def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
+        """As `LaneReader.panes_by_key`; the keys travel in the request's body, `KEYS_AT_ONCE` to a request."""
+        wanted = keys.select(PANE_KEY).cast(_KEY_SCHEMA)
+        found = [STAGE_PANES.empty_table()]
+        for first in range(0, wanted.num_rows, KEYS_AT_ONCE):
+            sent = ExternalData(
+                file_name="pane_keys",
+                fmt="ArrowStream",
+                structure=_KEY_STRUCTURE,
+                data=arrow_stream(wanted.slice(first, KEYS_AT_ONCE)),
+            )
+            rows = self._arrow("panes_by_key", {"log_id": log_id, "partition": partition}, sent)
+            found.append(conform("stage_panes", rows))
+        return pa.concat_tables(found)
+
+    def counted_event_ids(
+        self, log_id: str, partition: int, below_offset: int, clock_from_ms: int
+    ) -> Iterator[pa.Table]:
+        """As `LaneReader.counted_event_ids`, `EVENT_IDS_AT_ONCE` to a table."""
+        from_offset = 0
+        while True:
+            parameters = {
+                "log_id": log_id, "partition": partition, "clock_from": clock_from_ms,
+                "from_offset": from_offset, "below_offset": below_offset, "rows_max": EVENT_IDS_AT_ONCE,
+            }  # fmt: skip
+            found = self._arrow("counted_event_ids", parameters).cast(_IDS_SCHEMA)
+            yield found
+            if found.num_rows < EVENT_IDS_AT_ONCE:
+                return
+            from_offset = found["log_offset"][-1].as_py() + 1
+
+    def _arrow(self, query: str, parameters: dict[str, Any], sent: ExternalData | None = None) -> pa.Table:
+        return self._client.query_arrow(
+            query_text(query), parameters=parameters, settings=self._settings, use_strings=True, external_data=sent
+        )

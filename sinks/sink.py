@@ -1,0 +1,112 @@
+"""The contract of a sink: one flush in, and one of three outcomes (`tests/contract/test_sinks.py` holds sinks to it).
+
+1. `write` returns `()`: every table is acknowledged, the lanes last.
+2. `write` returns `Rejected` rows: these touchpoints can't be written, whatever is tried; the other touchpoints are,
+   and **nothing after them has been sent**. Record the rejected rows as dead letters, take them out, and write the
+   flush again (rows are absolute: those already there change nothing).
+3. `write` raises, and no lane has moved. `SinkBusy`: the sink was slow or away and the caller asked to stop; the flush
+   is still the caller's, to be written again or to be computed again from the log. `SinkRefused`: no retry can help.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from threading import Event
+from typing import Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Flush:
+    """Every row that changed since the last flush: table name to rows, columns as in `sinks.clickhouse.rows.TABLES`.
+
+    Committed in this order, each step acknowledged before the next begins:
+
+    0. (the caller) outbound messages, dead letters to Kafka among them;
+    1. `touchpoints`: raw events before the panes that count them, so that raw rows are never fewer than touches;
+    2. `stage_panes`;
+    3. `dead_letters`;
+    4. `lanes`: only now may a new owner resume behind these events;
+    5. (the caller) the commit to Kafka, which only tells lag tools.
+
+    A crash between any two steps leaves rows that are written again, equal or more advanced, after a resume from the
+    old lane row.
+    """
+
+    tables: Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One row that the sink can't take: its table, its index in the flush's table, ClickHouse's code and words."""
+
+    table: str
+    row: int
+    code: int
+    message: str
+
+
+class SinkBusy(Exception):  # noqa: N818 (an outcome, named as the field names it)
+    """The sink did not take the flush before the caller's stop event was set. Nothing is lost: write it again."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class SinkRefused(Exception):  # noqa: N818 (the same)
+    """The sink can't take the flush and won't later: a missing table, a wrong password, a row of a lane or a pane."""
+
+
+class Sink(Protocol):
+    """Takes flushes. Blocking; one call at a time."""
+
+    def write(self, flush: Flush, stop: Event) -> tuple[Rejected, ...]:
+        """Write one flush; the module's docstring has the outcomes.
+
+        Blocks for as long as the sink is slow or away, trying again and again until `stop` is set.
+        Raises ValueError for rows that aren't of their table's schema, before anything is sent.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LaneRow:
+    """A lane as of its last flush. Instants are milliseconds since 1970, UTC."""
+
+    topic: str
+    partition: int
+    log_id: str
+    generation: int
+    """Counts the logs that this partition has had."""
+    next_offset: int
+    """Where to resume: everything below is in the tables."""
+    lane_clock_ms: int
+    occurred_max_ms: int
+    watermark_ms: int
+    definitions: str
+    predecessor_log_id: str
+    predecessor_next_offset: int
+    written_at_ms: int
+
+
+class LaneReader(Protocol):
+    """What a new owner of a lane reads before it goes on. Panes come with the schema `rows.STAGE_PANES`."""
+
+    def lane_history(self, topic: str, partition: int) -> list[LaneRow]:
+        """The lane row of every log that the partition has had, the oldest generation first."""
+        ...
+
+    def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
+        """The lane's pane rows of one resolution with the latest `pane_start`, at most `limit`, latest first."""
+        ...
+
+    def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
+        """The lane's pane rows for `keys` (columns of `rows.PANE_KEY`); keys without a row are simply missing."""
+        ...
+
+    def counted_event_ids(
+        self, log_id: str, partition: int, below_offset: int, clock_from_ms: int
+    ) -> Iterator[pa.Table]:
+        """`log_offset`, `lane_clock`, `event_id` of counted events below an offset, by offset, in bounded tables."""
+        ...

@@ -1,0 +1,111 @@
+"""The whole topology, on one page.
+
+    touchpoints ──► measure ──► touchpoints, stage_panes, dead_letters, lanes (ClickHouse)
+                       └──────► touchpoints.dead-letter
+
+Faust gives the consumer group, the agents and the life of the worker; `streams.transport` hands it whole polls;
+`streams.lanes` owns the lanes; `streams.measure` is the arithmetic.
+"""
+
+import os
+import tempfile
+from collections.abc import AsyncIterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust.types import TP
+
+import streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
+from streams.lanes import Lanes, Limits
+from streams.letters import LetterTopic
+from streams.measure.records import Headers
+from streams.settings import Settings
+from streams.tables import Tables
+from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX
+from streams.transport import BatchConsumer, Poll
+
+# The local broker lets a group's first join wait half of this; a dead worker's lanes move after all of it.
+_SESSION_SECONDS = 6.0
+_REVOKE_PATIENCE_SECONDS = 3.0
+_FETCH_BYTES_MAX = 4 * 2**20  # of one partition at a time: some 25,000 events, one batch of columns
+
+
+class Worker(faust.App):
+    """A Faust app whose lanes are told of every assignment."""
+
+    lanes: Lanes
+
+    def lanes_assigned(self, tps: frozenset[TP]) -> None:
+        """Take over exactly these partitions."""
+        self.lanes.assigned(frozenset(tp.partition for tp in tps))
+
+
+class _Source:
+    """The lanes' view of the consumer: partitions of one topic."""
+
+    def __init__(self, app: Worker, topic: str) -> None:
+        self._app, self._topic = app, topic
+
+    async def start_reading(self, positions: Mapping[int, int]) -> None:
+        await self._consumer.start_reading(self._of_topic(positions))
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        await self._consumer.commit_lanes(self._of_topic(offsets))
+
+    def _of_topic(self, offsets: Mapping[int, int]) -> dict[TP, int]:
+        return {TP(self._topic, partition): offset for partition, offset in offsets.items()}
+
+    @property
+    def _consumer(self) -> BatchConsumer:
+        return cast(BatchConsumer, self._app.consumer)
+
+
+def build(settings: Settings) -> Worker:
+    """A worker that measures the settings' topic."""
+    app = Worker(settings.group, **_faust_options(settings))
+    tables = Tables(settings)
+
+    async def send(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
+        return await app.producer.send_and_wait(topic, key, value, None, None, list(headers))
+
+    letters = LetterTopic(settings.dead_letter_topic, send)
+    app.lanes = Lanes(tables, letters, _Source(app, settings.topic), Limits(flush_seconds=settings.flush_seconds))
+
+    @app.agent(app.topic(settings.topic, value_type=None), concurrency=1)
+    async def measure(polls: AsyncIterable[Poll]) -> None:
+        async for poll in polls:
+            await app.lanes.take(poll.tp.partition, poll.position, poll.records)
+
+    async def revoke(*_: Any, **__: Any) -> None:
+        await app.lanes.revoked(_REVOKE_PATIENCE_SECONDS)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        await app.lanes.stop(_REVOKE_PATIENCE_SECONDS)
+
+    app.task(app.lanes.flush_forever)
+    app.on_partitions_revoked.connect(revoke)
+    app.on_before_shutdown.connect(stop)
+    return app
+
+
+def _faust_options(settings: Settings) -> dict[str, Any]:
+    connection = settings.kafka_connection()
+    return {
+        "broker": [f"touchstream://{server}" for server in connection.servers],
+        "broker_credentials": None,
+        "broker_session_timeout": _SESSION_SECONDS,
+        "broker_heartbeat_interval": _SESSION_SECONDS / 3,
+        "consumer_max_fetch_size": _FETCH_BYTES_MAX,
+        "producer_max_request_size": DEAD_LETTER_MESSAGE_BYTES_MAX,
+        "producer_acks": -1,
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "store": "memory://",
+        "datadir": str(Path(tempfile.gettempdir()) / f"touchstream-faust-{os.getuid()}"),  # made at start, and empty
+        "stream_buffer_maxsize": 2,  # polls, not events
+        "stream_wait_empty": False,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+    }

@@ -1,0 +1,102 @@
+"""How the command line talks: tables and JSON to standard output, everything else to standard error."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sinks.clickhouse.errors import first_line
+from sinks.clickhouse.migrations import MigrationError
+from sinks.clickhouse.queries import IntervalError
+from streams.settings import Settings, SettingsError
+from streams.topics import TopicError
+
+FAILED = 1
+WRONG_USE = 2
+
+people = Console(stderr=True, highlight=False)
+answers = Console(highlight=False)
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """End with one line that says what happened and what to do."""
+    people.print(f"[red]error:[/red] {message}", soft_wrap=True, markup=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Errors that a person can mend become one line and an exit code."""
+    try:
+        yield
+    except (SettingsError, IntervalError) as error:
+        fail(_plain(error), WRONG_USE)
+    except ClickHouseError as error:
+        fail(f"ClickHouse: {_escaped(first_line(error))}; is it running, and is TOUCHSTREAM_CLICKHOUSE_URL right?")
+    except (TopicError, MigrationError, OSError, ValueError) as error:
+        fail(_plain(error))
+
+
+def load_settings() -> Settings:
+    """The settings in force. Ends with exit code 2 when one can't be used."""
+    with errors_in_one_line():
+        return Settings()
+    raise AssertionError("errors_in_one_line does not swallow")
+
+
+def print_json(data: Any) -> None:
+    """One JSON document, as it is: no colours, no line breaks of a terminal's width."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str | None = None) -> None:
+    """Rows for people; numbers to the right."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    answers.print(table)
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error, shown when a person is watching."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=people,
+        transient=True,
+        disable=not people.is_terminal,
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return _escaped(str(value))
+
+
+def _plain(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return _escaped(lines[0])
+
+
+def _escaped(text: str) -> str:
+    """Text that came from outside: no terminal control characters, no markup of rich."""
+    printable = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return printable.replace("[", r"\[")

@@ -1,0 +1,31 @@
+"""Points in time as people type them."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+_AGO: Final = re.compile(r"-(\d+)(s|m|h|d)")
+_EPOCH_MS: Final = re.compile(r"-?\d{5,}")
+_UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def point_in_time(text: str) -> int:
+    """Milliseconds since 1970 for ISO 8601 (UTC if unmarked), epoch milliseconds, or a while ago: `-90s -15m -1h -7d`.
+
+    Raises ValueError, saying what is taken.
+    """
+    text = text.strip()
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return int(time.time() * 1000) - int(ago[1]) * _UNIT_MS[ago[2]]
+    if _EPOCH_MS.fullmatch(text):
+        return int(text)
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no time; take 2026-11-22, 2026-11-22T09:30+01:00, 1795339800000 (milliseconds) or -1h"
+        ) from None
+    marked = read if read.tzinfo else read.replace(tzinfo=UTC)
+    return round(marked.timestamp() * 1000)

@@ -1,0 +1,91 @@
+"""What lanes want written, as the rows of a flush and the messages of the dead-letter topic."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from schemas.touchpoint import TIME_MS_MIN
+from sinks.clickhouse.rows import DEAD_LETTERS, LANES, conform
+from sinks.sink import Flush, Rejected
+from streams.measure.events import DeadLetter
+from streams.measure.lane import LaneRow, LaneRows
+
+_INSTANT: Final = pa.timestamp("ms", tz="UTC")
+
+
+def flush_of(lanes: Sequence[LaneRows]) -> Flush:
+    """One table each of all lanes' rows, columns as in `sinks.clickhouse.rows`."""
+    tables = {
+        "touchpoints": [_touchpoints(lane, frame) for lane in lanes if (frame := lane.touchpoints) is not None],
+        "stage_panes": [_of_lane(lane.panes, lane.row) for lane in lanes],
+        "dead_letters": [_dead_letters(lane.row, lane.letters) for lane in lanes if lane.letters],
+        "lanes": [_lane(lane) for lane in lanes],
+    }
+    return Flush({name: pa.concat_tables(rows) for name, rows in tables.items() if rows})
+
+
+def without(flush: Flush, rejected: Iterable[Rejected], rows: Sequence[LaneRows]) -> Flush:
+    """The flush without the rows that the sink can't take, which become dead letters instead."""
+    bad = {(refusal.table, refusal.row): refusal for refusal in rejected}
+    touchpoints = flush.tables["touchpoints"]
+    mask = np.ones(touchpoints.num_rows, np.bool_)
+    letters = []
+    for (_, row), refusal in bad.items():
+        mask[row] = False
+        event = touchpoints.slice(row, 1).to_pylist()[0]
+        topic = next(lane.row.topic for lane in rows if lane.row.log_id == event["log_id"])
+        letters.append(
+            {name: event[name] for name in ("log_id", "partition", "log_offset", "record_at")}
+            | {"topic": topic, "reason": "rejected", "detail": f"ClickHouse {refusal.code}: {refusal.message}"}
+            | {"key": None, "value": repr(event).encode(), "headers": []}
+        )
+    tables = dict(flush.tables) | {"touchpoints": touchpoints.filter(pa.array(mask))}
+    added = pa.Table.from_pylist(letters, DEAD_LETTERS)
+    tables["dead_letters"] = pa.concat_tables([tables["dead_letters"], added]) if "dead_letters" in tables else added
+    return Flush(tables)
+
+
+def _touchpoints(lane: LaneRows, frame: pl.DataFrame) -> pa.Table:
+    rows = frame.to_arrow()
+    times = {name: rows[name].cast(_INSTANT) for name in ("occurred_at", "record_at", "lane_clock", "received_at")}
+    for name, column in times.items():
+        rows = rows.set_column(rows.column_names.index(name), name, column)
+    return _of_lane(rows, lane.row, "touchpoints")
+
+
+def _of_lane(rows: pa.Table, row: LaneRow, table: str = "stage_panes") -> pa.Table:
+    size = rows.num_rows
+    rows = rows.append_column("log_id", pa.repeat(pa.scalar(row.log_id), size))
+    rows = rows.append_column("partition", pa.repeat(pa.scalar(row.partition, pa.uint32()), size))
+    return conform(table, rows)
+
+
+def _dead_letters(row: LaneRow, letters: Sequence[DeadLetter]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "log_id": row.log_id,
+                "partition": row.partition,
+                "log_offset": letter.log_offset,
+                "topic": row.topic,
+                "record_at": letter.record_at,
+                "reason": letter.reason.value,
+                "detail": letter.detail,
+                "key": letter.key,
+                "value": letter.value,
+                "headers": [{"name": name.encode(), "value": value or b""} for name, value in letter.headers],
+            }
+            for letter in letters
+        ],
+        DEAD_LETTERS,
+    )
+
+
+def _lane(lane: LaneRows) -> pa.Table:
+    row = lane.row
+    values: dict[str, Any] = {name: getattr(row, name) for name in LANES.names if name != "watermark"}
+    values["watermark"] = max(lane.watermark, TIME_MS_MIN)
+    return pa.Table.from_pylist([values], LANES)

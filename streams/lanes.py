@@ -1,0 +1,162 @@
+"""The lanes that one worker owns: taking them over, feeding them, flushing them, letting them go.
+
+All work on lanes runs in one thread, one piece at a time (`_measure`), and all inserts in another: the event loop stays
+free for Kafka, and columns are decoded while earlier rows are being inserted.
+
+A flush, in this order:
+
+1. dead letters are acknowledged by their topic;
+2. raw events, panes and dead letters are acknowledged by ClickHouse;
+3. the lane rows are acknowledged by ClickHouse: from here on a restart resumes behind them;
+4. the offsets are committed to Kafka, for lag tools only.
+
+Whatever fails is tried again in place; what cannot be tried any more, because the worker stops or the lane moves, was
+never said to be done, and the next owner does it again from the lane row.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from streams.letters import LetterTopic
+from streams.measure.lane import Lane, LaneRows
+from streams.measure.records import Records
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """What was being retried is given up, because the worker stops. The next owner of the lane does it again."""
+
+
+class LaneStore(Protocol):
+    """Loads lanes and writes rows. All of it blocks, retries in place, and raises Stopped once told to stop."""
+
+    def load(self, partition: int) -> Lane:
+        """The lane of a partition as the tables have it."""
+
+    def take(self, lane: Lane, records: Records) -> None:
+        """Let the lane measure records."""
+
+    def write(self, lanes: Sequence[LaneRows]) -> None:
+        """Write what lanes want written; returns when all of it is acknowledged."""
+
+    def stop(self) -> None:
+        """Stop retrying."""
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    async def start_reading(self, positions: Mapping[int, int]) -> None:
+        """Deliver these partitions from these offsets on."""
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Note up to where the tables are complete."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a worker's memory and of its flushes."""
+
+    flush_seconds: float
+    pending_rows_max: int = 400_000  # about 300 bytes each
+    panes_max: int = 200_000  # of each lane, about 600 bytes each
+
+
+class Lanes:
+    """Every lane of this worker."""
+
+    def __init__(self, store: LaneStore, letters: LetterTopic, source: Source, limits: Limits) -> None:
+        self._store, self._letters, self._source, self._limits = store, letters, source, limits
+        self._lanes: dict[int, Lane] = {}
+        self._taking_over: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+        self._measure = ThreadPoolExecutor(1, "measure")
+        self._insert = ThreadPoolExecutor(1, "insert")
+
+    @property
+    def pending_rows(self) -> int:
+        """Rows that wait for a flush, over all lanes."""
+        return sum(lane.pending_rows for lane in self._lanes.values())
+
+    def assigned(self, partitions: frozenset[int]) -> None:
+        """Own exactly these partitions from now on: load them one by one, and read each as soon as it is there."""
+        if self._taking_over is not None:
+            self._taking_over.cancel()
+        self._lanes.clear()
+        self._taking_over = asyncio.create_task(self._take_over(partitions))
+
+    async def revoked(self, patience_seconds: float) -> None:
+        """Flush what there is, if the sink takes it in time, and own nothing. The rest is the next owner's."""
+        if self._taking_over is not None:
+            self._taking_over.cancel()
+        try:
+            await asyncio.wait_for(asyncio.shield(self.flush()), patience_seconds)
+        except TimeoutError:
+            log.warning("lanes let go before their last flush was acknowledged; their next owner repeats it")
+        self._lanes.clear()
+
+    async def take(self, partition: int, position: int, records: Records) -> None:
+        """Measure all that the log holds from `position` to the last of the records. Waits while too much is pending."""
+        lane = self._lanes.get(partition)
+        if lane is None:
+            return
+        if position > lane.row.next_offset:
+            # Fetched before the lane was loaded anew: between the two would be a hole.
+            await self._source.start_reading({partition: lane.row.next_offset})
+            return
+        while self.pending_rows > self._limits.pending_rows_max:
+            await self.flush()
+        try:
+            await self._run(self._measure, lambda: self._store.take(lane, records))
+        except Stopped:
+            self._lanes.pop(partition, None)
+
+    async def flush(self) -> None:
+        """Write everything that has changed; returns when it is acknowledged."""
+        async with self._flushing:
+            lanes = {partition: lane for partition, lane in self._lanes.items() if lane.changed}
+            if not lanes:
+                return
+            rows = await self._run(self._measure, lambda: [lane.flush_rows() for lane in lanes.values()])
+            for lane_rows in rows:
+                await self._letters.send(lane_rows.row, lane_rows.letters)
+            await self._run(self._insert, lambda: self._store.write(rows))
+            for lane in lanes.values():
+                await self._run(self._measure, partial(lane.flushed, self._limits.panes_max))
+            await self._source.commit({lane.row.partition: lane.row.next_offset for lane in rows})
+
+    async def flush_forever(self) -> None:
+        """A flush every `flush_seconds`, counted from start to start, until the store is stopped."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            started = clock()
+            try:
+                await self.flush()
+            except Stopped:
+                return
+            await asyncio.sleep(max(0.0, self._limits.flush_seconds - (clock() - started)))
+
+    async def stop(self, patience_seconds: float) -> None:
+        """Flush what the sink takes in time, then give up whatever is being retried."""
+        await self.revoked(patience_seconds)
+        self._store.stop()
+
+    async def _take_over(self, partitions: frozenset[int]) -> None:
+        for partition in sorted(partitions):
+            lane = await self._run(self._insert, partial(self._store.load, partition))
+            self._lanes[partition] = lane
+            await self._source.start_reading({partition: lane.row.next_offset})
+            log.info("lane taken over", partition=partition, log_id=lane.row.log_id, offset=lane.row.next_offset)
+
+    @staticmethod
+    async def _run(executor: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(executor, work)

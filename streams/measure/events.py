@@ -1,0 +1,122 @@
+"""From the records of a run to judged events: decoded, validated, resolved, told apart from duplicates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from schemas.codec import WriterSchemas
+from schemas.columns import decode_batch
+from schemas.journey import Journeys
+from schemas.touchpoint import Reason, Refusal
+from schemas.validity import refusals
+from streams.measure.measures import sentiment_micro
+from streams.measure.records import Headers, Records
+
+Times = npt.NDArray[np.int64]
+
+_RESOLVED_BY: Final = ("journey", "stage", "channel", "touchpoint", "segment", "action")
+_NO_TIME: Final = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that could not be used, kept as it came. record_at: ms since 1970."""
+
+    log_offset: int
+    record_at: int
+    reason: Reason
+    detail: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """For each record of a run: its own time, and the lane clock once it is seen (ms)."""
+
+    record_at: Times
+    lane_clock: Times
+
+    @classmethod
+    def of(cls, records: Records, lane_clock: int) -> "Clocks":
+        """A record without a timestamp takes the lane clock as its own."""
+        stamped = records.timestamps_ms >= 0
+        highest = np.maximum.accumulate(np.where(stamped, records.timestamps_ms, lane_clock))
+        clock = np.maximum(highest, lane_clock)
+        return cls(np.where(stamped, records.timestamps_ms, clock), clock)
+
+
+def decode(
+    records: Records, clocks: Clocks, writers: WriterSchemas, pane_retention_ms: int
+) -> tuple[pl.DataFrame, list[DeadLetter]]:
+    """The usable events of a run, with log_offset, record_at and lane_clock beside the touchpoint's own columns."""
+    decoded = decode_batch(records.values, writers)
+    frame, invalid = refusals(decoded.frame, clocks.record_at)
+    positions = frame["position"].to_numpy()
+    frame = frame.with_columns(
+        log_offset=pl.Series(records.offsets[positions]),
+        record_at=pl.Series(clocks.record_at[positions]),
+        lane_clock=pl.Series(clocks.lane_clock[positions]),
+    )
+    refused = [*decoded.refused, *invalid]
+    if pane_retention_ms:
+        too_old = pl.col("occurred_at") < pl.col("lane_clock") - pane_retention_ms
+        refused += [
+            Refusal(position, Reason.TOO_OLD, f"occurred_at {occurred_at} is past the retention of panes")
+            for position, occurred_at in frame.filter(too_old).select("position", "occurred_at").rows()
+        ]
+        frame = frame.filter(~too_old)
+    return frame, dead_letters(records, clocks, refused)
+
+
+def dead_letters(records: Records, clocks: Clocks, refused: Sequence[Refusal]) -> list[DeadLetter]:
+    """The refused records of a run, in offset order."""
+    return [
+        DeadLetter(
+            int(records.offsets[at]),
+            int(clocks.record_at[at]),
+            refusal.reason,
+            refusal.detail,
+            records.keys[at],
+            records.values[at],
+            records.headers[at],
+        )
+        for refusal in sorted(refused, key=lambda refusal: refusal.position)
+        for at in (refusal.position,)
+    ]
+
+
+def resolve(frame: pl.DataFrame, journeys: Journeys) -> pl.DataFrame:
+    """Replace journey and stage by what the definitions make of them; adds `declared`."""
+    combinations = frame.select(_RESOLVED_BY).unique()
+    resolved = journeys.resolve(combinations)
+    by = [f"{name}_given" for name in _RESOLVED_BY]
+    table = combinations.rename(dict(zip(_RESOLVED_BY, by, strict=True))).with_columns(
+        resolved.select("journey", "stage", "declared")
+    )
+    return (
+        frame.rename({"journey": "journey_given", "stage": "stage_given"})
+        .join(
+            table,
+            left_on=["journey_given", "stage_given", "channel", "touchpoint", "segment", "action"],
+            right_on=by,
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
+        )
+        .drop("journey_given", "stage_given")
+    )
+
+
+def measured(frame: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
+    """Add what measures need: late, and sentiment in integers; empty strings stand for what is not there."""
+    return frame.with_columns(
+        pl.col("customer_id", "anonymous_id", "segment", "outcome", "currency").fill_null(""),
+        late=pl.col("occurred_at") < pl.col("record_at") - lateness_ms,
+        sentiment_micro=sentiment_micro(frame["sentiment"]),
+    )

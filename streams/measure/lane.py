@@ -1,0 +1,167 @@
+"""One lane: a partition of the log and all state derived from it.
+
+The one rule: a row depends only on its own key's events and on its lane's row, as of its log offset, and on nothing
+else. Nothing here reads a clock, a table or a setting: the caller hands in records and, on demand, rows of older panes,
+and takes away the rows that are to be written.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+import pyarrow as pa
+
+from schemas.codec import WriterSchemas
+from schemas.touchpoint import Reason, Refusal
+from streams.measure.definitions import Definitions
+from streams.measure.duplicates import CountedIds
+from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
+from streams.measure.panes import SERIES, Panes
+from streams.measure.records import Records
+
+PaneLoader = Callable[[pa.Table], pa.Table]
+"""Keys of panes (resolution_s, pane_start, journey … segment) to the rows of `stage_panes` that exist for them."""
+
+
+@dataclass(frozen=True)
+class LaneRow:
+    """The lane's own state: what decides how its next event is treated. Times in ms since 1970."""
+
+    topic: str
+    partition: int
+    log_id: str
+    generation: int
+    next_offset: int
+    lane_clock: int
+    occurred_max: int
+    definitions: str
+    predecessor_log_id: str = ""
+    predecessor_next_offset: int = 0
+
+    def watermark(self, lateness_ms: int) -> int:
+        """Event time up to which the lane has probably seen everything; never past the lane clock."""
+        return min(self.occurred_max - lateness_ms, self.lane_clock)
+
+
+@dataclass(frozen=True)
+class LaneRows:
+    """What a lane wants written: everything else first, the lane row last."""
+
+    touchpoints: pl.DataFrame | None
+    panes: pa.Table
+    letters: Sequence[DeadLetter]
+    row: LaneRow
+    watermark: int
+
+
+@dataclass
+class Tally:
+    """What became of the records of a lane since it was taken over."""
+
+    counted: int = 0
+    duplicates: int = 0
+    late: int = 0
+    refused: dict[Reason, int] = field(default_factory=dict)
+
+
+class Lane:
+    """Measures one partition of one log.
+
+    A lane whose `take` raised has to be thrown away and loaded anew from the tables.
+    """
+
+    def __init__(self, row: LaneRow, definitions: Definitions, writers: WriterSchemas, load_panes: PaneLoader) -> None:
+        self.row = row
+        self.definitions = definitions
+        self.panes = Panes()
+        self.counted_ids = CountedIds()
+        self.tally = Tally()
+        self._writers = writers
+        self._load_panes = load_panes
+        self._touchpoints: list[pl.DataFrame] = []
+        self._letters: list[DeadLetter] = []
+        self._changed = False
+
+    @property
+    def pending_rows(self) -> int:
+        """Events and dead letters that wait for a flush."""
+        return sum(frame.height for frame in self._touchpoints) + len(self._letters)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to flush."""
+        return self._changed
+
+    def take(self, records: Records) -> None:
+        """Apply records in offset order; those below the lane's next offset have been applied before."""
+        for control, run in records.since(self.row.next_offset).split_at_controls():
+            clocks = Clocks.of(run, self.row.lane_clock)
+            if control is None:
+                self._measure(run, clocks)
+            else:
+                self._obey(control, run, clocks)
+            self.row = replace(self.row, next_offset=int(run.offsets[-1]) + 1, lane_clock=int(clocks.lane_clock[-1]))
+            self._changed = True
+
+    def flush_rows(self) -> LaneRows:
+        """The rows to write as of now. Panes stay pinned in memory until `flushed`."""
+        touchpoints = pl.concat(self._touchpoints) if self._touchpoints else None
+        letters, self._touchpoints, self._letters, self._changed = self._letters, [], [], False
+        watermark = self.row.watermark(self.definitions.lateness_ms)
+        return LaneRows(touchpoints, self.panes.changed(), letters, self.row, watermark)
+
+    def flushed(self, panes_max: int) -> None:
+        """The rows of the last flush are in the tables: keep at most so many panes, and forget ids past the horizon."""
+        self.panes.acknowledged()
+        self.panes.evict(panes_max)
+        horizon = self.row.lane_clock - self.definitions.duplicate_horizon_ms
+        if self.counted_ids.expired(horizon) * 2 > len(self.counted_ids):
+            self.counted_ids.forget(horizon)
+
+    def _measure(self, run: Records, clocks: Clocks) -> None:
+        definitions = self.definitions
+        frame, refused = decode(run, clocks, self._writers, definitions.pane_retention_ms)
+        self._refuse(refused)
+        if not frame.height:
+            return
+        duplicate = self.counted_ids.count(
+            frame["event_id"], frame["lane_clock"].to_numpy(), definitions.duplicate_horizon_ms
+        )
+        events = measured(resolve(frame, definitions.journeys), definitions.lateness_ms).with_columns(
+            counted=pl.Series(~duplicate)
+        )
+        combinations = events.select(SERIES).unique()
+        numbers = pl.Series("series", self.panes.series(combinations.rows()), pl.UInt32)
+        events = events.join(combinations.with_columns(numbers), on=SERIES, how="left", maintain_order="left")
+        missing = self.panes.missing(events)
+        if missing is not None:
+            self.panes.admit(self._load_panes(missing))
+        self.panes.apply(events)
+        counted = events.filter("counted").with_columns(definitions=pl.lit(definitions.version))
+        if counted.height:
+            self._touchpoints.append(counted)
+            self._occurred(int(counted["occurred_at"].max()))  # type: ignore[arg-type]
+        self.tally.counted += counted.height
+        self.tally.duplicates += events.height - counted.height
+        self.tally.late += int(counted["late"].sum())
+
+    def _obey(self, control: str, run: Records, clocks: Clocks) -> None:
+        """A control record: new definitions from the next offset on, or a heartbeat that moves the watermark."""
+        if control == "heartbeat":
+            self._occurred(int(clocks.record_at[0]))
+            return
+        try:
+            if control != "definitions":
+                raise ValueError(f"unknown control record {control[:40]!r}")  # noqa: TRY301 - refused like a bad one
+            self.definitions = Definitions.parse(run.values[0] or b"")
+            self.row = replace(self.row, definitions=self.definitions.version)
+        except ValueError as error:
+            self._refuse(dead_letters(run, clocks, [Refusal(0, Reason.UNDECODABLE, str(error)[:500])]))
+
+    def _occurred(self, occurred_at: int) -> None:
+        self.row = replace(self.row, occurred_max=max(self.row.occurred_max, occurred_at))
+
+    def _refuse(self, letters: Sequence[DeadLetter]) -> None:
+        self._letters.extend(letters)
+        for letter in letters:
+            self.tally.refused[letter.reason] = self.tally.refused.get(letter.reason, 0) + 1

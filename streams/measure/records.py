@@ -1,0 +1,57 @@
+"""A batch of Kafka records of one partition, in columns."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Headers = Sequence[tuple[str, bytes]]
+
+CONTROL_HEADER: Final = "touchstream-control"
+"""Header of the records that steer a lane through its own log: `definitions` or `heartbeat`."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records in offset order; offsets may have gaps. timestamps_ms: −1 where a record has none."""
+
+    offsets: npt.NDArray[np.int64]
+    timestamps_ms: npt.NDArray[np.int64]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    headers: Sequence[Headers]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, span: slice) -> "Records":
+        return Records(
+            self.offsets[span], self.timestamps_ms[span], self.keys[span], self.values[span], self.headers[span]
+        )
+
+    def since(self, offset: int) -> "Records":
+        """The records at or above an offset."""
+        return self[int(np.searchsorted(self.offsets, offset)) :]
+
+    def split_at_controls(self) -> "Iterator[tuple[str | None, Records]]":
+        """Runs of plain records (kind None), and each control record alone with its kind."""
+        start = 0
+        for position, headers in enumerate(self.headers):
+            kind = _control_kind(headers)
+            if kind is None:
+                continue
+            if position > start:
+                yield None, self[start:position]
+            yield kind, self[position : position + 1]
+            start = position + 1
+        if start < len(self):
+            yield None, self[start:]
+
+
+def _control_kind(headers: Headers) -> str | None:
+    for name, value in headers:
+        if name == CONTROL_HEADER:
+            return value.decode(errors="replace")
+    return None

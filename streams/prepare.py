@@ -1,0 +1,79 @@
+"""What `touchstream init` does: topics, tables, and the definitions in force. Safe to repeat and to interrupt.
+
+Definitions are switched through the log itself: a control record in every partition, so that every worker, also one
+that is slow or believes it still owns a lane, switches at the same offset. Workers never read the journey file.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+from kafka import KafkaProducer
+
+from schemas.definitions import read_source
+from schemas.journey import DEFAULT_FILE, Journeys
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.definitions import known_definitions, record_definitions
+from sinks.clickhouse.migrations import Migrating, migrate
+from streams.connection import KafkaConnection
+from streams.measure.definitions import document
+from streams.measure.records import CONTROL_HEADER
+from streams.settings import Settings
+from streams.topics import ensure_topics, log_identity, topic_specs
+
+_ACKNOWLEDGED_SECONDS = 30
+
+
+def prepare(settings: Settings) -> Iterator[str]:
+    """Create what is missing; yields a line for each thing that was done or that somebody should know."""
+    connection = settings.kafka_connection()
+    for report in ensure_topics(connection, topic_specs(settings)):
+        done = "created" if report.created else "there"
+        yield f"topic {report.name}: {done}, {report.partitions} partitions"
+        yield from (f"warning: {warning}" for warning in report.warnings)
+    client = connect(settings.clickhouse_url)
+    applied = migrate(client, Migrating(raw_retention_days=settings.raw_retention_days))
+    yield f"tables: {', '.join(applied) if applied else 'up to date'}"
+    yield from _put_in_force(settings, client, connection)
+
+
+def _journey(settings: Settings) -> dict[str, Any]:
+    """The journey file as plain values. Raises DefinitionError where a lane could not use it."""
+    path = settings.journey_file or DEFAULT_FILE
+    Journeys.load(path)
+    content: dict[str, Any] = read_source(path.read_text(encoding="utf-8"), path.name).content
+    return content
+
+
+def _put_in_force(settings: Settings, client: Client, connection: KafkaConnection) -> Iterator[str]:
+    content = document(
+        _journey(settings),
+        lateness_seconds=settings.lateness_seconds,
+        duplicate_horizon_seconds=settings.duplicate_horizon_seconds,
+        pane_retention_days=settings.pane_retention_days,
+    )
+    version, text = content["version"], msgspec.json.encode(content)
+    known = [one for one in known_definitions(client) if one.in_force_since is not None]
+    if known and known[-1].version == version:
+        yield f"definitions: {version} in force"
+        return
+    if known:
+        # Known first: a lane that meets the switch may be taken over at once, by a worker that reads the table.
+        record_definitions(client, version, text.decode(), in_force=False)
+        _switch(connection, settings.topic, text)
+    record_definitions(client, version, text.decode(), in_force=True)
+    yield f"definitions: {version} in force" + (f", was {known[-1].version}" if known else "")
+
+
+def _switch(connection: KafkaConnection, topic: str, content: bytes) -> None:
+    producer = KafkaProducer(**connection.client_options(), acks="all")
+    try:
+        sent = [
+            producer.send(topic, value=content, partition=partition, headers=[(CONTROL_HEADER, b"definitions")])
+            for partition in log_identity(connection, topic)
+        ]
+        for one in sent:
+            one.get(timeout=_ACKNOWLEDGED_SECONDS)
+    finally:
+        producer.close()

@@ -1,0 +1,121 @@
+"""The lanes' store: ClickHouse for rows, Kafka for the log's identity. Blocking; whatever is away is waited for."""
+
+from collections.abc import Callable, Iterable, Sequence
+from threading import Event
+from typing import Final, TypeVar
+
+import pyarrow as pa
+import structlog
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from schemas.codec import WriterSchemas
+from schemas.registry import HttpSchemaRegistry, RegistryUnavailable
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.definitions import known_definitions
+from sinks.clickhouse.lane_reader import ClickHouseLanes
+from sinks.clickhouse.writer import Writer
+from sinks.sink import SinkBusy
+from streams.flush import flush_of, without
+from streams.lanes import Stopped
+from streams.measure.lane import Lane, LaneRow, LaneRows
+from streams.measure.records import Records
+from streams.settings import Settings
+from streams.takeover import take_over
+from streams.topics import TopicError, log_identity
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+_FIRST_WAIT_SECONDS: Final = 0.2
+_LONGEST_WAIT_SECONDS: Final = 5.0
+_AWAY: Final = (ClickHouseError, TopicError, RegistryUnavailable, LookupError, OSError)
+
+
+class Tables:
+    """Loads lanes from ClickHouse and writes what they want written; a `streams.takeover.LaneTables`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = Event()
+        client = self._retry("ClickHouse", lambda: connect(settings.clickhouse_url), _AWAY)
+        self._client, self._reader, self._writer = client, ClickHouseLanes(client), Writer(client)
+        registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
+        self._writers = WriterSchemas(registry)
+
+    def stop(self) -> None:
+        """Give up what is being retried: it raises Stopped."""
+        self._stop.set()
+
+    def load(self, partition: int) -> Lane:
+        """The lane of a partition, as the tables have it. Raises Stopped."""
+        topic, connection = self._settings.topic, self._settings.kafka_connection()
+
+        def loaded() -> Lane:
+            position = log_identity(connection, topic)[partition]
+            return take_over(topic, partition, position, self, self._writers)
+
+        return self._retry(f"the lane of partition {partition}", loaded, _AWAY)
+
+    def take(self, lane: Lane, records: Records) -> None:
+        """Measure records, waiting for a schema registry that is away. Raises Stopped."""
+        self._retry("the schema registry", lambda: lane.take(records), (RegistryUnavailable,))
+
+    def write(self, lanes: Sequence[LaneRows]) -> None:
+        """Write what lanes want written; returns when all is acknowledged. Raises Stopped."""
+        flush = flush_of(lanes)
+        try:
+            while rejected := self._writer.write(flush, self._stop):
+                log.error("rows that ClickHouse cannot take become dead letters", rows=len(rejected))
+                flush = without(flush, rejected, lanes)
+        except SinkBusy as busy:
+            raise Stopped("a flush") from busy
+
+    def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
+        """As `LaneTables.lane_rows`."""
+        return [
+            LaneRow(
+                topic=row.topic,
+                partition=row.partition,
+                log_id=row.log_id,
+                generation=row.generation,
+                next_offset=row.next_offset,
+                lane_clock=row.lane_clock_ms,
+                occurred_max=row.occurred_max_ms,
+                definitions=row.definitions,
+                predecessor_log_id=row.predecessor_log_id,
+                predecessor_next_offset=row.predecessor_next_offset,
+            )
+            for row in self._reader.lane_history(topic, partition)
+        ]
+
+    def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
+        """As `LaneTables.newest_panes`."""
+        return self._reader.newest_panes(log_id, partition, resolution_s, limit)
+
+    def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
+        """As `LaneTables.panes_by_key`; waits for ClickHouse. Raises Stopped."""
+        return self._retry("older panes", lambda: self._reader.panes_by_key(log_id, partition, keys), _AWAY)
+
+    def counted_ids(self, log_id: str, partition: int, below: int, since_ms: int) -> Iterable[pa.Table]:
+        """As `LaneTables.counted_ids`."""
+        return self._reader.counted_event_ids(log_id, partition, below, since_ms)
+
+    def definitions(self, version: str | None) -> str:
+        """As `LaneTables.definitions`. Raises LookupError, which is retried, until `init` has made them known."""
+        for known in known_definitions(self._client):
+            if known.version == version or (version is None and known.in_force_since is not None):
+                return known.content
+        raise LookupError(f"definitions {version or ''} are not in the tables yet: run `touchstream init`")
+
+    def _retry(self, what: str, attempt: Callable[[], Result], errors: tuple[type[Exception], ...]) -> Result:
+        """Try until none of the errors comes. Raises Stopped, and any other error at once."""
+        wait_seconds = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return attempt()
+            except errors as error:
+                log.warning("waiting", what=what, seconds=wait_seconds, error=str(error).splitlines()[0][:300])
+            if self._stop.wait(wait_seconds):
+                raise Stopped(what)
+            wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)

@@ -1,0 +1,106 @@
+"""Loading a lane from the tables: its row, its newest panes and the event ids that still count as seen.
+
+A lane is (log id, partition). The log id is Kafka's topic id; when a log ends below the offset that the lane row has
+reached, it is another log under the same id, and the lane gets a new generation. A new log begins with new rows, but
+goes on with its predecessor's clock, definitions and remembered ids, so that the same event published to both counts
+once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+import polars as pl
+import pyarrow as pa
+import structlog
+
+from schemas.codec import WriterSchemas
+from schemas.touchpoint import TIME_MS_MIN
+from streams.measure.definitions import Definitions
+from streams.measure.lane import Lane, LaneRow
+from streams.measure.panes import RESOLUTIONS_S
+from streams.topics import LogPosition
+
+log = structlog.get_logger(__name__)
+
+HOT_PANES_MAX: Final = 50_000
+"""Panes of each resolution that a lane loads when it is taken over, newest first; older ones are loaded on demand."""
+
+
+class LaneTables(Protocol):
+    """What a lane reads from the tables when it is taken over, and while an event needs an older pane."""
+
+    def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
+        """The lane rows of every log that the partition has had, by generation."""
+
+    def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
+        """The newest rows of `stage_panes` by pane_start, at most so many."""
+
+    def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
+        """The rows of `stage_panes` that exist for keys (resolution_s, pane_start, journey … segment)."""
+
+    def counted_ids(self, log_id: str, partition: int, below: int, since_ms: int) -> Iterable[pa.Table]:
+        """lane_clock (ms) and event_id of counted events below an offset, since a lane clock, in offset order."""
+
+    def definitions(self, version: str | None) -> str:
+        """The content of a version; None: of the first that was in force."""
+
+
+def take_over(topic: str, partition: int, position: LogPosition, tables: LaneTables, writers: WriterSchemas) -> Lane:
+    """The lane as the tables have it, ready to go on at `lane.row.next_offset`."""
+    rows = tables.lane_rows(topic, partition)
+    row = _row(topic, partition, position, rows)
+    definitions = Definitions.parse(tables.definitions(row.definitions or None))
+    row = replace(row, definitions=definitions.version)
+    lane = Lane(row, definitions, writers, lambda keys: tables.panes_by_key(row.log_id, partition, keys))
+    for resolution_s in RESOLUTIONS_S:
+        panes = tables.newest_panes(row.log_id, partition, resolution_s, HOT_PANES_MAX)
+        lane.panes.admit(panes)
+        if panes.num_rows == HOT_PANES_MAX:
+            oldest = panes["pane_start"].cast(pa.int64()).to_numpy().min()
+            lane.panes.complete_from_ms[resolution_s] = int(oldest) + resolution_s * 1000
+    _load_ids(lane, rows, tables)
+    return lane
+
+
+def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow]) -> LaneRow:
+    """The row to go on from: the newest one of this log, or the first of a new log."""
+    if not rows:
+        return LaneRow(topic, partition, position.log_id, 1, position.begin_offset, 0, TIME_MS_MIN, "")
+    newest = rows[-1]
+    same_log = newest.log_id.split("#")[0] == position.log_id
+    if same_log and position.end_offset >= newest.next_offset:
+        if position.begin_offset > newest.next_offset:
+            log.error(
+                "events lost: Kafka deleted them before they were measured; raise the topic's retention",
+                topic=topic, partition=partition, lost=position.begin_offset - newest.next_offset,
+            )  # fmt: skip
+            return replace(newest, next_offset=position.begin_offset)
+        return newest
+    generation = newest.generation + 1
+    return LaneRow(
+        topic=topic,
+        partition=partition,
+        # The broker lost its log and kept its id: the generation tells the two apart.
+        log_id=f"{position.log_id}#{generation}" if same_log else position.log_id,
+        generation=generation,
+        next_offset=position.begin_offset,
+        lane_clock=newest.lane_clock,
+        occurred_max=newest.occurred_max,
+        definitions=newest.definitions,
+        predecessor_log_id=newest.log_id,
+        predecessor_next_offset=newest.next_offset,
+    )
+
+
+def _load_ids(lane: Lane, rows: Sequence[LaneRow], tables: LaneTables) -> None:
+    """Remember what this log and the logs before it counted within the horizon, each below where its lane ended."""
+    since = lane.row.lane_clock - lane.definitions.duplicate_horizon_ms
+    logs = [(lane.row.log_id, lane.row.next_offset)]
+    by_log = {row.log_id: row for row in rows} | {lane.row.log_id: lane.row}
+    while (before := by_log.get(logs[-1][0])) and before.predecessor_log_id:
+        logs.append((before.predecessor_log_id, before.predecessor_next_offset))
+    for log_id, below in reversed(logs):
+        for ids in tables.counted_ids(log_id, lane.row.partition, below, since):
+            clocks = ids["lane_clock"].cast(pa.int64()).to_numpy()
+            lane.counted_ids.load(pl.Series(ids["event_id"]), clocks)

@@ -1,0 +1,118 @@
+"""From the bytes of a record to the fields of an event, with the `json` and `avro` packages."""
+
+import io
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any, NoReturn
+
+import avro.io
+import avro.schema
+from avro.errors import AvroException
+
+from tests.oracle.log import Definitions, WriterSchemas
+
+READER_SCHEMA = Path(__file__).parents[2] / "schemas" / "touchpoint.avsc"
+CONFLUENT, SINGLE_OBJECT, JSON = b"\x00", b"\xc3\x01", b"{"
+BYTES_MAX = 1 << 20
+
+
+class Refused(Exception):  # noqa: N818 - the word of the domain
+    """A record that becomes a dead letter; `reason` is a code of interfaces.md."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+class Decoder:
+    """Reads events in the three encodings, told apart by their first byte."""
+
+    def __init__(self, schemas: WriterSchemas) -> None:
+        reader = without_logical_types(READER_SCHEMA.read_text())
+        self.by_id = {number: avro_reader(text, reader) for number, text in schemas.by_id.items()}
+        self.by_fingerprint = {fingerprint(text): avro_reader(text, reader) for text in schemas.known}
+
+    def event(self, value: bytes | None) -> dict[str, Any]:
+        """The fields as written, those that an Avro writer left out with their defaults. Raises Refused."""
+        if not value:
+            raise Refused("undecodable", "empty")
+        if len(value) > BYTES_MAX:
+            raise Refused("too_large", f"{len(value)} bytes")
+        if value.startswith(JSON):
+            return json_object(value)
+        if value.startswith(CONFLUENT) and len(value) >= 5:
+            reader, body = self.by_id.get(struct.unpack(">i", value[1:5])[0]), value[5:]
+        elif value.startswith(SINGLE_OBJECT) and len(value) >= 10:
+            reader, body = self.by_fingerprint.get(value[2:10]), value[10:]
+        else:
+            raise Refused("undecodable", f"starts with {value[:2]!r}")
+        if reader is None:
+            raise Refused("unknown_schema", f"{value[:10]!r}")
+        return avro_event(reader, body)
+
+    def definitions(self, value: bytes | None) -> Definitions:
+        """The definitions that a control record carries. Raises Refused."""
+        try:
+            return Definitions(**json.loads(value or b""))
+        except (TypeError, ValueError) as error:
+            raise Refused("undecodable", f"definitions: {error}") from error
+
+
+def fingerprint(schema: str) -> bytes:
+    """CRC-64-AVRO of a schema's canonical form, as eight bytes, the lowest first: as a single object carries it."""
+    return bytes(avro.schema.parse(schema).fingerprint("CRC-64-AVRO"))
+
+
+def avro_reader(writer: str, reader: avro.schema.Schema) -> avro.io.DatumReader:
+    """Reads what was written with `writer` as `reader`."""
+    return avro.io.DatumReader(without_logical_types(writer), reader)
+
+
+def without_logical_types(schema: str) -> avro.schema.Schema:
+    """Times stay whole numbers: the `avro` package would make datetimes, which end at the year 9999."""
+    return avro.schema.parse(json.dumps(_stripped(json.loads(schema))))
+
+
+def _stripped(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _stripped(value) for name, value in node.items() if name != "logicalType"}
+    return [_stripped(item) for item in node] if isinstance(node, list) else node
+
+
+def avro_event(reader: avro.io.DatumReader, body: bytes) -> dict[str, Any]:
+    """One datum, and nothing after it."""
+    stream = io.BytesIO(body)
+    try:
+        event: dict[str, Any] = reader.read(avro.io.BinaryDecoder(stream))
+    except (AvroException, ValueError, TypeError, IndexError, struct.error) as error:
+        raise Refused("undecodable", f"{type(error).__name__}: {error}") from error
+    if stream.read():
+        raise Refused("undecodable", "bytes after the end of the record")
+    return event
+
+
+def json_object(value: bytes) -> dict[str, Any]:
+    """One JSON object in UTF-8, as RFC 8259 has it; where a name repeats, the last holds. Stricter than Python's `json`."""
+    try:
+        found = json.loads(value.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        raise Refused("undecodable", str(error)[:200]) from error
+    event: dict[str, Any] = found  # it starts with a brace
+    return event
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)

@@ -1,0 +1,76 @@
+"""Panes: what one lane saw in one slice of event time, for one (journey, stage, channel, touchpoint, segment)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Row = dict[str, Any]
+PaneKey = tuple[int, int, str, str, str, str, str]  # resolution_s, pane_start (ms), then the five names
+
+RESOLUTIONS_S = (10, 300, 3600)
+
+
+def pane_keys(row: Mapping[str, Any]) -> list[PaneKey]:
+    """The three panes that an event belongs to."""
+    names = (row["journey"], row["stage"], row["channel"], row["touchpoint"], row["segment"])
+    # Python's // rounds down, before 1970 too
+    return [(s, row["occurred_at"] // (s * 1000) * (s * 1000), *names) for s in RESOLUTIONS_S]
+
+
+def empty_pane() -> Row:
+    """A pane that has seen nothing."""
+    sums = (
+        "log_offset touches duplicates late success failure abandoned purchases "
+        "duration_n duration_sum_ms sentiment_n sentiment_sum_micro"
+    )
+    return dict.fromkeys(sums.split(), 0) | {
+        "nps_counts": [0] * 11,
+        "csat_counts": [0] * 5,
+        "ces_counts": [0] * 7,
+        "duration_sketch": {},
+        "revenue_minor_by_currency": {},
+        "purchase_revenue_minor_by_currency": {},
+    }
+
+
+def touch(pane: Row, row: Mapping[str, Any]) -> None:
+    """Count one event."""
+    pane["touches"] += 1
+    pane["late"] += row["late"]
+    if row["outcome"]:
+        pane[row["outcome"]] += 1
+    if row["action"] == "purchase":
+        pane["purchases"] += 1
+    for survey, lowest in (("nps", 0), ("csat", 1), ("ces", 1)):
+        if row[survey] is not None:
+            pane[f"{survey}_counts"][row[survey] - lowest] += 1
+    if row["sentiment_micro"] is not None:
+        pane["sentiment_n"] += 1
+        pane["sentiment_sum_micro"] += row["sentiment_micro"]
+    if row["duration_ms"] is not None:
+        pane["duration_n"] += 1
+        pane["duration_sum_ms"] += row["duration_ms"]
+        add(pane["duration_sketch"], sketch_bucket(row["duration_ms"]), 1)
+    if row["revenue_minor"] is not None:
+        add(pane["revenue_minor_by_currency"], row["currency"], row["revenue_minor"])
+        if row["action"] == "purchase":
+            add(pane["purchase_revenue_minor_by_currency"], row["currency"], row["revenue_minor"])
+
+
+def add(sums: dict[Any, int], key: object, amount: int) -> None:
+    """Add to one entry of a map of sums."""
+    sums[key] = sums.get(key, 0) + amount
+
+
+def sketch_bucket(duration_ms: int) -> int:
+    """DDSketch's bucket at 1 %: the smallest i ≥ 0 with (101/99)^i ≥ duration_ms, in whole numbers; -1 for 0 ms."""
+    if duration_ms == 0:
+        return -1
+    bucket, power, bound = 0, 1, duration_ms
+    while power < bound:  # 101^bucket < duration_ms · 99^bucket
+        bucket, power, bound = bucket + 1, power * 101, bound * 99
+    return bucket
+
+
+def sentiment_micro(sentiment: float | None) -> int | None:
+    """Micro-units of a sentiment from -1 to 1: the product in double precision, halves to the even neighbour."""
+    return None if sentiment is None else round(sentiment * 1e6)

@@ -1,0 +1,157 @@
+"""The tables, recomputed from the log: one record after the other, in plain dicts and whole numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.oracle.decode import Decoder, Refused
+from tests.oracle.journey import resolve
+from tests.oracle.log import DEFINITIONS, HEARTBEAT, Definitions, Lane, Record, WriterSchemas
+from tests.oracle.panes import PaneKey, empty_pane, pane_keys, sentiment_micro, touch
+from tests.oracle.validate import check
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Tables:
+    """What the tables hold of one lane. Times are milliseconds since 1970; empty strings stand where the columns have them."""
+
+    touchpoints: dict[int, Row] = field(default_factory=dict)
+    panes: dict[PaneKey, Row] = field(default_factory=dict)
+    dead_letters: dict[int, str] = field(default_factory=dict)
+    lane: Row = field(default_factory=dict)
+
+
+def recompute(
+    log: Sequence[Record],
+    lane: Lane,
+    definitions: Definitions,
+    writer_schemas: WriterSchemas,
+    predecessor_ids: Mapping[str, int] | None = None,
+    predecessor_clock: int = 0,
+) -> Tables:
+    """The tables after the whole of `log`, which starts under `definitions`.
+
+    Where the same partition of an earlier log went before, `predecessor_ids` gives what that counted below
+    `predecessor_next_offset` (see `counted_ids`), and `predecessor_clock` its lane clock there, in milliseconds.
+    """
+    oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
+    for record in log:
+        oracle.take(record)
+    oracle.tables.lane = oracle.lane_row(log[-1].offset + 1 if log else 0)
+    return oracle.tables
+
+
+def counted_ids(tables: Tables, next_offset: int) -> dict[str, int]:
+    """What a successor of this lane remembers: the ids counted below `next_offset`, each with its highest lane clock."""
+    ids: dict[str, int] = {}
+    for offset, row in sorted(tables.touchpoints.items()):
+        if offset < next_offset:
+            ids[row["event_id"]] = row["lane_clock"]
+    return ids
+
+
+class _Oracle:
+    """One lane, from its first record on."""
+
+    def __init__(
+        self, lane: Lane, definitions: Definitions, decoder: Decoder, ids: dict[str, int], clock: int
+    ) -> None:
+        self.lane, self.definitions, self.decoder = lane, definitions, decoder
+        self.counted_at = ids  # event_id -> lane clock when it was last counted; the clock never falls
+        self.clock = clock
+        self.occurred_max: int | None = None
+        self.tables = Tables()
+
+    def take(self, record: Record) -> None:
+        """Apply one record."""
+        record_at = self.clock if record.timestamp_ms in (None, -1) else record.timestamp_ms
+        assert record_at is not None
+        self.clock = max(record_at, self.clock)
+        try:
+            if record.control is None:
+                self.apply_event(record, record_at)
+            else:
+                self.apply_control(record, record_at)
+        except Refused as refused:
+            self.tables.dead_letters[record.offset] = refused.reason
+
+    def apply_control(self, record: Record, record_at: int) -> None:
+        """A heartbeat counts for time as an event would; definitions hold from the next record on."""
+        if record.control == HEARTBEAT:
+            self.saw(record_at)
+        elif record.control == DEFINITIONS:
+            self.definitions = self.decoder.definitions(record.value)
+        else:
+            raise Refused("undecodable", f"control record {record.control!r}")
+
+    def apply_event(self, record: Record, record_at: int) -> None:
+        """Count an event, or its being a duplicate."""
+        event = check(self.decoder.event(record.value), record_at)
+        self.refuse_too_old(event)
+        seen_at = self.counted_at.get(event["event_id"])
+        horizon_ms = self.definitions.duplicate_horizon_seconds * 1000
+        row = self.touchpoint_row(record.offset, record_at, event)
+        if seen_at is not None and seen_at >= self.clock - horizon_ms:
+            for pane in self.panes_of(row):
+                pane["duplicates"] += 1
+            return
+        self.counted_at[event["event_id"]] = self.clock
+        self.saw(row["occurred_at"])
+        self.tables.touchpoints[record.offset] = row
+        for pane in self.panes_of(row):
+            touch(pane, row)
+
+    def refuse_too_old(self, event: Row) -> None:
+        """Where panes are deleted after some days, an event before that must not make one anew."""
+        retention_ms = self.definitions.pane_retention_days * 86_400_000
+        if retention_ms > 0 and event["occurred_at"] < self.clock - retention_ms:
+            raise Refused("too_old", f"occurred_at {event['occurred_at']}")
+
+    def saw(self, occurred_at: int) -> None:
+        """Move on the highest time of an event."""
+        self.occurred_max = occurred_at if self.occurred_max is None else max(self.occurred_max, occurred_at)
+
+    def panes_of(self, row: Row) -> list[Row]:
+        """The panes of an event's key, made where they are missing; each says that it now holds this event."""
+        panes = [self.tables.panes.setdefault(key, empty_pane()) for key in pane_keys(row)]
+        for pane in panes:
+            pane["log_offset"] = row["log_offset"]
+        return panes
+
+    def touchpoint_row(self, offset: int, record_at: int, event: Row) -> Row:
+        """The columns of `touchpoints`, but for `inserted_at`."""
+        place = resolve(self.definitions.journey, event)
+        late_before = record_at - self.definitions.lateness_seconds * 1000
+        texts = ("event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency")
+        kept = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
+        return {
+            "log_id": self.lane.log_id,
+            "partition": self.lane.partition,
+            "log_offset": offset,
+            "record_at": record_at,
+            "lane_clock": self.clock,
+            "definitions": self.definitions.version,
+            "journey": place.journey,
+            "stage": place.stage,
+            "declared": place.declared,
+            "late": event["occurred_at"] < late_before,
+            "sentiment_micro": sentiment_micro(event["sentiment"]),
+            "attributes": dict(event["attributes"]),
+            **{name: event[name] or "" for name in texts},
+            **{name: event[name] for name in kept},
+        }
+
+    def lane_row(self, next_offset: int) -> Row:
+        """What `lanes` holds that follows from the log."""
+        occurred_max = self.occurred_max or 0
+        return {
+            "log_id": self.lane.log_id,
+            "partition": self.lane.partition,
+            "next_offset": next_offset,
+            "lane_clock": self.clock,
+            "occurred_max": occurred_max,
+            "watermark": min(occurred_max - self.definitions.lateness_seconds * 1000, self.clock),
+            "definitions": self.definitions.version,
+        }

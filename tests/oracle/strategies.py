@@ -1,0 +1,115 @@
+"""Random logs for Hypothesis: small alphabets, so that ids, panes and boundaries meet often.
+
+A record is drawn as a few bytes, each of which chooses one entry of a table; a zero chooses the first, which is the plainest.
+So generation is fast, and shrinking ends at few and plain records.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from hypothesis import strategies as st
+
+from tests.oracle.events import (
+    BROKEN_VALUES,
+    DAY,
+    FAULTS,
+    HOUR,
+    MINUTE,
+    WRITER_SCHEMAS,
+    Choices,
+    damage,
+    encode,
+    event,
+)
+from tests.oracle.log import CONTROL_HEADER, DEFINITIONS, HEARTBEAT, Definitions, Lane, Record
+
+__all__ = ["DEFINITIONS_KNOWN", "LANE", "START_MS", "WRITER_SCHEMAS", "definitions", "logs"]
+
+LANE = Lane(log_id="log-1", partition=3)
+START_MS = 497_222 * HOUR  # September 2026, where panes of every resolution begin
+RECORD_BYTES = 32
+
+# from one record's timestamp to the next one's: still, on, over a pane's edge, back, and to both sides of a horizon
+STEPS_MS = (
+    0, 0, 1, 1, 500, 1_000, 10_000, MINUTE, MINUTE + 1, -1, -5_000, -HOUR, HOUR, HOUR + 1, DAY, DAY + 1, -2 * DAY,
+)  # fmt: skip
+GAPS = (1, 1, 1, 1, 1, 1, 2, 7, 1_000)
+HEADERS: tuple[tuple[tuple[str, bytes], ...], ...] = ((), (), (("traceparent", b"00-1"),), (("content-type", b"\xff"),))
+KINDS = ("event",) * 22 + ("faulty",) * 4 + ("damaged", "broken", "heartbeat", "definitions", "other control", "no time")
+
+
+_FIRST_JOURNEY = {
+    "format": 1,
+    "journeys": [
+        {
+            "id": "default",
+            "stages": [
+                {"id": "purchase", "touchpoints": [{"channel": "web", "touchpoint": ["check*", "cart"]}, {"action": "purchase"}]},
+                {"id": "delivery", "touchpoints": [{"touchpoint": "p*c*l"}]},
+                {"id": "support", "touchpoints": [{"channel": ["phone", "shop"], "action": ["contact", "re*"]}]},
+            ],
+        },
+        {"id": "another", "stages": [{"id": "made up", "touchpoints": [{"channel": "*"}]}]},
+    ],
+}
+_SECOND_JOURNEY = {
+    "format": 1,
+    "journeys": [
+        {"id": "renamed", "stages": [{"id": "all", "touchpoints": [{"touchpoint": "*h*"}, {"touchpoint": "ad"}]}]},
+        {"id": "default", "stages": [{"id": "purchase"}, {"id": "support", "touchpoints": [{"channel": "web"}]}]},
+    ],
+}
+DEFINITIONS_KNOWN = (
+    Definitions("v1", _FIRST_JOURNEY),
+    Definitions("v2", _SECOND_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=3_600),
+    Definitions("v3", _FIRST_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=60, pane_retention_days=1),
+)
+_DOCUMENTS = tuple(json.dumps(asdict(made)).encode() for made in DEFINITIONS_KNOWN)
+
+
+def definitions() -> st.SearchStrategy[Definitions]:
+    """Definitions that a log may start under, or switch to."""
+    return st.sampled_from(DEFINITIONS_KNOWN)
+
+
+def logs(max_records: int = 30, min_records: int = 0) -> st.SearchStrategy[list[Record]]:
+    """Records of one lane, offsets ascending from anywhere; their events are written with WRITER_SCHEMAS."""
+    record = st.binary(min_size=RECORD_BYTES, max_size=RECORD_BYTES)
+    return st.lists(record, min_size=min_records, max_size=max_records).map(log_of)
+
+
+def log_of(chosen: Iterable[bytes]) -> list[Record]:
+    """The log that a list of choices describes."""
+    log: list[Record] = []
+    offset, now = -1, START_MS
+    for data in chosen:
+        choices = Choices(data)
+        kind = choices.of(KINDS)
+        offset += choices.of(GAPS)
+        now = max(0, now + choices.of(STEPS_MS))
+        timed = kind != "no time"
+        log.append(_record(kind, choices, offset, now if timed else choices.of((None, -1)), now))
+    return log
+
+
+def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, now: int) -> Record:
+    if kind == "heartbeat":
+        return Record(offset, timestamp_ms, None, b"", ((CONTROL_HEADER, HEARTBEAT),))
+    if kind == "definitions":
+        return Record(offset, timestamp_ms, None, _control_value(choices), ((CONTROL_HEADER, DEFINITIONS),))
+    if kind == "other control":
+        return Record(offset, timestamp_ms, None, b"", ((CONTROL_HEADER, b"stop"),))
+    if kind == "broken":
+        return Record(offset, timestamp_ms, b"k", choices.of(BROKEN_VALUES), choices.of(HEADERS))
+    headers = choices.of(HEADERS)
+    made = event(choices, now, offset)
+    key = (made["customer_id"] or made["anonymous_id"] or "").encode()
+    if kind == "faulty":
+        made = choices.of(FAULTS)(made)
+    value = encode(choices, made)
+    return Record(offset, timestamp_ms, key, damage(choices, value) if kind == "damaged" else value, headers)
+
+
+def _control_value(choices: Choices) -> bytes:
+    return choices.of((*_DOCUMENTS * 3, b"", b"{}", b"{"))

@@ -1,0 +1,122 @@
+"""What an event must be to be counted: the refusals of interfaces.md. The bounds are those that `schemas/touchpoint.py` declares."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.oracle.decode import Refused
+
+Fields = Mapping[str, Any]
+
+NAME_BYTES_MAX = 1_000
+REVENUE_MINOR_MAX = 1_000_000_000_000
+DURATION_MS_MAX = 3_653 * 86_400_000
+TIME_MS_MIN, TIME_MS_MAX = -2_208_988_800_000, 10_413_791_999_999  # the years 1900 to 2299
+FUTURE_LIMIT_MS = 600_000
+
+REQUIRED = ("event_id", "occurred_at", "channel", "touchpoint")
+INTEGER_BITS = {
+    "occurred_at": 64, "duration_ms": 64, "nps": 32, "csat": 32, "ces": 32, "revenue_minor": 64, "received_at": 64,
+}  # fmt: skip
+TIMES = ("occurred_at", "received_at")
+TEXTS = ("event_id", "channel", "touchpoint", "action")
+OPTIONAL_TEXTS = ("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency")
+NAMES = (*TEXTS, "customer_id", "anonymous_id", "stage", "journey", "segment")
+SCALES = {
+    "nps": (0, 10),
+    "csat": (1, 5),
+    "ces": (1, 7),
+    "sentiment": (-1, 1),
+    "duration_ms": (0, DURATION_MS_MAX),
+    "revenue_minor": (-REVENUE_MINOR_MAX, REVENUE_MINOR_MAX),
+    "received_at": (TIME_MS_MIN, TIME_MS_MAX),
+}
+ABSENT = {
+    **dict.fromkeys((*OPTIONAL_TEXTS, *INTEGER_BITS, "sentiment")),
+    "action": "contact",
+    "attributes": {},
+}
+
+
+def check(fields: Fields, record_at: int) -> dict[str, Any]:
+    """The event in full, absent and empty texts None. Raises Refused with the reason of the first rule that is broken."""
+    event = typed(fields)
+    event |= {name: event[name] or None for name in OPTIONAL_TEXTS}
+    check_texts(event)
+    for name, (low, high) in SCALES.items():
+        if event[name] is not None and not low <= event[name] <= high:  # not for NaN either
+            raise Refused("out_of_scale", f"{name} {event[name]}")
+    if event["occurred_at"] < TIME_MS_MIN:
+        raise Refused("too_old", f"occurred_at {event['occurred_at']}")
+    if event["occurred_at"] > min(TIME_MS_MAX, record_at + FUTURE_LIMIT_MS):
+        raise Refused("from_the_future", f"occurred_at {event['occurred_at']}")
+    return event
+
+
+def check_texts(event: Fields) -> None:
+    """Names that are missing, too long, or not among those there are."""
+    for name in TEXTS:
+        if not event[name]:
+            raise Refused("missing_field", name)
+    if event["customer_id"] is None and event["anonymous_id"] is None:
+        raise Refused("no_customer", "neither customer_id nor anonymous_id")
+    for name in NAMES:
+        if event[name] is not None and len(event[name].encode()) > NAME_BYTES_MAX:
+            raise Refused("out_of_scale", f"{name} is too long")
+    if event["outcome"] not in (None, "success", "failure", "abandoned"):
+        raise Refused("wrong_type", f"outcome {event['outcome']}")
+    if event["currency"] is not None and not re.fullmatch("[A-Z]{3}", event["currency"]):
+        raise Refused("wrong_type", f"currency {event['currency']}")
+
+
+def typed(fields: Fields) -> dict[str, Any]:
+    """All fields, each of its type. An unknown name is refused: it may be a known one misspelt."""
+    for name in REQUIRED:
+        if fields.get(name) is None:
+            raise Refused("missing_field", name)
+    for name in fields:
+        if name not in ABSENT and name not in REQUIRED:
+            raise Refused("wrong_type", f"unknown field {name!r}")
+    event = ABSENT | dict(fields)
+    for name in TIMES:
+        if isinstance(event[name], str):
+            event[name] = milliseconds(event[name])
+    for name, bits in INTEGER_BITS.items():
+        event[name] = whole(event[name])
+        if type(event[name]) is int and not -(1 << bits - 1) <= event[name] < 1 << bits - 1:
+            raise Refused("out_of_scale", f"{name} {event[name]}")
+    for name, value in event.items():
+        if not has_type(name, value):
+            raise Refused("wrong_type", f"{name} {value!r}")
+    return event
+
+
+def has_type(name: str, value: object) -> bool:
+    """Whether a value is of its field's type; a Boolean is no number."""
+    if name in TEXTS:
+        return isinstance(value, str)
+    if name == "attributes":
+        return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    if value is None:
+        return name not in REQUIRED
+    if name in OPTIONAL_TEXTS:
+        return isinstance(value, str)
+    return type(value) in ((int, float) if name == "sentiment" else (int,))
+
+
+def whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def milliseconds(text: str) -> int:
+    """ISO 8601, UTC if unmarked, to milliseconds since 1970, rounded down."""
+    try:
+        if text.isdigit() or len(text) > 40:  # a number in quotes is a slip, though some read as dates
+            raise ValueError(text)
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError) as error:
+        raise Refused("wrong_type", f"time {text!r}") from error
