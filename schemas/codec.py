@@ -16,7 +16,7 @@ import fastavro
 import msgspec
 from avro.schema import ArraySchema, FixedSchema, MapSchema, RecordSchema, Schema, UnionSchema
 
-from schemas.compatibility import NotASchema, compatible, parsed
+from schemas.compatibility import compatible, parsed
 from schemas.registry import SchemaRegistry
 from schemas.touchpoint import Reason, Refusal, Touchpoint, shown
 
@@ -39,7 +39,6 @@ JSON_OBJECT: Final = b"{"
 _HERE = Path(__file__).parent
 SCHEMA_TEXT: Final = (_HERE / "touchpoint.avsc").read_text(encoding="utf-8")
 """`Touchpoint` as this version writes it."""
-FINGERPRINT: Final = bytes(parsed(SCHEMA_TEXT).fingerprint("CRC-64-AVRO"))
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTEGERS = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
@@ -67,8 +66,8 @@ class WriterSchemas:
     """Finds the schema that a message was written with.
 
     By fingerprint: our own schema, all earlier ones in `schemas/history`, and the `.avsc` files of further directories.
-    By number: through the registry, where there is one. Raises NotASchema or UnknownSchema for a file that can't be
-    read as a Touchpoint.
+    By number: through the registry, where there is one. Raises UnknownSchema for a file that can't be read as a
+    Touchpoint.
     """
 
     def __init__(self, registry: SchemaRegistry | None = None, *directories: Path) -> None:
@@ -81,9 +80,9 @@ class WriterSchemas:
     def _add(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         try:
-            self._by_fingerprint[bytes(parsed(text).fingerprint("CRC-64-AVRO"))] = _writer(text)
-        except (NotASchema, UnknownSchema) as error:
-            raise type(error)(f"{path}: {error}") from error
+            self._by_fingerprint[fingerprint(text)] = _writer(text)
+        except UnknownSchema as error:
+            raise UnknownSchema(f"{path}: {error}") from error
 
     def find(self, header: bytes) -> Writer:
         """The writer's schema for a message's first 10 (single object) or 5 (Confluent) bytes.
@@ -207,7 +206,8 @@ def _milliseconds(name: str, text: str) -> int:
 
 def _fits(name: str, value: int) -> bool:
     """Whether the column can hold it."""
-    return value.bit_length() < (32 if name in _INT32 else 64)
+    bits = 31 if name in _INT32 else 63
+    return -(1 << bits) <= value < 1 << bits
 
 
 def _body(event: Touchpoint) -> bytes:
@@ -230,7 +230,17 @@ def _writer(text: str) -> Writer:
     unsafe = next(_unsafe(schema, ()), None)
     if unsafe:
         raise UnknownSchema(f"its schema is refused: {unsafe}")
-    return Writer(bytes(schema.fingerprint("CRC-64-AVRO")) == FINGERPRINT, avro)
+    return Writer(fingerprint(text) == FINGERPRINT, avro)
+
+
+def fingerprint(text: str) -> bytes:
+    """CRC-64-AVRO of the schema's parsing canonical form, as a single object carries it: 8 bytes, the lowest first.
+
+    By `fastavro`: in the `avro` package's canonical form a type with a logical type stays an object, against the rule
+    "[PRIMITIVES] Convert primitive schemas to their simple form", and no other language finds the same fingerprint.
+    """
+    form = fastavro.schema.to_parsing_canonical_form(json.loads(text))
+    return bytes.fromhex(fastavro.schema.fingerprint(form, "CRC-64-AVRO"))
 
 
 def without_logical_types(text: str) -> Any:
@@ -273,5 +283,6 @@ def _bytes_min(schema: Schema) -> int:
     return 0 if schema.type == "null" else 1
 
 
+FINGERPRINT: Final = fingerprint(SCHEMA_TEXT)
 _EXACT = msgspec.json.Decoder(Touchpoint)
 CURRENT = _writer(SCHEMA_TEXT)

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyruhvro
+from numpy.typing import NDArray
 
 from schemas.codec import (
     CONFLUENT,
@@ -197,7 +198,7 @@ def _unreadable(payloads: list[bytes], start: int = 0) -> dict[int, str]:
     return {}
 
 
-def _oddly_written(batch: pa.RecordBatch, payloads: list[bytes]) -> np.typing.NDArray[np.bool_]:
+def _oddly_written(batch: pa.RecordBatch, payloads: list[bytes]) -> NDArray[np.bool_]:
     """Which records differ from their own content written again.
 
     pyruhvro takes in silence what follows a record and what doesn't fit an int: an nps of 2**32+9 becomes a 9. Such

@@ -32,15 +32,15 @@ DEFAULT_FILE: Final = Path(__file__).with_name("journey.yaml")
 _Key = tuple[str | None, str | None, str, str, str]
 _KEYS = ("journey", "stage", "channel", "touchpoint", "action")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_TIMEOUT_MAX = timedelta(days=3_653)
+_TIMEOUT_SECONDS_MAX = 3_653 * _UNITS["d"]
 
 
 def _duration(value: object) -> timedelta:
-    match = re.fullmatch(r"(\d{1,9})([smhdw])", value) if isinstance(value, str) else None
-    duration = timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if match else timedelta(0)
-    if not timedelta(0) < duration <= _TIMEOUT_MAX:
+    match = re.fullmatch(r"([0-9]{1,9})([smhdw])", value) if isinstance(value, str) else None
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < seconds <= _TIMEOUT_SECONDS_MAX:
         raise ValueError("write a duration such as 30m, 12h, 30d or 4w, of at most ten years")
-    return duration
+    return timedelta(seconds=seconds)
 
 
 def _alternatives(value: object) -> object:

@@ -6,36 +6,46 @@ be stands here as constants and is checked in `schemas.validity`, in one place f
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
-EVENT_BYTES_MAX = 1024 * 1024
+EVENT_BYTES_MAX: Final = 1024 * 1024
 """An encoded event; what Kafka takes by default (`max.message.bytes`)."""
 
-NAME_BYTES_MAX = 1_000
+NAME_BYTES_MAX: Final = 1_000
 """Names and ids, in UTF-8. They become keys, labels and lines on a screen: a longer one is a payload gone astray."""
 
-REVENUE_MINOR_MAX = 10**12
+REVENUE_MINOR_MAX: Final = 10**12
 """Either sign. Nine million such events add up within 64 bits, in a pane that holds a few thousand."""
 
-DURATION_MS_MAX = 3_653 * 24 * 3_600 * 1_000
+DURATION_MS_MAX: Final = 3_653 * 24 * 3_600 * 1_000
 """Ten years, leap days included. Longer is a clock or a unit gone wrong, and sums must fit in 64 bits."""
 
-TIME_MS_MIN = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000
-TIME_MS_MAX = int(datetime(2300, 1, 1, tzinfo=UTC).timestamp()) * 1_000 - 1
+TIME_MS_MIN: Final = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000
+TIME_MS_MAX: Final = int(datetime(2300, 1, 1, tzinfo=UTC).timestamp()) * 1_000 - 1
 """Years 1900 to 2299: what ClickHouse's `DateTime64(3)` holds. Beyond it an insert wraps around without an error."""
 
-FUTURE_LIMIT_MS = 10 * 60 * 1_000
+FUTURE_LIMIT_MS: Final = 10 * 60 * 1_000
 """How far `occurred_at` may lie ahead of its record's timestamp.
 
 Clocks differ, but tomorrow would move the watermark.
 """
 
-DETAIL_CHARS_MAX = 300
+DETAIL_CHARS_MAX: Final = 300
 """A refusal's detail goes into a row, a log line and an HTTP answer: it shows the value, not all of it."""
 
-OUTCOMES = ("success", "failure", "abandoned")
+SCALES: Final = {
+    "nps": (0, 10),
+    "csat": (1, 5),
+    "ces": (1, 7),
+    "sentiment": (-1, 1),
+    "duration_ms": (0, DURATION_MS_MAX),
+    "revenue_minor": (-REVENUE_MINOR_MAX, REVENUE_MINOR_MAX),
+}
+"""The lowest and the highest value that counts."""
+
+OUTCOMES: Final = ("success", "failure", "abandoned")
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

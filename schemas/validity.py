@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from schemas.touchpoint import (
-    DURATION_MS_MAX,
     FUTURE_LIMIT_MS,
     NAME_BYTES_MAX,
     OUTCOMES,
-    REVENUE_MINOR_MAX,
+    SCALES,
     TIME_MS_MAX,
     TIME_MS_MIN,
     Reason,
@@ -38,10 +38,7 @@ _RULE = "rule"
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition under which an event is refused, said twice.
-
-    For a column, and for one event. A missing value breaks none.
-    """
+    """A condition under which an event is refused, for columns and for one event. A missing value breaks none."""
 
     field: str
     reason: Reason
@@ -60,12 +57,13 @@ def _on(field: str, reason: Reason, demand: str, broken: pl.Expr, broken_by: Cal
     return Rule(field, reason, demand, broken, of_event)
 
 
-def _between(field: str, low: int, high: int, demand: str = "", below: Reason | None = None) -> Iterator[Rule]:
-    demand = demand or f"the scale is {low} to {high}"
-    value = pl.col(field)
-    # "not at most" instead of "above", for NaN.
-    yield _on(field, Reason.OUT_OF_SCALE, demand, ~(value <= high), lambda v: not v <= high)
-    yield _on(field, Reason.OUT_OF_SCALE, demand, value < low, lambda v: v < low)
+def _at_least(field: str, low: int, reason: Reason, demand: str) -> Rule:
+    return _on(field, reason, demand, pl.col(field) < low, lambda v: v < low)
+
+
+def _at_most(field: str, high: int, reason: Reason, demand: str) -> Rule:
+    """NaN breaks it too: hence "not at most" rather than "above"."""
+    return _on(field, reason, demand, ~(pl.col(field) <= high), lambda v: not v <= high)
 
 
 def _rules() -> Iterator[Rule]:
@@ -100,14 +98,15 @@ def _rules() -> Iterator[Rule]:
         ~pl.col("currency").str.contains(f"^{_CURRENCY}$"),
         lambda v: re.fullmatch(_CURRENCY, v) is None,
     )
-    yield from _between("nps", 0, 10)
-    yield from _between("csat", 1, 5)
-    yield from _between("ces", 1, 7)
-    yield from _between("sentiment", -1, 1)
-    yield from _between("duration_ms", 0, DURATION_MS_MAX)
-    yield from _between("revenue_minor", -REVENUE_MINOR_MAX, REVENUE_MINOR_MAX)
-    yield from _between("received_at", TIME_MS_MIN, TIME_MS_MAX)
-    yield from _between("occurred_at", TIME_MS_MIN, TIME_MS_MAX, below=Reason.TOO_OLD, above=Reason.FROM_THE_FUTURE)
+    for field, (low, high) in SCALES.items():
+        demand = f"the scale is {low} to {high}"
+        yield _at_least(field, low, Reason.OUT_OF_SCALE, demand)
+        yield _at_most(field, high, Reason.OUT_OF_SCALE, demand)
+    demand = "send milliseconds since 1970, of a year from 1900 to 2299"
+    yield _at_least("received_at", TIME_MS_MIN, Reason.OUT_OF_SCALE, demand)
+    yield _at_most("received_at", TIME_MS_MAX, Reason.OUT_OF_SCALE, demand)
+    yield _at_least("occurred_at", TIME_MS_MIN, Reason.TOO_OLD, demand)
+    yield _at_most("occurred_at", TIME_MS_MAX, Reason.FROM_THE_FUTURE, demand)
     yield Rule(
         "occurred_at",
         Reason.FROM_THE_FUTURE,
@@ -121,7 +120,7 @@ RULES: Final = tuple(_rules())
 """In this order: the first that is broken gives the reason."""
 
 
-def refusals(frame: pl.DataFrame, record_at_ms: pl.Series | np.ndarray) -> tuple[pl.DataFrame, list[Refusal]]:
+def refusals(frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64]) -> tuple[pl.DataFrame, list[Refusal]]:
     """Parts a decoded frame (`schemas.columns.COLUMNS`) into the rows that can be used and the refusals of the others.
 
     `record_at_ms` holds the timestamp of each record of the *batch*, in milliseconds: a row's own is at its `position`.
@@ -154,9 +153,7 @@ def check(event: Touchpoint, record_at_ms: int) -> Refusal | None:
     except msgspec.ValidationError as error:
         return Refusal(0, Reason.WRONG_TYPE, str(error))
     except UnicodeEncodeError:
-        return Refusal(
-            0, Reason.WRONG_TYPE, "a text holds half a character (a lone surrogate), which can't be written as UTF-8"
-        )
+        return Refusal(0, Reason.WRONG_TYPE, "a text holds a lone surrogate, which UTF-8 can't; mend its encoding")
     empty = {name: None for name in OPTIONAL_TEXTS if getattr(event, name) == ""}
     event = msgspec.structs.replace(event, **empty) if empty else event
     rule = next((rule for rule in RULES if rule.broken_by(event, record_at_ms)), None)

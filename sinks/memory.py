@@ -52,8 +52,7 @@ class MemorySink:
         while self.away:
             if stop.wait(0.01):
                 raise SinkBusy(f"the sink is away and did not take {table}", 0.01)
-        found = rows.to_pylist(maps_as_pydicts="lossy")
-        refused = [index for index, row in enumerate(found) if self._refuses(table, row)]
+        refused = [index for index, row in enumerate(rows.to_pylist()) if self._refuses(table, row)]
         if refused and table != "touchpoints":
             raise SinkRefused(f"the sink refused rows of {table}")
         kept = rows.filter(pa.array([index not in refused for index in range(rows.num_rows)], pa.bool_()))

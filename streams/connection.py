@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from aiokafka.helpers import create_ssl_context
+
 _KAFKA_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
 
 
@@ -38,6 +40,14 @@ class KafkaConnection:
             options["sasl_mechanism"] = self.sasl_mechanism
             options["sasl_plain_username"] = self.sasl_username
             options["sasl_plain_password"] = self.sasl_password
+        return options
+
+    def async_client_options(self) -> dict[str, Any]:
+        """The keyword arguments that every aiokafka client takes."""
+        options = self.client_options()
+        ca_file = options.pop("ssl_cafile", None)
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = create_ssl_context(cafile=ca_file)
         return options
 
     def __repr__(self) -> str:

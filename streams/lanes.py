@@ -15,6 +15,7 @@ never said to be done, and the next owner does it again from the lane row.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from streams import metrics
 from streams.letters import LetterTopic
 from streams.measure.lane import Lane, LaneRows
 from streams.measure.records import Records
@@ -81,6 +83,7 @@ class Lanes:
         self._flushing = asyncio.Lock()
         self._measure = ThreadPoolExecutor(1, "measure")
         self._insert = ThreadPoolExecutor(1, "insert")
+        metrics.PENDING_ROWS.set_function(lambda: self.pending_rows)
 
     @property
     def pending_rows(self) -> int:
@@ -91,7 +94,7 @@ class Lanes:
         """Own exactly these partitions from now on: load them one by one, and read each as soon as it is there."""
         if self._taking_over is not None:
             self._taking_over.cancel()
-        self._lanes.clear()
+        self._own_nothing()
         self._taking_over = asyncio.create_task(self._take_over(partitions))
 
     async def revoked(self, patience_seconds: float) -> None:
@@ -102,10 +105,10 @@ class Lanes:
             await asyncio.wait_for(asyncio.shield(self.flush()), patience_seconds)
         except TimeoutError:
             log.warning("lanes let go before their last flush was acknowledged; their next owner repeats it")
-        self._lanes.clear()
+        self._own_nothing()
 
     async def take(self, partition: int, position: int, records: Records) -> None:
-        """Measure all that the log holds from `position` to the last of the records. Waits while too much is pending."""
+        """Measure all that the log holds from `position` to the last record. Waits while too much is pending."""
         lane = self._lanes.get(partition)
         if lane is None:
             return
@@ -119,6 +122,7 @@ class Lanes:
             await self._run(self._measure, lambda: self._store.take(lane, records))
         except Stopped:
             self._lanes.pop(partition, None)
+        _count(lane)
 
     async def flush(self) -> None:
         """Write everything that has changed; returns when it is acknowledged."""
@@ -127,11 +131,13 @@ class Lanes:
             if not lanes:
                 return
             rows = await self._run(self._measure, lambda: [lane.flush_rows() for lane in lanes.values()])
+            started = time.monotonic()
             for lane_rows in rows:
                 await self._letters.send(lane_rows.row, lane_rows.letters)
             await self._run(self._insert, lambda: self._store.write(rows))
             for lane in lanes.values():
                 await self._run(self._measure, partial(lane.flushed, self._limits.panes_max))
+            metrics.FLUSH_SECONDS.observe(time.monotonic() - started)
             await self._source.commit({lane.row.partition: lane.row.next_offset for lane in rows})
 
     async def flush_forever(self) -> None:
@@ -150,13 +156,27 @@ class Lanes:
         await self.revoked(patience_seconds)
         self._store.stop()
 
+    def _own_nothing(self) -> None:
+        self._lanes.clear()
+        metrics.LANES_OWNED.set(0)
+
     async def _take_over(self, partitions: frozenset[int]) -> None:
         for partition in sorted(partitions):
             lane = await self._run(self._insert, partial(self._store.load, partition))
             self._lanes[partition] = lane
+            metrics.LANES_OWNED.set(len(self._lanes))
             await self._source.start_reading({partition: lane.row.next_offset})
             log.info("lane taken over", partition=partition, log_id=lane.row.log_id, offset=lane.row.next_offset)
 
     @staticmethod
     async def _run(executor: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+
+def _count(lane: Lane) -> None:
+    """Hand the lane's outcomes on to Prometheus."""
+    late = lane.outcomes.pop("late", 0)
+    for outcome, events in lane.outcomes.items():
+        metrics.EVENTS.labels(outcome).inc(events)
+    metrics.LATE.inc(late)
+    lane.outcomes.clear()

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         9464, ge=0, le=65_535, description="Port of a worker's Prometheus metrics; 0: any free one."
     )
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address on which a worker's Prometheus metrics listen; 0.0.0.0: all."
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How logs are written: console for people, json for collectors."
     )

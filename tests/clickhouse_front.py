@@ -52,10 +52,10 @@ def front_of(server_url: str) -> Iterator[Front]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 (the library's name)
+        def do_GET(self) -> None:
             self.do_POST()
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             answer = front.answer() if body[:6].upper() == b"INSERT" else None
             if answer is None or answer.taken:

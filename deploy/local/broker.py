@@ -22,7 +22,7 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.process import Child
 
 _API_VERSIONS = 18  # Kafka's request for what a broker can do; any version of any broker answers version 0
-_ANSWER_SECONDS = 2.0
+_ANSWER_SECONDS = 1.0
 
 
 class BrokerNotInstalledError(RuntimeError):

@@ -111,6 +111,6 @@ def remedy(error: ClickHouseError) -> str:
 
 
 def first_line(error: ClickHouseError) -> str:
-    """The error in one line of at most 500 characters."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:500]
+    """What went wrong in one line of at most 500 characters, in ClickHouse's own words where it answered."""
+    words = str(error).rpartition("server response: ")[2].strip() or type(error).__name__
+    return words.splitlines()[0][:500]

@@ -14,12 +14,20 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from schemas.touchpoint import Reason, shown
-from streams.channels.mapping import ATTRIBUTE_PREFIX, NUMBER_FIELDS, TIME_FIELDS, WHOLE_FIELDS, FieldMapping, Times
+from streams.channels.mapping import (
+    ATTRIBUTE_PREFIX,
+    NUMBER_FIELDS,
+    TIME_FIELDS,
+    TIME_STYLES,
+    WHOLE_FIELDS,
+    FieldMapping,
+    Times,
+)
 
 Convert = Callable[[Any], Any]
 
 # No sane number is longer; Decimal would make gigabytes of 1e999999999.
-_NUMBER = re.compile(r"\s*[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?\s*", re.ASCII)
 _WHOLE_TOLERANCE = Decimal("1e-6")  # 0.1 + 0.2 euros is 30.000000000000004 cents, and means 30
 
 
@@ -173,23 +181,28 @@ def _number(value: Any, *, factor: Decimal, comma: bool, whole: bool) -> Any:
         return value
     number = Decimal(repr(value) if isinstance(value, float) else spelled) * factor
     if not whole:
-        return float(number)
+        return float(number) if math.isfinite(float(number)) else str(value)
     nearest = number.to_integral_value()
     return int(nearest) if abs(number - nearest) <= _WHOLE_TOLERANCE else float(number)
 
 
 def _time(value: Any, *, field: str, times: Times | None) -> Any:
+    if type(value) is str and len(value) <= 18 and value.isascii() and value.isdigit() and times is None:
+        return int(value)
+    if isinstance(value, float) and math.isnan(value):
+        return None
     zone = times.tzinfo if times else UTC
     if isinstance(value, datetime):
         return milliseconds(value if value.tzinfo else value.replace(tzinfo=zone))
     if isinstance(value, date):
         return milliseconds(datetime.combine(value, time(), tzinfo=zone))
-    style = times.format if times else "iso"
-    if style in ("iso", "epoch_ms", "epoch_s"):
-        number = _number(value, factor=Decimal(1000 if style == "epoch_s" else 1), comma=False, whole=True)
-        if not isinstance(number, str) or times is None or style != "iso":
-            return number
-        style = "iso"
+    style = times.format if times else None
+    if style is None or style in TIME_STYLES:
+        number = _number(value, factor=Decimal(1000 if style == "epoch_s" else 1), comma=False, whole=False)
+        if isinstance(number, float):
+            return math.floor(number)
+        if style != "iso":
+            return number  # a text: the codec reads ISO 8601, and refuses the rest
     try:
         moment = datetime.fromisoformat(value) if style == "iso" else datetime.strptime(str(value), style)  # noqa: DTZ007
     except ValueError:

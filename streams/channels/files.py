@@ -98,21 +98,24 @@ class _Builder:
         return len(self._lines) + len(self._refused) >= ROWS_PER_CHUNK or self._bytes >= CHUNK_BYTES_MAX
 
     def add_line(self, number: int, line: bytes) -> None:
-        """A canonical line; it gets an id if it has none. What is no JSON object is left for the codec to refuse."""
-        if _lacks_id(line):
-            with suppress(msgspec.DecodeError, ValueError, OverflowError):
-                event = _OBJECT.decode(line)
-                event["event_id"] = self._ids.id_of(line.strip())
-                self._add(number, _JSON.encode(event), line)
-                return
-        self._add(number, line, line)
+        """A canonical line; it gets an id if it has none. What is no event for another reason, the codec refuses."""
+        text = line.strip()
+        if not text.startswith(b"{"):
+            self.refuse(number, Reason.UNDECODABLE, f"is no JSON object: starts with {shown(text[:10])}", line)
+            return
+        if _lacks_id(text):
+            with suppress(*_NO_JSON, OverflowError):
+                event = _OBJECT.decode(text)
+                event["event_id"] = self._ids.id_of(text)
+                text = _JSON.encode(event)
+        self._add(number, text, line)
 
     def add_object(self, number: int, line: bytes) -> None:
         """A line that holds a foreign JSON object."""
         try:
             row = _OBJECT.decode(line)
-        except (msgspec.DecodeError, ValueError) as error:
-            self.refuse(number, Reason.UNDECODABLE, str(error), line)
+        except _NO_JSON as error:
+            self.refuse(number, Reason.UNDECODABLE, f"JSON: {error}", line)
             return
         self.add_row(number, row, line.strip())
 
@@ -154,12 +157,13 @@ class _Identified(msgspec.Struct):
 _ID = msgspec.json.Decoder(_Identified)
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _JSON = msgspec.json.Encoder()
+_NO_JSON = (msgspec.DecodeError, ValueError, RecursionError)  # ValueError: no UTF-8
 
 
 def _lacks_id(line: bytes) -> bool:
     try:
         return _ID.decode(line).event_id is None
-    except (msgspec.DecodeError, ValueError):
+    except _NO_JSON:
         return False  # no JSON, or an id that is no text: the codec says so
 
 
@@ -168,8 +172,9 @@ def _ndjson(blocks: Iterable[list[bytes]], mapping: FieldMapping | None) -> Iter
     add = builder.add_line if mapping is None else builder.add_object
     number = 0
     for block in blocks:
-        for line in block:
+        for ended in block:
             number += 1
+            line = ended.removesuffix(b"\r")
             if len(line) > LINE_BYTES_MAX:
                 builder.refuse(number, Reason.TOO_LARGE, f"the line is over {LINE_BYTES_MAX} bytes", line)
             elif line.strip():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 
@@ -28,17 +29,13 @@ class InFlight:
         self._bytes = 0
         self._events = 0
         self._failed = 0
+        self._waiting = 0
         self._first: BaseException | None = None
-
-    @property
-    def failed(self) -> int:
-        """How many have failed since the last `drain`."""
-        return self._failed
 
     def add(self, size: int) -> None:
         """One more of `size` bytes. Waits for room, an empty buffer has always some; raises BufferFull."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._fits(size), self._max_block_seconds):
+            if not self._fits(size) and not self._wait_for(lambda: self._fits(size), self._max_block_seconds):
                 raise BufferFull(
                     f"Kafka has left {self._events} events ({self._bytes} bytes) unacknowledged for"
                     f" {self._max_block_seconds:g} s; is it up? Publish this event again later"
@@ -50,23 +47,34 @@ class InFlight:
         return self._bytes + size <= self._bytes_max or self._events == 0
 
     def remove(self, size: int, _record: Any = None) -> None:
-        """One less: acknowledged, or never sent."""
+        """One less: Kafka has it, or it was never sent."""
         with self._changed:
-            self._bytes -= size
-            self._events -= 1
-            self._changed.notify_all()
+            self._remove(size)
 
     def fail(self, size: int, error: BaseException) -> None:
-        """One less, and Kafka didn't take it."""
+        """One less: Kafka didn't take it."""
         with self._changed:
             self._failed += 1
             self._first = self._first or error
-        self.remove(size)
+            self._remove(size)
+
+    def _remove(self, size: int) -> None:
+        self._bytes -= size
+        self._events -= 1
+        if self._waiting:
+            self._changed.notify_all()
+
+    def _wait_for(self, reached: Callable[[], bool], timeout_seconds: float | None) -> bool:
+        self._waiting += 1  # nobody is told while nobody waits: that is most of the time, and telling costs
+        try:
+            return self._changed.wait_for(reached, timeout_seconds)
+        finally:
+            self._waiting -= 1
 
     def drain(self, timeout_seconds: float | None) -> None:
         """Until nothing is on its way. Raises DeliveryFailed if some failed since the last time, or on time-out."""
         with self._changed:
-            in_time = self._changed.wait_for(lambda: self._events == 0, timeout_seconds)
+            in_time = self._wait_for(lambda: self._events == 0, timeout_seconds)
             failed, first = self._failed, self._first
             if in_time:
                 self._failed, self._first = 0, None

@@ -13,7 +13,7 @@ UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def split_lines(blocks: Iterable[bytes], name: str) -> Iterator[list[bytes]]:
-    """The lines of each block, without their ends (LF or CRLF) and without a byte order mark.
+    """The lines of each block, without the LF that ends them (a CR before it stays) and without a byte order mark.
 
     A line of more than 8 MiB is cut to 8 MiB and one byte, so that its length gives it away.
 
@@ -33,14 +33,10 @@ def split_lines(blocks: Iterable[bytes], name: str) -> Iterator[list[bytes]]:
         lines[0] = bytes(rest)
         rest = bytearray()
         _append(rest, lines.pop())
-        yield [_ended(line) for line in lines]
+        yield [line[: LINE_BYTES_MAX + 1] for line in lines]
     if rest:
-        yield [_ended(bytes(rest))]
+        yield [bytes(rest)]
 
 
 def _append(rest: bytearray, piece: bytes) -> None:
-    rest += piece[: max(0, LINE_BYTES_MAX + 2 - len(rest))]  # room for a CR and for the byte that is too many
-
-
-def _ended(line: bytes) -> bytes:
-    return line.removesuffix(b"\r")[: LINE_BYTES_MAX + 1]
+    rest += piece[: max(0, LINE_BYTES_MAX + 1 - len(rest))]

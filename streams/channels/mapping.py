@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -52,7 +52,7 @@ def _zone(name: str) -> str:
 
 
 def _time_format(style: str) -> str:
-    sample = datetime(2009, 12, 1, 7, 45)  # noqa: DTZ001  only the format is tried
+    sample = datetime(2009, 12, 1, 7, 45, tzinfo=UTC)
     if style not in TIME_STYLES:
         datetime.strptime(sample.strftime(style), style)  # noqa: DTZ007  raises ValueError: '%Q' is a bad directive
         if "%" not in style:

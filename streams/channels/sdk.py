@@ -174,11 +174,6 @@ class Producer:
         future.add_errback(self._in_flight.fail, size)
         return future
 
-    @property
-    def failed(self) -> int:
-        """How many events Kafka didn't take since the last `flush`."""
-        return self._in_flight.failed
-
     def flush(self, timeout_seconds: float | None = None) -> None:
         """Until Kafka has acknowledged every event. Raises DeliveryFailed if it didn't take some, or not in time."""
         self._in_flight.drain(timeout_seconds)

@@ -1,4 +1,4 @@
-"""The command line `touchstream`. Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line that says what to do."""
+"""The command line `touchstream`. Exit codes: 0 done, 1 failed, 2 wrong use. An error is one line with its remedy."""
 
 from streams.cli.main import main
 

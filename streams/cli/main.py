@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import ask, run
+from streams.cli import ask, publish, run, up
 
 app = typer.Typer(
     name="touchstream",
@@ -17,8 +17,10 @@ catalogue = typer.Typer(help="Journey and metrics as they are declared.", no_arg
 app.add_typer(letters, name="dead-letters")
 app.add_typer(catalogue, name="catalogue")
 
+app.command("up")(up.up)
 app.command("init")(run.init)
 app.command("worker")(run.worker)
+app.command("publish")(publish.publish)
 app.command("wait")(ask.wait)
 app.command("metrics")(ask.ask_metrics)
 app.command("settings")(ask.show_settings)

@@ -39,7 +39,7 @@ def errors_in_one_line() -> Iterator[None]:
     except (SettingsError, IntervalError) as error:
         fail(_plain(error), WRONG_USE)
     except ClickHouseError as error:
-        fail(f"ClickHouse: {_escaped(first_line(error))}; is it running, and is TOUCHSTREAM_CLICKHOUSE_URL right?")
+        fail(f"ClickHouse: {escaped(first_line(error))}; is it running, and is TOUCHSTREAM_CLICKHOUSE_URL right?")
     except (TopicError, MigrationError, OSError, ValueError) as error:
         fail(_plain(error))
 
@@ -88,15 +88,15 @@ def _cell(value: Any) -> str:
         return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return _escaped(str(value))
+    return escaped(str(value))
 
 
 def _plain(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return _escaped(lines[0])
+    return escaped(lines[0])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that came from outside: no terminal control characters, no markup of rich."""
     printable = "".join(character if character.isprintable() else "\ufffd" for character in text)
     return printable.replace("[", r"\[")

@@ -1,5 +1,7 @@
 """Commands that run something: init, worker, up."""
 
+from prometheus_client import start_http_server
+
 from streams.cli.output import errors_in_one_line, load_settings, people
 from streams.logs import configure_logs
 from streams.prepare import prepare
@@ -28,5 +30,6 @@ def worker() -> None:
     settings = load_settings()
     configure_logs(settings.log_format)
     with errors_in_one_line():
+        start_http_server(settings.metrics_port, settings.metrics_host)
         app = build(settings)
     faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()

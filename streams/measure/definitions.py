@@ -6,7 +6,8 @@ configured differently still write the same facts.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -26,12 +27,13 @@ class Definitions:
     pane_retention_ms: int
     """0: panes are kept for ever."""
 
-    @classmethod
-    def parse(cls, content: bytes | str) -> Self:
+    @staticmethod
+    @lru_cache(maxsize=8)  # every lane of a worker has the same, and reading a journey takes its time
+    def parse(content: bytes | str) -> "Definitions":
         """Read a document made by `document`. Raises ValueError for anything else."""
         try:
             read: dict[str, Any] = msgspec.json.decode(content, type=dict)
-            return cls(
+            return Definitions(
                 version=str(read["version"]),
                 journeys=Journeys(msgspec.json.encode(read["journey"]).decode()),  # JSON is YAML
                 lateness_ms=round(read["lateness_seconds"] * 1000),

@@ -5,8 +5,9 @@ else. Nothing here reads a clock, a table or a setting: the caller hands in reco
 and takes away the rows that are to be written.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 import pyarrow as pa
@@ -54,16 +55,6 @@ class LaneRows:
     watermark: int
 
 
-@dataclass
-class Tally:
-    """What became of the records of a lane since it was taken over."""
-
-    counted: int = 0
-    duplicates: int = 0
-    late: int = 0
-    refused: dict[Reason, int] = field(default_factory=dict)
-
-
 class Lane:
     """Measures one partition of one log.
 
@@ -75,7 +66,8 @@ class Lane:
         self.definitions = definitions
         self.panes = Panes()
         self.counted_ids = CountedIds()
-        self.tally = Tally()
+        self.outcomes: Counter[str] = Counter()
+        """What became of the events: counted, duplicate, late (also counted), or the reason of a refusal."""
         self._writers = writers
         self._load_panes = load_panes
         self._touchpoints: list[pl.DataFrame] = []
@@ -141,9 +133,8 @@ class Lane:
         if counted.height:
             self._touchpoints.append(counted)
             self._occurred(int(counted["occurred_at"].max()))  # type: ignore[arg-type]
-        self.tally.counted += counted.height
-        self.tally.duplicates += events.height - counted.height
-        self.tally.late += int(counted["late"].sum())
+        late = int(counted["late"].sum())
+        self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, late=late)
 
     def _obey(self, control: str, run: Records, clocks: Clocks) -> None:
         """A control record: new definitions from the next offset on, or a heartbeat that moves the watermark."""
@@ -163,5 +154,4 @@ class Lane:
 
     def _refuse(self, letters: Sequence[DeadLetter]) -> None:
         self._letters.extend(letters)
-        for letter in letters:
-            self.tally.refused[letter.reason] = self.tally.refused.get(letter.reason, 0) + 1
+        self.outcomes.update(letter.reason.value for letter in letters)

@@ -9,7 +9,7 @@ LINES_MAX = 20
 
 
 def difference(expected: Tables, actual: Tables) -> list[str]:
-    """One line for each row that is missing, too many, or differs (with the columns that do); at most LINES_MAX and a count."""
+    """One line for each row that is missing, too many or different, with the columns that are; bounded."""
     lines = _rows("touchpoints", expected.touchpoints, actual.touchpoints)
     lines += _rows("stage_panes", expected.panes, actual.panes)
     lines += _rows("dead_letters", expected.dead_letters, actual.dead_letters)

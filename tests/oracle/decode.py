@@ -4,8 +4,9 @@ import io
 import json
 import math
 import struct
+from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import avro.io
 import avro.schema
@@ -30,9 +31,8 @@ class Decoder:
     """Reads events in the three encodings, told apart by their first byte."""
 
     def __init__(self, schemas: WriterSchemas) -> None:
-        reader = without_logical_types(READER_SCHEMA.read_text())
-        self.by_id = {number: avro_reader(text, reader) for number, text in schemas.by_id.items()}
-        self.by_fingerprint = {fingerprint(text): avro_reader(text, reader) for text in schemas.known}
+        self.by_id = {number: avro_reader(text) for number, text in schemas.by_id.items()}
+        self.by_fingerprint = {fingerprint(text): avro_reader(text) for text in schemas.known}
 
     def event(self, value: bytes | None) -> dict[str, Any]:
         """The fields as written, those that an Avro writer left out with their defaults. Raises Refused."""
@@ -60,14 +60,19 @@ class Decoder:
             raise Refused("undecodable", f"definitions: {error}") from error
 
 
+@cache
 def fingerprint(schema: str) -> bytes:
-    """CRC-64-AVRO of a schema's canonical form, as eight bytes, the lowest first: as a single object carries it."""
-    return bytes(avro.schema.parse(schema).fingerprint("CRC-64-AVRO"))
+    """CRC-64-AVRO of a schema's canonical form, as eight bytes, the lowest first: as a single object carries it.
+
+    The canonical form has no logical types; the `avro` package leaves braces where one was.
+    """
+    return bytes(without_logical_types(schema).fingerprint("CRC-64-AVRO"))
 
 
-def avro_reader(writer: str, reader: avro.schema.Schema) -> avro.io.DatumReader:
-    """Reads what was written with `writer` as `reader`."""
-    return avro.io.DatumReader(without_logical_types(writer), reader)
+@cache
+def avro_reader(writer: str) -> avro.io.DatumReader:
+    """Reads what was written with `writer` as a Touchpoint."""
+    return avro.io.DatumReader(without_logical_types(writer), without_logical_types(READER_SCHEMA.read_text()))
 
 
 def without_logical_types(schema: str) -> avro.schema.Schema:
@@ -85,23 +90,22 @@ def avro_event(reader: avro.io.DatumReader, body: bytes) -> dict[str, Any]:
     """One datum, and nothing after it."""
     stream = io.BytesIO(body)
     try:
-        event: dict[str, Any] = reader.read(avro.io.BinaryDecoder(stream))
+        event = reader.read(avro.io.BinaryDecoder(stream))
     except (AvroException, ValueError, TypeError, IndexError, struct.error) as error:
         raise Refused("undecodable", f"{type(error).__name__}: {error}") from error
     if stream.read():
         raise Refused("undecodable", "bytes after the end of the record")
-    return event
+    return cast(dict[str, Any], event)
 
 
 def json_object(value: bytes) -> dict[str, Any]:
-    """One JSON object in UTF-8, as RFC 8259 has it; where a name repeats, the last holds. Stricter than Python's `json`."""
+    """One JSON object by RFC 8259, which is stricter than Python's `json`. Where a name repeats, the last holds."""
     try:
         found = json.loads(value.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
         json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise Refused("undecodable", str(error)[:200]) from error
-    event: dict[str, Any] = found  # it starts with a brace
-    return event
+    return cast(dict[str, Any], found)  # it starts with a brace
 
 
 def _no_constant(text: str) -> NoReturn:

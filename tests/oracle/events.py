@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -11,21 +12,25 @@ import fastavro
 
 from tests.oracle.decode import READER_SCHEMA, fingerprint
 from tests.oracle.log import WriterSchemas
+from tests.oracle.validate import DURATION_MS_MAX, REVENUE_MINOR_MAX, TIME_MS_MAX, TIME_MS_MIN
 
 T = TypeVar("T")
 Event = dict[str, Any]
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 IDS = 12  # repeat often among thirty records
-CUSTOMERS = ("ann", "bob", "", None, "Ünal 🛫", "'); --", "ann\x00")
+CUSTOMERS = ("ann", "bob", "cid", "", None, "Ünal 🛫", "'); --", "ann\x00")
 CHANNELS = ("web", "shop", "phone", "a channel nobody declared")
-TOUCHPOINTS = ("checkout", "ad", "parcel", "nowhere", "chat", "")
+TOUCHPOINTS = ("checkout", "ad", "parcel", "nowhere", "chat")
 STAGES = (None, None, None, "purchase", "made up", "")
 JOURNEYS = (None, None, None, "default", "another")
 SEGMENTS = (None, None, "new", "")
-ACTIONS = ("contact", "purchase", "return", "survey", "unsubscribe", "")
+ACTIONS = ("contact", "purchase", "return", "survey", "unsubscribe")
 OUTCOMES = (None, "success", "failure", "abandoned", None)
 DURATIONS_MS = (None, 0, 1, 2, 3, 999, 40 * DAY, None)
+NPS = (None, *range(11), None)
+CSAT = (None, *range(1, 6), None)
+CES = (None, *range(1, 8), None)
 SENTIMENTS = (None, 0.0, 1.0, -1.0, 0.1, -0.3333333, 1.5e-6, 2.5e-6, -0.0, None)
 REVENUES = (None, 0, 1, -1, 1999, 10**9, None)
 CURRENCIES = ("EUR", "GBP", None)
@@ -33,7 +38,7 @@ ATTRIBUTES: tuple[dict[str, str], ...] = ({}, {}, {"a": "b"}, {"": "", "ü": "'"
 # occurred_at after the record's timestamp: on both sides of lateness (30 s, 60 s), of panes, of ten minutes ahead
 SHIFTS_MS = (
     0, 0, 0, 1, -1, -1_000, -9_999, -10_000, -30_000, -30_001, -MINUTE, -MINUTE - 1, -5 * MINUTE, -HOUR,
-    -DAY, -DAY - 1, -2 * DAY, -2 * DAY - 1, -400 * DAY, 10 * MINUTE, 10 * MINUTE + 1, DAY,
+    -DAY, -DAY - 1, -2 * DAY, -2 * DAY - 1, -400 * DAY, 10 * MINUTE, 10 * MINUTE + 1,
 )  # fmt: skip
 
 
@@ -49,13 +54,13 @@ class Choices:
 
     def of(self, options: Sequence[T]) -> T:
         """One of at most 256 options."""
-        return options[self.byte() * len(options) >> 8]
+        return options[next(self._bytes, 0) * len(options) >> 8]
 
 
 def event(choices: Choices, record_at: int, unique: int) -> Event:
     """A touchpoint event that the lane can count, or refuse for its time or its lack of a customer only."""
     number = choices.byte()
-    made: Event = {
+    return {
         "event_id": f"e{number % IDS}" if number < 128 else f"u{unique}",
         "occurred_at": record_at + choices.of(SHIFTS_MS),
         "customer_id": choices.of(CUSTOMERS),
@@ -68,16 +73,15 @@ def event(choices: Choices, record_at: int, unique: int) -> Event:
         "action": choices.of(ACTIONS),
         "outcome": choices.of(OUTCOMES),
         "duration_ms": choices.of(DURATIONS_MS),
-        "nps": choices.of((None, *range(11), None)),
-        "csat": choices.of((None, *range(1, 6), None)),
-        "ces": choices.of((None, *range(1, 8), None)),
+        "nps": choices.of(NPS),
+        "csat": choices.of(CSAT),
+        "ces": choices.of(CES),
         "sentiment": choices.of(SENTIMENTS),
         "revenue_minor": choices.of(REVENUES),
         "currency": choices.of(CURRENCIES),
         "attributes": choices.of(ATTRIBUTES),
         "received_at": choices.of((None, record_at)),
     }
-    return made
 
 
 def _set(**fields: object) -> Callable[[Event], Event]:
@@ -92,16 +96,22 @@ FAULTS: tuple[Callable[[Event], Event], ...] = (
     _set(nps=11), _set(nps=-1), _set(csat=0), _set(csat=6), _set(ces=0), _set(ces=8), _set(duration_ms=-1),
     _set(sentiment=1.0000001), _set(sentiment=-2.0), _set(customer_id=None, anonymous_id=None),
     _set(event_id=""), _set(channel=""), _set(event_id=None), _set(channel=7), _set(touchpoint=None), _set(nps="9"),
-    _set(nps=9.0), _set(nps=9.5), _set(nps=True), _set(occurred_at=None), _set(occurred_at="yesterday"), _set(customer_id=5),
-    _set(attributes=None), _set(attributes={"a": 1}), _set(attributes=[]), _set(outcome="maybe"), _set(sentiment="0.5"),
-    _set(sentiment=1), _set(action=None), _set(revenue_minor=2**63), _set(revenue_minor=1e20), _set(currency="euro"),
-    _set(duration_ms=2**62), _set(occurred_at=-1), _set(occurred_at=-(2**62)), _set(occurred_at=1.5), _set(more={"deep": [1]}),
-    *(_without(name) for name in ("event_id", "occurred_at", "customer_id", "channel", "touchpoint", "action", "attributes")),
+    _set(nps=9.0), _set(nps=9.5), _set(nps=True), _set(occurred_at=None), _set(occurred_at="yesterday"),
+    _set(customer_id=5), _set(attributes=None), _set(attributes={"a": 1}), _set(attributes=[]), _set(outcome="maybe"),
+    _set(sentiment="0.5"), _set(sentiment=1), _set(sentiment=math.nan), _set(sentiment=math.inf), _set(action=None),
+    _set(action=""), _set(touchpoint=""), _set(revenue_minor=2**63), _set(revenue_minor=1e20), _set(currency="euro"),
+    _set(currency=""), _set(outcome=""), _set(segment="s" * 1_001), _set(event_id="é" * 501), _set(event_id="é" * 500),
+    _set(duration_ms=DURATION_MS_MAX), _set(duration_ms=DURATION_MS_MAX + 1), _set(revenue_minor=-REVENUE_MINOR_MAX),
+    _set(revenue_minor=REVENUE_MINOR_MAX + 1), _set(received_at=TIME_MS_MAX), _set(received_at=TIME_MS_MIN - 1),
+    _set(occurred_at=-1), _set(occurred_at=TIME_MS_MIN), _set(occurred_at=TIME_MS_MIN - 1), _set(occurred_at=1.5),
+    _set(occurred_at=TIME_MS_MAX + 1), _set(occurred_at="2026-09-18"), _set(occurred_at="1"), _set(more={"deep": [1]}),
+    *(_without(name) for name in ("event_id", "occurred_at", "customer_id", "channel", "touchpoint", "action")),
+    _without("attributes"),
 )  # fmt: skip
 
 
 def _writers() -> dict[int, str]:
-    """By registry id: the current schema; an older one with fewer fields; a foreign one, of another order and with more."""
+    """The current schema, an older one with fewer fields, a foreign one in another order and with more."""
     current = json.loads(READER_SCHEMA.read_text())
     fields: list[dict[str, Any]] = current["fields"]
     older = [field for field in fields if field["name"] not in ("ces", "sentiment", "attributes", "received_at")]
@@ -146,8 +156,8 @@ def _confluent(number: int) -> Callable[[Event], bytes]:
 
 
 ENCODINGS = (
-    _json, _json, _single_object(1), _single_object(1), _single_object(1), _single_object(2), _single_object(3), _confluent(1),
-    _confluent(2), _confluent(3), _json_with_dates,
+    _json, _json, _single_object(1), _single_object(1), _single_object(1), _single_object(2), _single_object(3),
+    _confluent(1), _confluent(2), _confluent(3), _json_with_dates,
 )  # fmt: skip
 
 
@@ -165,9 +175,11 @@ def damage(choices: Choices, value: bytes) -> bytes:
     return value[:where] if choices.byte() < 128 else value.replace(b"web", b"w\xff\xfe").replace(b"e1", b"\xc3(")
 
 
+_TOO_LARGE = b"{" + b" " * (1 << 20)
 BROKEN_VALUES = (
-    None, b"", b"{", b"{}", b"[]", b"[1]", b"null", b" {}", b"\x00", b"\x00\x00\x00\x00", b"\x00\x00\x00\x00\x63\x02a",
-    b"\x00\xff\xff\xff\xff", b"\x00\x00\x00\x00\x01", b"\xc3", b"\xc3\x01", b"\xc3\x01short", b"\xc3\x0112345678" + b"x" * 20,
-    b"\xc3\x02" + bytes(20), b"\xff" * 9, b'{"event_id": "e1", "occurred_at": 1, "sentiment": NaN}', b'{"nps": 01}',
-    b'{"event_id": "\\ud800"}', b'{"a": ' * 5000, b'{"a": 1} x', b'\xef\xbb\xbf{}', b"hello", b"{" + b" " * (1 << 20),
+    None, b"", b"{", b"{}", b"[]", b"[1]", b"null", b" {}", b"\x00", b"\x00\x00\x00\x00",
+    b"\x00\x00\x00\x00\x63\x02a", b"\x00\xff\xff\xff\xff", b"\x00\x00\x00\x00\x01", b"\xc3", b"\xc3\x01",
+    b"\xc3\x01short", b"\xc3\x0112345678" + b"x" * 20, b"\xc3\x02" + bytes(20), b"\xff" * 9, b'{"nps": 01}',
+    b'{"sentiment": NaN}', b'{"event_id": "\\ud800"}', b'{"a": ' * 5000, b'{"a": 1} x', b"\xef\xbb\xbf{}",
+    b"hello", _TOO_LARGE,
 )  # fmt: skip

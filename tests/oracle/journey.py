@@ -1,4 +1,4 @@
-"""Which stage of which journey an event belongs to, by the journey file as a JSON object (its rules: schemas/journey.yaml)."""
+"""Which stage of which journey an event belongs to. The rules are those at the head of `schemas/journey.yaml`."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ class Place(NamedTuple):
 
 
 def resolve(file: Mapping[str, Any], event: Mapping[str, Any]) -> Place:
-    """The event's own journey and stage, where it names them; else the first journey, and the stage of its first entry that matches."""
+    """Where an event counts by a journey file, given as a JSON object.
+
+    Its own journey and stage, where it names them; else the first journey, and the stage whose entry matches first.
+    """
     name = event["journey"] or file["journeys"][0]["id"]
     stages = [stage for journey in file["journeys"] if journey["id"] == name for stage in journey["stages"]]
     for stage in stages:

@@ -1,6 +1,7 @@
 """Exact metrics of groups of touchpoint rows, in fractions until the last step. Formulas: the table in metrics.md.
 
-A metric `m` comes with `m_n`, and with `m_low`, `m_high` where it has a 95 % interval; without answers all but `m_n` are None.
+A metric `m` comes with `m_n`, and with `m_low`, `m_high` where it has a 95 % interval. Without answers `m_n` is 0 and
+all others are None.
 """
 
 import math
@@ -59,7 +60,7 @@ def nps(scores: Sequence[int]) -> Fields:
 
 
 def nps_interval(promoters: int, detractors: int, n: int) -> tuple[float, float]:
-    """Adjusted Wald, ×100, clipped to ±100: three answers are added, three quarters of one to promoters and to detractors."""
+    """Adjusted Wald, ×100, clipped to ±100: three answers more, of which each end of the scale gets three quarters."""
     p, d = (Fraction(count) + Fraction(3, 4) for count in (promoters, detractors))
     centre, margin = p / (n + 3) - d / (n + 3), nps_margin(p / (n + 3), d / (n + 3), n + 3)
     return max(-100.0, 100 * (float(centre) - margin)), min(100.0, 100 * (float(centre) + margin))

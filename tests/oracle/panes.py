@@ -1,6 +1,7 @@
 """Panes: what one lane saw in one slice of event time, for one (journey, stage, channel, touchpoint, segment)."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 Row = dict[str, Any]
@@ -61,6 +62,7 @@ def add(sums: dict[Any, int], key: object, amount: int) -> None:
     sums[key] = sums.get(key, 0) + amount
 
 
+@lru_cache(100_000)
 def sketch_bucket(duration_ms: int) -> int:
     """DDSketch's bucket at 1 %: the smallest i ≥ 0 with (101/99)^i ≥ duration_ms, in whole numbers; -1 for 0 ms."""
     if duration_ms == 0:

@@ -1,6 +1,7 @@
 """The tables, recomputed from the log: one record after the other, in plain dicts and whole numbers."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +13,30 @@ from tests.oracle.validate import check
 
 Row = dict[str, Any]
 
+NO_EVENT_MS = -2_208_988_800_000
+"""1900, the lowest instant that the tables hold: what stands where nothing has occurred yet."""
+
+# columns that an event fills as it is; a text that it doesn't give is empty
+TEXTS = ("event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency")
+VALUES = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
+
 
 @dataclass
 class Tables:
-    """What the tables hold of one lane. Times are milliseconds since 1970; empty strings stand where the columns have them."""
+    """What the tables hold of one lane. Times are milliseconds since 1970; texts are empty where the columns' are."""
 
     touchpoints: dict[int, Row] = field(default_factory=dict)
     panes: dict[PaneKey, Row] = field(default_factory=dict)
     dead_letters: dict[int, str] = field(default_factory=dict)
     lane: Row = field(default_factory=dict)
+
+
+@dataclass
+class History:
+    """Every row that a lane may ever write: each pane as of each offset, each lane row by its next_offset."""
+
+    panes: dict[tuple[PaneKey, int], Row] = field(default_factory=dict)
+    lanes: dict[int, Row] = field(default_factory=dict)
 
 
 def recompute(
@@ -43,8 +59,28 @@ def recompute(
     return oracle.tables
 
 
+def history(
+    log: Sequence[Record],
+    lane: Lane,
+    definitions: Definitions,
+    writer_schemas: WriterSchemas,
+    predecessor_ids: Mapping[str, int] | None = None,
+    predecessor_clock: int = 0,
+) -> History:
+    """What `recompute` passes through. A row that isn't in it breaks the one rule, even if it is mended later."""
+    oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
+    found = History()
+    for record in log:
+        oracle.take(record)
+        found.lanes[record.offset + 1] = oracle.lane_row(record.offset + 1)
+        for key, pane in oracle.tables.panes.items():
+            if pane["log_offset"] == record.offset:
+                found.panes[key, record.offset] = deepcopy(pane)
+    return found
+
+
 def counted_ids(tables: Tables, next_offset: int) -> dict[str, int]:
-    """What a successor of this lane remembers: the ids counted below `next_offset`, each with its highest lane clock."""
+    """What the lane's successor remembers: the ids counted below `next_offset`, each with its highest lane clock."""
     ids: dict[str, int] = {}
     for offset, row in sorted(tables.touchpoints.items()):
         if offset < next_offset:
@@ -55,9 +91,7 @@ def counted_ids(tables: Tables, next_offset: int) -> dict[str, int]:
 class _Oracle:
     """One lane, from its first record on."""
 
-    def __init__(
-        self, lane: Lane, definitions: Definitions, decoder: Decoder, ids: dict[str, int], clock: int
-    ) -> None:
+    def __init__(self, lane: Lane, definitions: Definitions, decoder: Decoder, ids: dict[str, int], clock: int) -> None:
         self.lane, self.definitions, self.decoder = lane, definitions, decoder
         self.counted_at = ids  # event_id -> lane clock when it was last counted; the clock never falls
         self.clock = clock
@@ -115,17 +149,18 @@ class _Oracle:
 
     def panes_of(self, row: Row) -> list[Row]:
         """The panes of an event's key, made where they are missing; each says that it now holds this event."""
-        panes = [self.tables.panes.setdefault(key, empty_pane()) for key in pane_keys(row)]
-        for pane in panes:
-            pane["log_offset"] = row["log_offset"]
+        panes = []
+        for key in pane_keys(row):
+            if key not in self.tables.panes:
+                self.tables.panes[key] = empty_pane()
+            self.tables.panes[key]["log_offset"] = row["log_offset"]
+            panes.append(self.tables.panes[key])
         return panes
 
     def touchpoint_row(self, offset: int, record_at: int, event: Row) -> Row:
         """The columns of `touchpoints`, but for `inserted_at`."""
         place = resolve(self.definitions.journey, event)
         late_before = record_at - self.definitions.lateness_seconds * 1000
-        texts = ("event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency")
-        kept = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
         return {
             "log_id": self.lane.log_id,
             "partition": self.lane.partition,
@@ -139,19 +174,19 @@ class _Oracle:
             "late": event["occurred_at"] < late_before,
             "sentiment_micro": sentiment_micro(event["sentiment"]),
             "attributes": dict(event["attributes"]),
-            **{name: event[name] or "" for name in texts},
-            **{name: event[name] for name in kept},
+            **{name: event[name] or "" for name in TEXTS},
+            **{name: event[name] for name in VALUES},
         }
 
     def lane_row(self, next_offset: int) -> Row:
         """What `lanes` holds that follows from the log."""
-        occurred_max = self.occurred_max or 0
+        occurred_max = NO_EVENT_MS if self.occurred_max is None else self.occurred_max
         return {
             "log_id": self.lane.log_id,
             "partition": self.lane.partition,
             "next_offset": next_offset,
             "lane_clock": self.clock,
             "occurred_max": occurred_max,
-            "watermark": min(occurred_max - self.definitions.lateness_seconds * 1000, self.clock),
+            "watermark": max(min(occurred_max - self.definitions.lateness_seconds * 1000, self.clock), NO_EVENT_MS),
             "definitions": self.definitions.version,
         }

@@ -1,4 +1,4 @@
-"""What an event must be to be counted: the refusals of interfaces.md. The bounds are those that `schemas/touchpoint.py` declares."""
+"""What an event must be to be counted: the refusals of interfaces.md, by the bounds of `schemas/touchpoint.py`."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ SCALES = {
     "revenue_minor": (-REVENUE_MINOR_MAX, REVENUE_MINOR_MAX),
     "received_at": (TIME_MS_MIN, TIME_MS_MAX),
 }
-ABSENT = {
+ABSENT: dict[str, Any] = {
     **dict.fromkeys((*OPTIONAL_TEXTS, *INTEGER_BITS, "sentiment")),
     "action": "contact",
     "attributes": {},
@@ -40,7 +40,7 @@ ABSENT = {
 
 
 def check(fields: Fields, record_at: int) -> dict[str, Any]:
-    """The event in full, absent and empty texts None. Raises Refused with the reason of the first rule that is broken."""
+    """The event in full, absent and empty texts as None. Raises Refused with the reason of the first rule broken."""
     event = typed(fields)
     event |= {name: event[name] or None for name in OPTIONAL_TEXTS}
     check_texts(event)
@@ -83,9 +83,7 @@ def typed(fields: Fields) -> dict[str, Any]:
         if isinstance(event[name], str):
             event[name] = milliseconds(event[name])
     for name, bits in INTEGER_BITS.items():
-        event[name] = whole(event[name])
-        if type(event[name]) is int and not -(1 << bits - 1) <= event[name] < 1 << bits - 1:
-            raise Refused("out_of_scale", f"{name} {event[name]}")
+        event[name] = fitting(name, event[name], bits)
     for name, value in event.items():
         if not has_type(name, value):
             raise Refused("wrong_type", f"{name} {value!r}")
@@ -105,16 +103,19 @@ def has_type(name: str, value: object) -> bool:
     return type(value) in ((int, float) if name == "sentiment" else (int,))
 
 
-def whole(value: object) -> object:
-    """JSON has one kind of number: 5.0 is 5."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def fitting(name: str, value: object, bits: int) -> object:
+    """A number that fits its field. JSON has one kind of number: 5.0 is 5."""
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    if type(number) is int and not -(1 << bits - 1) <= number < 1 << bits - 1:
+        raise Refused("out_of_scale", f"{name} {value}")
+    return number
 
 
 def milliseconds(text: str) -> int:
     """ISO 8601, UTC if unmarked, to milliseconds since 1970, rounded down."""
+    if text.isdigit() or len(text) > 40:  # a number in quotes is a slip, though some read as dates
+        raise Refused("wrong_type", f"time {text[:40]!r}")
     try:
-        if text.isdigit() or len(text) > 40:  # a number in quotes is a slip, though some read as dates
-            raise ValueError(text)
         moment = datetime.fromisoformat(text)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

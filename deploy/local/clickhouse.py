@@ -1,0 +1,110 @@
+"""ClickHouse without a server: its engine (chDB) in a process of its own, behind ClickHouse's HTTP interface.
+
+    python -m deploy.local.clickhouse --path DIR --port N
+
+For a laptop and for tests: no users, no replication, no query log, no native port. An acknowledged insert survives the
+end of this process, however it comes; as on a server, a power cut may take the last ones (`fsync_after_insert`).
+"""
+
+import argparse
+import http.client
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from deploy.local.ports import LOOPBACK
+from deploy.local.process import Child
+
+GRACE_SECONDS = 8.0
+_ANSWER_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ClickHouse:
+    """ClickHouse on 127.0.0.1:`port` with its data in `path`; see `ports.free_port`."""
+
+    path: Path
+    port: int
+
+    def url(self, database: str = "touchstream") -> str:
+        """As the setting CLICKHOUSE_URL wants it."""
+        return f"http://default@{LOOPBACK}:{self.port}/{database}"
+
+    def child(self, name: str = "clickhouse") -> Child:
+        """The process to run."""
+        module = (sys.executable, "-m", "deploy.local.clickhouse")
+        return Child(
+            name=name,
+            argv=(*module, "--path", str(self.path), "--port", str(self.port)),
+            ready=self.answers,
+            grace_seconds=GRACE_SECONDS + 2.0,
+        )
+
+    def answers(self) -> bool:
+        """Whether something on the port answers /ping as ClickHouse does."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_ANSWER_SECONDS)
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().read() == b"Ok.\n"
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT, then let running queries end. Exits with 1 if directory or port can't be had."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.clickhouse", description="ClickHouse on loopback")
+    parser.add_argument("--path", type=Path, required=True, help="directory of the data; made if missing")
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    options = parser.parse_args()
+    # Times without a zone are UTC whatever the machine's zone is; the engine reads this once, when it is loaded.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        serve(options.path, options.port)
+    except ModuleNotFoundError as error:
+        sys.exit(f"the local ClickHouse is not installed ({error.name}): pip install 'touchstream[local]'")
+
+
+def serve(path: Path, port: int) -> None:
+    """Serve `path` on 127.0.0.1:`port` until a signal. Raises SystemExit with a line that says what is in the way."""
+    # Here and not above: loading the engine takes half a second, and who only starts this process doesn't need it.
+    from deploy.local.clickhouse_engine import Engine
+    from deploy.local.clickhouse_errors import ClickHouseError
+    from deploy.local.clickhouse_http import ClickHouseServer
+
+    try:
+        engine = Engine(path)
+    except (ClickHouseError, OSError, ValueError) as error:
+        sys.exit(f"ClickHouse can't open {path}: {error}")
+    try:
+        server = ClickHouseServer(engine, port)
+    except OSError as error:
+        sys.exit(f"ClickHouse can't listen on {LOOPBACK}:{port}: {error.strerror}; choose another port")
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+    print(f"ClickHouse {engine.version} on http://{LOOPBACK}:{server.server_port}, data in {path}", flush=True)
+    stop.wait()
+    server.shutdown()
+    server.server_close()
+    if server.queries_done(GRACE_SECONDS):
+        engine.close()
+    # Not by the way of destructors: threads of clients that wait for nothing are still there.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""ClickHouse's engine in this process (chDB), a connection for each request.
+
+What chDB 26.9 allows, measured: one directory per process and one process per directory (a lock of the kernel's, gone
+with the process); any number of connections, 0.25 ms each, whose settings and current database are their own; queries
+of several connections run in parallel, without Python's lock. While it streams a result, a connection is taken.
+"""
+
+import re
+import shutil
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from chdb import _chdb as _untyped
+
+from deploy.local.clickhouse_body import Buffer
+from deploy.local.clickhouse_errors import ClickHouseError, Code, from_engine, refused
+from deploy.local.clickhouse_sql import Insert, names_a_file, output_format, split_insert
+
+# The module below chDB's Python interface, because only there is `classify_query`. It has no type hints.
+_chdb: Any = _untyped
+
+DEFAULT_FORMAT = "TabSeparated"
+SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# chDB hands a stream out as one whole document per block; only in these formats is their sequence a document again.
+_STREAMED_FORMATS = frozenset({"Native", "RowBinary", "JSONEachRow", "TabSeparated", "TSV", "CSV"})
+# What would stand after the rows, or around them.
+_NOT_ONLY_ROWS = re.compile(rb"\b(totals|extremes|output_format_json_array_of_rows)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class External:
+    """A table that a client sends with its query: `structure` is `name Type, …`, `data` its rows in `format`."""
+
+    name: str
+    structure: str
+    format: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Query:
+    """One statement to be run. `text` may end with the beginning of an INSERT's data, of which `data` is the rest.
+
+    `external` are tables that are there for this statement only.
+
+    `settings` and `parameters` are names and values as texts; `default_format` is for a text without FORMAT; with
+    `readonly` the engine refuses whatever changes something; with `streamed` rows may be sent before all are known.
+    """
+
+    text: bytes
+    data: Iterable[bytes] = ()
+    database: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    external: Sequence[External] = ()
+    default_format: str = DEFAULT_FORMAT
+    readonly: bool = False
+    streamed: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a query. `format` is None where nothing is answered (DDL, INSERT).
+
+    `summary` is X-ClickHouse-Summary; when `streamed`, it is that of the first piece, and iterating over `pieces` may
+    raise ClickHouseError. Pieces are valid until the next one.
+    """
+
+    pieces: Generator[Buffer]
+    summary: Mapping[str, str]
+    format: str | None
+    size: int | None = None
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the size is not known beforehand."""
+        return self.size is None
+
+
+class Engine:
+    """The engine on a directory, from construction to `close`. For any number of threads.
+
+    Raises ClickHouseError at construction if another process has the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path.absolute())
+        if set("?*{}") & set(self._path):
+            raise ValueError("the engine reads ? * { } in a path as options or patterns; choose one without them")
+        self.version = "unknown"
+        path.mkdir(parents=True, exist_ok=True)
+        # Held open: the engine ends with the last connection.
+        self._root = self._connect()
+        self._incoming = path.absolute() / "incoming"
+        shutil.rmtree(self._incoming, ignore_errors=True)  # bodies that an earlier process was killed over
+        self._incoming.mkdir()
+        text = bytes(self._root.query("SELECT version(), timezone(), displayName()", DEFAULT_FORMAT).bytes()).decode()
+        self.version, self.timezone, self.display_name = text.strip().split("\t")
+
+    def close(self) -> None:
+        """End the engine, if no query is running any more."""
+        self._root.close()
+
+    @contextmanager
+    def run(self, query: Query) -> Iterator[Answer]:
+        """Run a query; its answer is good inside the block. Raises ClickHouseError, also while iterating."""
+        connection = self._connect()
+        try:
+            answer = self._answer(connection, query)
+            with closing(answer.pieces):
+                yield answer
+        except RuntimeError as error:
+            raise from_engine(error, self.version) from error
+        finally:
+            connection.close()
+
+    def _connect(self) -> Any:
+        try:
+            return _chdb.connect(self._path)
+        except RuntimeError as error:
+            raise from_engine(error, self.version) from error
+
+    def _answer(self, connection: Any, query: Query) -> Answer:
+        connection.query(_set_statement(query))
+        for table in query.external:
+            connection.query(f"CREATE TEMPORARY TABLE {_quoted(table.name)} ({table.structure}) ENGINE = Memory")
+            self._insert(
+                connection, Insert(f"INSERT INTO {_quoted(table.name)} ".encode(), b"", table.format, 0), (table.data,)
+            )
+        if query.readonly:
+            connection.query("SET readonly = 2")
+        insert = split_insert(query.text)
+        if insert is not None:
+            return self._insert(connection, insert, chain((query.text[insert.data_start :],), query.data))
+        text = b"".join((query.text, *query.data))
+        read_only = _admit(connection, text)
+        name = (output_format(text) if read_only else None) or query.default_format
+        if query.streamed and read_only and name in _STREAMED_FORMATS and not _NOT_ONLY_ROWS.search(text):
+            return self._streamed(connection, text, name)
+        result = connection.query(text, name)
+        size = result.size()
+        # An empty result of a SELECT has its format all the same; a DDL statement has none.
+        return Answer(_whole(result), _read_summary(result), format=name if read_only or size else None, size=size)
+
+    def _insert(self, connection: Any, insert: Insert, data: Iterable[bytes]) -> Answer:
+        if names_a_file(insert.target):
+            raise _files_refused()
+        # By way of a file, because chDB's own streaming insert swallows what goes wrong at its end: a constraint, too
+        # many partitions. Besides, nothing is inserted before all of it has come.
+        with NamedTemporaryFile(dir=self._incoming) as file:
+            for piece in data:
+                file.write(piece)
+            file.flush()
+            source = f" FROM INFILE {_literal(file.name)} COMPRESSION 'none' ".encode()
+            statement = b"".join((insert.target, source, insert.settings, b" FORMAT ", insert.format.encode()))
+            result = connection.query(statement, DEFAULT_FORMAT)
+        written = {"result_rows": str(result.rows_written()), "result_bytes": str(result.bytes_written())}
+        return Answer(_whole(result), _read_summary(result) | written, format=None, size=0)
+
+    def _streamed(self, connection: Any, text: bytes, name: str) -> Answer:
+        stream = connection.send_query(text, name)
+        first = connection.streaming_fetch_result(stream)
+        return Answer(self._pieces(connection, stream, first), _read_summary(first), format=name)
+
+    def _pieces(self, connection: Any, stream: Any, result: Any) -> Generator[Buffer]:
+        try:
+            while result is not None and result.rows_read() > 0:
+                yield result.get_memview().view()
+                try:
+                    result = connection.streaming_fetch_result(stream)
+                except RuntimeError as error:
+                    raise from_engine(error, self.version) from error
+        finally:
+            connection.streaming_cancel_query(stream)
+
+
+def _set_statement(query: Query) -> bytes:
+    for name in (*query.settings, *query.parameters):
+        if not SETTING_NAME.fullmatch(name):
+            raise refused(Code.UNKNOWN_SETTING, f"Unknown setting '{name}'")
+    # chDB is a ClickHouse for command lines, where `1 + 1` is a query; a server wants the SELECT.
+    assignments = {"implicit_select": "0"} | dict(query.settings)
+    assignments |= {f"param_{name}": value for name, value in query.parameters.items()}
+    if query.database:
+        assignments["database"] = query.database
+    statement = "SET " + ", ".join(f"{name} = {_literal(value)}" for name, value in assignments.items())
+    return statement.encode(errors="surrogateescape")
+
+
+def _files_refused() -> ClickHouseError:
+    return refused(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE and FROM INFILE are not allowed")
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _admit(connection: Any, text: bytes) -> bool:
+    """Whether the statement only reads. Raises ClickHouseError for what a server doesn't take."""
+    if names_a_file(text):
+        raise _files_refused()
+    verdict = connection.classify_query(text)
+    if verdict["statement_count"] == 0:
+        connection.query(text)  # raises what is wrong with it
+        raise refused(Code.SYNTAX_ERROR, "Syntax error: Empty query")
+    if verdict["statement_count"] > 1:
+        raise refused(Code.SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed): send one statement")
+    return bool(verdict["query_class"] == _chdb.query_class.READ_ONLY)
+
+
+def _whole(result: Any) -> Generator[Buffer]:
+    if result.size() > 0:
+        yield result.get_memview().view()
+
+
+def _read_summary(result: Any) -> dict[str, str]:
+    if result is None:
+        return {}
+    written = {"written_rows": str(result.rows_written()), "written_bytes": str(result.bytes_written())}
+    shown = {"result_rows": str(result.rows_read()), "result_bytes": str(result.size())}
+    return _summary(result) | written | shown
+
+
+def _summary(result: Any) -> dict[str, str]:
+    return {
+        "read_rows": str(result.storage_rows_read()),
+        "read_bytes": str(result.storage_bytes_read()),
+        "total_rows_to_read": "0",
+        "elapsed_ns": str(int(result.elapsed() * 1e9)),
+    }
+
+
+__all__ = ["Answer", "ClickHouseError", "Engine", "Query"]

@@ -1,0 +1,83 @@
+"""The command `publish`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from schemas.registry import RegistryUnavailable, SchemaRefused
+from streams.channels.bulk import Destination
+from streams.channels.compressed import FileProblem
+from streams.channels.mapping import MappingError, load_mapping
+from streams.channels.publish import Progress as Publishing
+from streams.channels.publish import PublishOptions, Summary, publish_files
+from streams.cli.output import FAILED, WRONG_USE, errors_in_one_line, escaped, fail, load_settings, people, print_json
+
+
+def publish(
+    files: Annotated[list[str], typer.Argument(help="NDJSON, CSV or Parquet, also .gz .zst .xz; - is standard input.")],
+    mapping: Annotated[Path | None, typer.Option("--map", help="MAPPING.yaml for foreign columns.")] = None,
+    file_format: Annotated[str | None, typer.Option("--format", help="ndjson, csv or parquet; else by name.")] = None,
+    rate: Annotated[float | None, typer.Option(help="At most so many events a second.")] = None,
+    shift_to_now: Annotated[bool, typer.Option(help="Move all times so that the newest event is now.")] = False,
+    refused: Annotated[Path | None, typer.Option(help="Write refused lines and reasons here, as NDJSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Publish files of events to Kafka. Bad lines stop nothing: they are counted and shown with their reasons.
+
+    Example: touchstream publish orders.csv.gz --map orders.yaml --rate 1000
+    """
+    settings = load_settings()
+    with errors_in_one_line(), _bar() as bar:
+        task = bar.add_task("publishing", total=None)
+
+        def show(progress: Publishing) -> None:
+            bar.update(task, description=progress.step, completed=progress.bytes_done, total=progress.bytes_total)
+
+        try:
+            options = PublishOptions(
+                file_format, load_mapping(mapping) if mapping else None, rate, shift_to_now, refused
+            )
+            summary = publish_files(files, Destination.of(settings), options, show)
+        except (FileProblem, MappingError) as error:
+            fail(escaped(str(error)), WRONG_USE)
+        except (RegistryUnavailable, SchemaRefused) as error:
+            fail(escaped(str(error)))
+    if as_json:
+        print_json(asdict(summary))
+    else:
+        _print(summary)
+    if not summary.complete:
+        raise typer.Exit(FAILED)
+
+
+def _print(summary: Summary) -> None:
+    seconds = max(summary.seconds, 1e-9)
+    rate = f"{summary.published / seconds:,.0f} a second"
+    people.print(
+        f"published {summary.published:,} events in {summary.seconds:.1f} s ({rate}), refused {summary.refused:,}"
+    )
+    for reason, count in sorted(summary.reasons.items()):
+        people.print(f"  {reason}: {count:,}")
+        for example in summary.examples.get(reason, []):
+            people.print(f"    {escaped(example)}", soft_wrap=True)
+    if summary.failed:
+        people.print(f"  not acknowledged by Kafka: {summary.failed:,}; publish the file again, nothing counts twice")
+    for problem in summary.problems:
+        people.print(f"[red]error:[/red] {escaped(problem)}", soft_wrap=True)
+    if summary.interrupted:
+        people.print("interrupted: the rest of the files was not read")
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=people,
+        transient=True,
+        disable=not people.is_terminal,
+    )

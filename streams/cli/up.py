@@ -1,0 +1,61 @@
+"""The command `up`: the whole stack on this machine."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people
+from streams.logs import configure_logs
+
+
+def up(
+    data: Annotated[Path | None, typer.Option(help="Directory of everything it stores.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    seconds: Annotated[float | None, typer.Option("--for", help="End by itself after so many seconds.")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Gets one JSON object when everything answers.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Publish simulated customers.")] = False,
+) -> None:
+    """The whole stack without Docker: broker, ClickHouse, topics, tables and workers. Ctrl-C stops all of it.
+
+    Example: touchstream up --data ./data --workers 2
+    """
+    try:
+        from deploy.local.broker import BrokerNotInstalledError
+        from deploy.local.data_directory import DataDirectoryInUseError
+        from deploy.local.supervisor import ChildError
+        from streams.cli.stack import NotReady, running, write_ready_file
+    except ModuleNotFoundError as error:
+        fail(f"the local stack is not installed ({error.name}): pip install 'touchstream\\[local]'")
+    settings = load_settings()
+    configure_logs(settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    started = time.monotonic()
+    try:
+        with errors_in_one_line(), running(settings, data or settings.data_dir, workers, _say) as stack:
+            addresses = stack.addresses()
+            _say(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
+            for name, value in addresses.document().items():
+                people.print(f"  {name:16} {value}", markup=False, soft_wrap=True)
+            deadline = None if seconds is None else time.monotonic() + seconds
+            written = None
+            while not stop.wait(0.05) and (deadline is None or time.monotonic() < deadline):
+                stack.supervisor.tick()
+                if ready_file and (now := stack.addresses()) != written:
+                    write_ready_file(ready_file, now)
+                    written = now
+            _say("stopping")
+    except (ChildError, NotReady, BrokerNotInstalledError, DataDirectoryInUseError) as error:
+        fail(escaped(str(error)))
+    finally:
+        if ready_file:
+            ready_file.unlink(missing_ok=True)
+
+
+def _say(text: str) -> None:
+    people.print(text, markup=False)

@@ -1,0 +1,34 @@
+"""The local broker and the local ClickHouse, once per test session and worker; every test has names of its own."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.broker import Broker
+from deploy.local.clickhouse import ClickHouse
+from deploy.local.ports import free_port
+from deploy.local.process import running
+
+
+@pytest.fixture(scope="session")
+def kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`kafka://127.0.0.1:port` of a broker that all tests share."""
+    broker = Broker(free_port())
+    with running(broker.child(), tmp_path_factory.mktemp("broker")):
+        yield broker.url
+
+
+@pytest.fixture(scope="session")
+def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`http://default@127.0.0.1:port/default` of a ClickHouse that all tests share; name a database of your own."""
+    data = tmp_path_factory.mktemp("clickhouse")
+    clickhouse = ClickHouse(data / "data", free_port())
+    with running(clickhouse.child(), data):
+        yield clickhouse.url("default")
+
+
+@pytest.fixture
+def unique_name() -> str:
+    """A name for a database or a topic that no other test has."""
+    return f"test_{uuid4().hex}"

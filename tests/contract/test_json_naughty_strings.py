@@ -1,0 +1,70 @@
+"""The big list of naughty strings as names and ids: unchanged through every encoding, or refused with a reason."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent, encode_single_object
+from schemas.columns import decode_batch
+from schemas.journey import Journeys
+from schemas.touchpoint import Reason, Touchpoint
+from schemas.validity import check, refusals
+
+LIST = Path(__file__).parents[3] / "shared" / "data" / "conformance" / "naughty_strings" / "blns.json"
+STRINGS: list[str] = json.loads(LIST.read_text()) if LIST.exists() else []
+NOW = 1_700_000_000_000
+NAMES = (
+    "event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "stage", "journey", "segment", "action",
+)  # fmt: skip
+
+pytestmark = pytest.mark.skipif(not STRINGS, reason=f"needs the list of naughty strings at {LIST}")
+
+
+class Registry:
+    def schema(self, number: int) -> str | None:
+        return SCHEMA_TEXT if number == 1 else None
+
+
+def event(name: str) -> Touchpoint:
+    fields: dict[str, Any] = dict.fromkeys(NAMES, name)
+    return Touchpoint(occurred_at=NOW, attributes={name: name}, **fields)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [encode_single_object, lambda written: encode_confluent(written, 1), msgspec.json.encode],
+    ids=["single object", "confluent", "json"],
+)
+def test_naughty_strings_come_through_unchanged_or_are_refused(encode: Callable[[Touchpoint], bytes]) -> None:
+    frame, undecodable = decode_batch([encode(event(name)) for name in STRINGS], WriterSchemas(Registry()))
+    assert undecodable == []
+    usable, refused = refusals(frame, np.full(len(STRINGS), NOW))
+    empty = [position for position, name in enumerate(STRINGS) if not name]
+    assert [(refusal.position, refusal.reason) for refusal in refused] == [(at, Reason.MISSING_FIELD) for at in empty]
+    expected = [name for name in STRINGS if name]
+    for field in NAMES:
+        assert usable[field].to_list() == expected, field
+    assert usable["attributes"].to_list() == [{name: name} for name in expected]
+
+
+def test_a_naughty_string_as_outcome_or_currency_is_refused() -> None:
+    codes = {"NIL", "NUL", "INF", "NAN", "CON", "PRN", "AUX"}  # which look like a currency's code
+    for name in set(STRINGS) - {""}:
+        for field in ("outcome", "currency"):
+            refused = check(msgspec.structs.replace(event("x"), **{field: name}), NOW)
+            if field == "currency" and name in codes:
+                continue
+            assert refused is not None, (field, name)
+            assert refused.reason == Reason.WRONG_TYPE
+
+
+def test_naughty_strings_are_resolved_as_plain_names() -> None:
+    frame, _ = decode_batch([encode_single_object(event(name)) for name in STRINGS if name], WriterSchemas())
+    resolved = Journeys.load().resolve(frame)
+    assert resolved["journey"].to_list() == resolved["stage"].to_list() == [name for name in STRINGS if name]
+    assert not resolved["declared"].any()

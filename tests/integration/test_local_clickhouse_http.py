@@ -1,0 +1,262 @@
+"""The local ClickHouse on the wire: what curl, Grafana and other clients see."""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from urllib.parse import urlencode, urlsplit
+
+import lz4.frame  # type: ignore[import-untyped]
+import pytest
+import zstandard
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str | None:
+        return self.headers.get("X-ClickHouse-Exception-Code")
+
+
+class Wire:
+    """One connection that is kept."""
+
+    def __init__(self, url: str) -> None:
+        self.connection = HTTPConnection(urlsplit(url).netloc.rpartition("@")[2])
+
+    def ask(
+        self,
+        statement: str | None = None,
+        /,
+        body: bytes | Iterator[bytes] | None = None,
+        method: str = "POST",
+        path: str = "/",
+        headers: Mapping[str, str] | None = None,
+        **parameters: str,
+    ) -> Answer:
+        if statement is not None:
+            parameters["query"] = statement
+        self.connection.request(method, f"{path}?{urlencode(parameters)}" if parameters else path, body, headers or {})
+        response = self.connection.getresponse()
+        return Answer(response.status, dict(response.headers.items()), response.read())
+
+
+@pytest.fixture
+def wire(clickhouse_url: str) -> Iterator[Wire]:
+    wire = Wire(clickhouse_url)
+    yield wire
+    wire.connection.close()
+
+
+@pytest.fixture
+def table(wire: Wire, unique_name: str) -> Iterator[str]:
+    """An empty table (n UInt64) in a database of its own."""
+    wire.ask(f"CREATE DATABASE {unique_name}")
+    wire.ask(f"CREATE TABLE {unique_name}.t (n UInt64) ENGINE = MergeTree ORDER BY n")
+    yield f"{unique_name}.t"
+    wire.ask(f"DROP DATABASE {unique_name}")
+
+
+@pytest.mark.parametrize("path", ["/", "/ping", "/replicas_status"])
+def test_health_checks_are_answered(wire: Wire, path: str) -> None:
+    answer = wire.ask(method="GET", path=path)
+    assert (answer.status, answer.body) == (200, b"Ok.\n")
+
+
+def test_an_unknown_path_is_not_found(wire: Wire) -> None:
+    assert wire.ask(method="GET", path="/no/such").status == 404
+
+
+def test_the_statement_is_in_the_url_or_in_the_body_or_in_both(wire: Wire) -> None:
+    assert wire.ask("SELECT 1").body == b"1\n"
+    assert wire.ask("SELECT 1", method="GET").body == b"1\n"
+    assert wire.ask(body=b"SELECT 1").body == b"1\n"
+    assert wire.ask("SELECT", body=b"1").body == b"1\n"
+    assert wire.ask(body=iter([b"SEL", b"ECT 1"])).body == b"1\n"
+
+
+def test_the_answers_format_is_the_statements_then_the_clients(wire: Wire) -> None:
+    for answer in (
+        wire.ask("SELECT 1 AS n FORMAT JSONEachRow", default_format="CSV"),
+        wire.ask("SELECT 1 AS n", default_format="JSONEachRow"),
+        wire.ask("SELECT 1 AS n", headers={"X-ClickHouse-Format": "JSONEachRow"}),
+    ):
+        assert answer.body == b'{"n":1}\n'
+        assert answer.headers["X-ClickHouse-Format"] == "JSONEachRow"
+        assert answer.headers["Content-Type"] == "application/x-ndjson; charset=UTF-8"
+
+
+def test_an_answer_says_what_a_servers_does(wire: Wire, table: str) -> None:
+    inserted = wire.ask(f"INSERT INTO {table} FORMAT CSV", body=b"1\n2\n3\n", query_id="mine")
+    summary = json.loads(inserted.headers["X-ClickHouse-Summary"])
+    assert (summary["written_rows"], summary["written_bytes"], inserted.body) == ("3", "24", b"")
+    assert inserted.headers["X-ClickHouse-Query-Id"] == "mine"
+    assert inserted.headers["X-ClickHouse-Timezone"] == "UTC"
+    assert inserted.headers["X-ClickHouse-Server-Display-Name"]
+    assert "X-ClickHouse-Format" not in inserted.headers
+    read = wire.ask(f"SELECT n FROM {table} WHERE n = 0", wait_end_of_query="1")
+    summary = json.loads(read.headers["X-ClickHouse-Summary"])
+    assert (summary["read_rows"], summary["result_rows"]) == ("3", "0")
+    assert read.headers["X-ClickHouse-Format"] == "TabSeparated"
+
+
+@pytest.mark.parametrize(
+    ("statement", "status", "code"),
+    [
+        ("SELECT * FROM missing", 404, "60"),
+        ("SELECT * FROM missing.missing", 404, "81"),
+        ("SELECT 1 SETTINGS missing = 1", 404, "115"),
+        ("selec", 400, "62"),
+        ("SELECT 1; SELECT 2", 400, "62"),
+        ("SELECT toUInt8('x')", 400, "6"),
+        ("SELECT sleep(2) SETTINGS max_execution_time = 0.1", 408, "159"),
+        ("SELECT throwIf(1)", 500, "395"),
+        ("SELECT {missing:String}", 500, "456"),
+    ],
+)
+def test_an_error_has_clickhouses_status_code_and_text(wire: Wire, statement: str, status: int, code: str) -> None:
+    for method in ("GET", "POST", "HEAD"):
+        answer = wire.ask(statement, method=method)
+        assert (answer.status, answer.code) == (status, code)
+        if method != "HEAD":
+            assert answer.body.startswith(f"Code: {code}. DB::Exception: ".encode())
+            assert answer.body.endswith(b")\n")
+
+
+def test_the_connection_goes_on_after_an_insert_that_failed(wire: Wire, table: str) -> None:
+    rows = b"".join(b"%d\n" % number for number in range(500_000))
+    for body in (rows, iter([rows, rows])):
+        assert wire.ask(f"INSERT INTO {table} (missing) FORMAT CSV", body=body).code == "16"
+        assert wire.ask(f"SELECT count() FROM {table}").body == b"0\n"
+
+
+def test_get_changes_nothing(wire: Wire, table: str) -> None:
+    for statement in (f"INSERT INTO {table} VALUES (1)", f"DROP TABLE {table}", "CREATE DATABASE never"):
+        assert wire.ask(statement, method="GET").code == "164"
+    assert wire.ask(f"SELECT count() FROM {table}", method="GET", max_threads="1").body == b"0\n"
+
+
+def test_the_database_is_the_clients(wire: Wire, table: str) -> None:
+    database = table.partition(".")[0]
+    wire.ask("INSERT INTO t FORMAT CSV", body=b"7\n", database=database)
+    assert wire.ask("SELECT n FROM t", database=database).body == b"7\n"
+    assert wire.ask("SELECT n FROM t", headers={"X-ClickHouse-Database": database}).body == b"7\n"
+    missing = wire.ask("SELECT 1", database="missing")
+    assert (missing.status, missing.code) == (404, "81")
+
+
+def test_parameters_are_texts_whatever_is_in_them(wire: Wire) -> None:
+    asked = "SELECT {a:String}, {b:Array(UInt8)} FORMAT JSONCompact"
+    answer = wire.ask(asked, param_a="it's \\\\ ü", param_b="[1, 2]")
+    assert json.loads(answer.body)["data"] == [["it's \\ ü", [1, 2]]]
+
+
+def test_settings_in_the_url_hold_and_unknown_ones_are_refused(wire: Wire) -> None:
+    assert wire.ask("SELECT getSetting('max_threads')", max_threads="3").body == b"3\n"
+    for name in ("no_such_setting", "no such = 1, setting", "a`b"):
+        answer = wire.ask("SELECT 1", **{name: "1"})
+        assert (answer.status, answer.code) == (404, "115")
+        assert name.encode() in answer.body
+
+
+DECOMPRESS = {"gzip": gzip.decompress, "lz4": lz4.frame.decompress, "zstd": zstandard.decompress}
+
+
+@pytest.mark.parametrize("encoding", DECOMPRESS)
+@pytest.mark.parametrize("waits", ["0", "1"])
+def test_answers_are_compressed_as_the_client_accepts(wire: Wire, encoding: str, waits: str) -> None:
+    accepted = {"Accept-Encoding": f"br, {encoding};q=0.5"}
+    asked = "SELECT number FROM numbers(100000)"
+    answer = wire.ask(asked, headers=accepted, wait_end_of_query=waits)
+    assert answer.headers["Content-Encoding"] == encoding
+    stream = zstandard.ZstdDecompressor().decompressobj().decompress if encoding == "zstd" else DECOMPRESS[encoding]
+    assert stream(answer.body) == b"".join(b"%d\n" % number for number in range(100_000))
+    assert "Content-Encoding" not in wire.ask(asked, headers=accepted, enable_http_compression="0").headers
+    assert "Content-Encoding" not in wire.ask("SELECT missing", headers=accepted).headers
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", gzip.compress(b"7\n")), ("lz4", lz4.frame.compress(b"7\n")), ("zstd", zstandard.compress(b"7\n"))],
+)
+def test_inserts_are_decompressed(wire: Wire, table: str, encoding: str, body: bytes) -> None:
+    wire.ask(f"INSERT INTO {table} FORMAT CSV", body=body, headers={"Content-Encoding": encoding})
+    assert wire.ask(f"SELECT n FROM {table}").body == b"7\n"
+    damaged = wire.ask(f"INSERT INTO {table} FORMAT CSV", body=body[:-2], headers={"Content-Encoding": encoding})
+    assert damaged.code == "271"
+    assert wire.ask(f"SELECT n FROM {table}").body == b"7\n"
+
+
+def test_native_compression_is_refused_with_what_to_use(wire: Wire) -> None:
+    answer = wire.ask("SELECT 1", compress="1")
+    assert (answer.status, answer.code) == (501, "48")
+    assert b"use Content-Encoding, Accept-Encoding" in answer.body
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(wire: Wire, table: str) -> None:
+    wire.connection.putrequest("POST", f"/?{urlencode({'query': f'INSERT INTO {table} FORMAT CSV'})}")
+    wire.connection.putheader("Content-Length", str(2 << 30))
+    wire.connection.endheaders()
+    response = wire.connection.getresponse()
+    assert response.status == 413
+    assert b"send it in several" in response.read()
+
+
+def test_an_insert_that_breaks_off_inserts_nothing(wire: Wire, clickhouse_url: str, table: str) -> None:
+    wire.connection.putrequest("POST", f"/?{urlencode({'query': f'INSERT INTO {table} FORMAT CSV'})}")
+    wire.connection.putheader("Content-Length", "1000")
+    wire.connection.endheaders(b"1\n2\n3\n")
+    wire.connection.close()
+    later = Wire(clickhouse_url)
+    assert later.ask(f"INSERT INTO {table} FORMAT CSV", body=b"4\n").status == 200
+    assert later.ask(f"SELECT n FROM {table}").body == b"4\n"
+    later.connection.close()
+
+
+def basic(credentials: str) -> dict[str, str]:
+    import base64
+
+    return {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
+
+
+@pytest.mark.parametrize("headers", [{}, basic("default:"), {"X-ClickHouse-User": "default", "X-ClickHouse-Key": ""}])
+def test_default_without_a_password_may_ask(wire: Wire, headers: dict[str, str]) -> None:
+    assert wire.ask("SELECT currentUser()", headers=headers).body == b"default\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "parameters"),
+    [
+        (basic("eve:"), {}),
+        (basic("default:secret"), {}),
+        ({"Authorization": "Bearer x"}, {}),
+        ({"Authorization": "Basic ???"}, {}),
+        ({"X-ClickHouse-User": "eve"}, {}),
+        ({"X-ClickHouse-Key": "secret"}, {}),
+        ({}, {"user": "eve"}),
+        ({}, {"password": "secret"}),
+    ],
+)
+def test_nobody_else_may(wire: Wire, headers: dict[str, str], parameters: dict[str, str]) -> None:
+    answer = wire.ask("SELECT 1", headers=headers, **parameters)
+    assert (answer.status, answer.code) == (403, "516")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://example.com"}, {"Origin": "null"}, {"Host": "rebound.example.com:8123"}]
+)
+def test_web_pages_of_other_sites_may_not_ask(wire: Wire, headers: dict[str, str]) -> None:
+    assert wire.ask("SELECT 1", headers=headers).status == 403
+
+
+def test_headers_of_an_answer_hold_no_line_ends_of_the_client(wire: Wire) -> None:
+    answer = wire.ask("SELECT 1", query_id="a\r\nX-Bad: 1 ü")
+    assert (answer.status, answer.headers["X-ClickHouse-Query-Id"]) == (200, "a??X-Bad: 1 ?")
+    assert "X-Bad" not in answer.headers

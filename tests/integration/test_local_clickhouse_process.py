@@ -1,0 +1,130 @@
+"""The process of the local ClickHouse: several clients at once, ends of every kind, and what stays on disk."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+from deploy.local.clickhouse import ClickHouse
+from deploy.local.ports import free_port
+from deploy.local.process import ChildError, running
+
+pytestmark = pytest.mark.stack
+
+TABLE = "CREATE TABLE kept (batch UInt64, n UInt64) ENGINE = MergeTree ORDER BY batch"
+BATCH_ROWS = 1000
+
+
+def connect(url: str) -> Client:
+    return clickhouse_connect.get_client(host="127.0.0.1", port=urlsplit(url).port, autogenerate_session_id=False)
+
+
+def batch(number: int) -> list[list[int]]:
+    return [[number, row] for row in range(BATCH_ROWS)]
+
+
+def test_what_was_acknowledged_survives_a_kill_in_the_middle_of_inserts(tmp_path: Path) -> None:
+    clickhouse = ClickHouse(tmp_path / "data", free_port())
+    acknowledged = 0
+    with running(clickhouse.child(), tmp_path) as process:
+        client = connect(clickhouse.url())
+        client.command(TABLE)
+        with pytest.raises(ClickHouseError):
+            while True:
+                client.insert("kept", batch(acknowledged))
+                acknowledged += 1
+                if acknowledged == 20:
+                    assert process.pid is not None
+                    # From another process, so that it comes at any time of the next inserts.
+                    killer = subprocess.Popen([sys.executable, "-c", f"import os; os.kill({process.pid}, 9)"])
+        killer.wait()
+    with running(clickhouse.child(), tmp_path):
+        client = connect(clickhouse.url())
+        batches = client.query("SELECT batch, count() FROM kept GROUP BY batch ORDER BY batch").result_rows
+        # The batch that was under way is there as a whole or not at all.
+        assert batches in (
+            [(number, BATCH_ROWS) for number in range(acknowledged)],
+            [(number, BATCH_ROWS) for number in range(acknowledged + 1)],
+        )
+        client.insert("kept", batch(acknowledged + 1))
+
+
+def test_a_query_that_runs_is_answered_before_the_end(tmp_path: Path) -> None:
+    clickhouse = ClickHouse(tmp_path / "data", free_port())
+    with running(clickhouse.child(), tmp_path) as process, ThreadPoolExecutor(1) as thread:
+        client = connect(clickhouse.url())
+        client.command(TABLE)
+        asked = thread.submit(client.command, "INSERT INTO kept SELECT sleepEachRow(0.5), number FROM numbers(2)")
+        other = connect(clickhouse.url())
+        while not other.command("SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO kept%'"):
+            assert not asked.done()
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGTERM)
+        asked.result()
+    with running(clickhouse.child(), tmp_path):
+        assert connect(clickhouse.url()).command("SELECT count() FROM kept") == 2
+
+
+def test_four_processes_write_and_read_at_once(clickhouse_url: str, unique_name: str) -> None:
+    client = connect(clickhouse_url)
+    client.command(f"CREATE DATABASE {unique_name}")
+    client.database = unique_name
+    client.command(TABLE)
+    script = (
+        "import sys, clickhouse_connect\n"
+        "port, database, me = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])\n"
+        "client = clickhouse_connect.get_client(host='127.0.0.1', port=port, database=database)\n"
+        "for number in range(1, 21):\n"
+        f"    client.insert('kept', [[me, row] for row in range({BATCH_ROWS})])\n"
+        f"    assert client.command(f'SELECT count() FROM kept WHERE batch = {{me}}') == number * {BATCH_ROWS}\n"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(urlsplit(clickhouse_url).port), unique_name, str(me)])
+        for me in range(4)
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
+    counts = client.query("SELECT batch, count() FROM kept GROUP BY batch ORDER BY batch").result_rows
+    assert counts == [(me, 20 * BATCH_ROWS) for me in range(4)]
+    client.command(f"DROP DATABASE {unique_name}")
+
+
+def test_a_directory_in_use_and_a_port_in_use_are_said_plainly(tmp_path: Path, clickhouse_url: str) -> None:
+    first = ClickHouse(tmp_path / "data", free_port())
+    taken = urlsplit(clickhouse_url).port
+    assert taken is not None
+    with running(first.child(), tmp_path):
+        second = ClickHouse(first.path, free_port())
+        with (
+            pytest.raises(ChildError, match=r"can't open .*data: .*Cannot lock file"),
+            running(second.child("second"), tmp_path),
+        ):
+            pass
+    # Its own check for readiness would find the other ClickHouse on that port.
+    third = subprocess.run(
+        ClickHouse(tmp_path / "other", taken).child().argv, capture_output=True, text=True, check=False
+    )
+    assert third.returncode == 1
+    assert f"can't listen on 127.0.0.1:{taken}: Address already in use; choose another port" in third.stderr
+
+
+def test_a_directory_that_the_engine_would_take_for_a_pattern_is_refused(tmp_path: Path) -> None:
+    odd = ClickHouse(tmp_path / "odd*{name}", free_port())
+    with pytest.raises(ChildError, match="choose one without them"), running(odd.child(), tmp_path):
+        pass
+
+
+def test_a_server_that_is_gone_is_an_error_soon(tmp_path: Path) -> None:
+    clickhouse = ClickHouse(tmp_path / "data", free_port())
+    with running(clickhouse.child(), tmp_path):
+        client = connect(clickhouse.url())
+    assert not clickhouse.answers()
+    with pytest.raises(OperationalError):
+        client.command("SELECT 1")

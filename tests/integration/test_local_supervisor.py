@@ -1,0 +1,188 @@
+"""Children of the local stack: ready when it says so, back when they die, gone when it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from deploy.local import leash, process
+from deploy.local.process import RESTART_SECONDS, Child, ChildError
+from deploy.local.supervisor import Supervisor
+
+STAY = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+
+
+def until(condition: Callable[[], object], supervisor: Supervisor | None = None) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it didn't come to pass within 30 seconds"
+        if supervisor is not None:
+            supervisor.tick()
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in ("Z", "X")  # nobody may be there to reap an orphan
+
+
+def child(
+    name: str, script: str, *arguments: str | Path, ready: Callable[[], bool] = lambda: True, **more: float
+) -> Child:
+    return Child(name, (sys.executable, "-c", script, *map(str, arguments)), ready, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path / "logs") as supervisor:
+        yield supervisor
+
+
+def test_start_returns_when_all_of_them_are_ready(supervisor: Supervisor, tmp_path: Path) -> None:
+    signs = [tmp_path / "a", tmp_path / "b"]
+    for sign in signs:
+        supervisor.add(child(sign.name, STAY, sign, ready=sign.exists))
+    supervisor.start("a", "b")
+    assert all(sign.exists() for sign in signs)
+
+
+def test_a_killed_child_runs_again_and_is_looked_after_when_it_is_ready(supervisor: Supervisor, tmp_path: Path) -> None:
+    sign, again = tmp_path / "sign", []
+    worker = Child(
+        "worker-1",
+        (sys.executable, "-c", STAY, str(sign)),
+        ready=sign.exists,
+        restarted=lambda: again.append(sign.exists()),
+    )
+    supervisor.add(worker).start("worker-1")
+    pids: list[int] = []
+    for _ in range(2):
+        pid = supervisor.pid("worker-1")
+        assert pid is not None
+        assert pid not in pids
+        sign.unlink()
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: len(again) > len(pids), supervisor)
+        pids.append(pid)
+    assert again == [True, True]
+
+
+def test_a_child_that_dies_again_and_again_is_started_ever_more_slowly(supervisor: Supervisor) -> None:
+    with capture_logs() as logs:
+        supervisor.add(child("flapping", "import sys; sys.exit(3)"))
+        supervisor.start("flapping")
+        until(lambda: len(logs) >= 4, supervisor)
+    assert [entry["restart_in_seconds"] for entry in logs] == list(RESTART_SECONDS[:4])
+    assert {entry["ending"] for entry in logs} == {"exited with status 3"}
+
+
+def test_a_child_that_dies_at_its_start_says_why(supervisor: Supervisor) -> None:
+    supervisor.add(child("broken", "print('no such port'); raise SystemExit(2)", ready=lambda: False))
+    with pytest.raises(ChildError, match=r"(?s)broken exited with status 2 before it was ready.*no such port"):
+        supervisor.start("broken")
+
+
+def test_a_command_that_does_not_exist_says_so(supervisor: Supervisor) -> None:
+    supervisor.add(Child("missing", ("/no/such/command",), ready=lambda: False))
+    with pytest.raises(ChildError, match="/no/such/command can't be started: No such file"):
+        supervisor.start("missing")
+
+
+def test_a_child_that_never_gets_ready_is_given_up(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.add(child("slow", STAY, tmp_path / "sign", ready=lambda: False, ready_seconds=0.1))
+    with pytest.raises(ChildError, match=r"slow runs, but isn't ready after 0.1 s"):
+        supervisor.start("slow")
+
+
+def test_children_end_in_the_reverse_of_their_order(supervisor: Supervisor, tmp_path: Path) -> None:
+    ends = tmp_path / "ends"
+    obey = (
+        "import signal, sys, pathlib\n"
+        "def end(*_): open(sys.argv[1], 'a').write(sys.argv[2] + ' '); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "pathlib.Path(sys.argv[3]).touch()\n"
+        "while True: signal.pause()"
+    )
+    for name in ("broker", "clickhouse", "worker"):
+        sign = tmp_path / name
+        supervisor.add(child(name, obey, ends, name, sign, ready=sign.exists))
+        supervisor.start(name)
+    supervisor.stop()
+    assert ends.read_text().split() == ["worker", "clickhouse", "broker"]
+
+
+def test_a_child_that_ignores_sigterm_is_killed_after_its_grace(supervisor: Supervisor, tmp_path: Path) -> None:
+    sign = tmp_path / "sign"
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + STAY
+    supervisor.add(child("deaf", deaf, sign, ready=sign.exists, grace_seconds=0.1)).start("deaf")
+    pid = supervisor.pid("deaf")
+    assert pid is not None
+    supervisor.stop()
+    assert not is_alive(pid)
+
+
+def test_ctrl_c_does_not_reach_the_children(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.add(child("worker", STAY, tmp_path / "sign")).start("worker")
+    pid = supervisor.pid("worker")
+    assert pid is not None
+    assert os.getpgid(pid) == pid  # the terminal sends it to the foreground group, which is ours
+
+
+PARENT = """
+import sys, pathlib
+from deploy.local.supervisor import Child, Supervisor
+sign = pathlib.Path(sys.argv[2])
+supervisor = Supervisor(sign.parent)
+supervisor.add(Child("worker", (sys.executable, "-c", sys.argv[1], str(sign)), ready=sign.exists)).start("worker")
+print(supervisor.pid("worker"), flush=True)
+sys.stdin.read()
+"""
+PARENT_ELSEWHERE = """
+import os, subprocess, sys
+become = "import sys, runpy; sys.platform = 'darwin'; runpy.run_path(sys.argv[0], run_name='__main__')"
+become = f"import sys; sys.argv = sys.argv[1:]; {become}"
+command = (sys.executable, "-c", become, sys.argv[3], str(os.getpid()), sys.executable, "-c", sys.argv[1], sys.argv[2])
+print(subprocess.Popen(command).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("parent", [PARENT, PARENT_ELSEWHERE], ids=["linux", "elsewhere"])
+def test_no_child_outlives_a_supervisor_that_was_killed(parent: str, tmp_path: Path) -> None:
+    sign = tmp_path / "sign"
+    command = [sys.executable, "-c", parent, STAY, str(sign), str(leash.__file__)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
+        assert supervisor.stdout is not None
+        pid = int(supervisor.stdout.readline())
+        until(sign.exists)
+        assert is_alive(pid)
+        supervisor.kill()
+    until(lambda: not is_alive(pid))
+
+
+def test_a_log_is_cut_when_it_is_full_and_what_was_in_it_is_kept_once(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "LOG_BYTES_MAX", 10_000)
+    talk = "import sys, time\nfor i in range(10**9): print('line', i, flush=True); time.sleep(0.0001)"
+    supervisor.add(child("talking", talk)).start("talking")
+    log, before = tmp_path / "logs" / "talking.log", tmp_path / "logs" / "talking.log.1"
+    until(before.exists, supervisor)
+    assert before.stat().st_size > 10_000
+    until(lambda: 0 < log.stat().st_size < 10_000, supervisor)
+    assert b"\0" not in log.read_bytes()  # it goes on at the beginning, not where it was
+
+
+def test_two_children_of_one_name_are_refused(supervisor: Supervisor) -> None:
+    supervisor.add(child("worker", STAY))
+    with pytest.raises(ValueError, match="worker"):
+        supervisor.add(child("worker", STAY))

@@ -1,0 +1,52 @@
+"""The data directory's lock and the choice of ports."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local.data_directory import DataDirectory, DataDirectoryInUseError
+from deploy.local.ports import LOOPBACK, free_port
+
+HOLD = "import sys, pathlib; from deploy.local.data_directory import DataDirectory as D; "
+
+
+def test_a_data_directory_is_made_with_its_parts(tmp_path: Path) -> None:
+    with DataDirectory(tmp_path / "new" / "data") as data:
+        assert data.clickhouse.is_dir()
+        assert data.logs.is_dir()
+
+
+def test_a_second_stack_on_the_same_directory_is_told_who_has_it(tmp_path: Path) -> None:
+    script = HOLD + "d = D(pathlib.Path(sys.argv[1])).__enter__(); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(DataDirectoryInUseError, match=rf"process {holder.pid}\).*--data"), DataDirectory(tmp_path):
+            pass
+        holder.kill()
+        holder.wait()
+    with DataDirectory(tmp_path):
+        pass  # a killed holder leaves no lock behind
+
+
+def test_a_directory_can_be_had_again_after_its_stack_ended(tmp_path: Path) -> None:
+    for _ in range(2):
+        with DataDirectory(tmp_path):
+            pass
+
+
+def test_the_preferred_port_is_taken_if_it_is_free() -> None:
+    port = free_port()
+    assert free_port(port) == port
+
+
+def test_another_port_is_chosen_if_something_listens_on_the_preferred_one() -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        taken = listener.getsockname()[1]
+        chosen = free_port(taken)
+        assert chosen not in (0, taken)

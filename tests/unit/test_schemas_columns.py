@@ -1,0 +1,220 @@
+"""Batches to columns: order, encodings side by side, and bad messages that cost the good ones nothing."""
+
+import json
+import random
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent, encode_single_object
+from schemas.columns import COLUMNS, decode_batch
+from schemas.registry import RegistryUnavailable
+from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Touchpoint
+
+WRITERS = WriterSchemas()
+
+
+class Registry:
+    """A registry that knows our schema under 7, other texts under their own numbers, and may be away."""
+
+    def __init__(self, away: bool = False, **texts: str) -> None:
+        self.texts = {7: SCHEMA_TEXT} | {int(number.strip("_")): text for number, text in texts.items()}
+        self.away = away
+
+    def schema(self, number: int) -> str | None:
+        if self.away:
+            raise RegistryUnavailable("away")
+        return self.texts.get(number)
+
+
+def event(number: int) -> Touchpoint:
+    return Touchpoint(
+        event_id=str(number),
+        occurred_at=1_700_000_000_000 + number,
+        customer_id=f"c{number % 3}",
+        channel="web",
+        touchpoint="checkout",
+        nps=number % 11 if number % 2 else None,
+        sentiment=0.25,
+        attributes={str(n): "x" for n in range(number % 3)},
+    )
+
+
+def shortened(message: bytes) -> bytes:
+    return message[:-2]
+
+
+def not_utf8(message: bytes) -> bytes:
+    return message.replace(b"checkout", b"check\xff\xfet")
+
+
+def overlong(message: bytes) -> bytes:
+    return message + b"more"
+
+
+def nps_beyond_int(message: bytes) -> bytes:
+    """The nps 9, written as 2**32 + 9: cut to 32 bits, it would pass for a 9."""
+    nine, huge = b"\x02\x12\x00\x00\x02", b"\x02\x92\x80\x80\x80\x20\x00\x00\x02"
+    assert message.count(nine) == 1
+    return message.replace(nine, huge)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["single", "confluent", "json", "bad", "none"]), max_size=40))
+def test_good_messages_come_out_in_order_whatever_stands_between_them(kinds: list[str]) -> None:
+    write: dict[str, Callable[[Touchpoint], bytes | None]] = {
+        "single": encode_single_object,
+        "confluent": lambda written: encode_confluent(written, 7),
+        "json": msgspec.json.encode,
+        "bad": lambda written: shortened(encode_single_object(written)),
+        "none": lambda _: None,
+    }
+    values = [write[kind](event(number)) for number, kind in enumerate(kinds)]
+    frame, refused = decode_batch(values, WriterSchemas(Registry()))
+    good = [number for number, kind in enumerate(kinds) if kind not in {"bad", "none"}]
+    assert frame.schema == COLUMNS
+    assert frame["position"].to_list() == good
+    assert frame["event_id"].to_list() == [str(number) for number in good]
+    assert [refusal.position for refusal in refused] == [n for n, kind in enumerate(kinds) if kind in {"bad", "none"}]
+
+
+def test_every_field_arrives_in_its_column() -> None:
+    full = Touchpoint(
+        event_id="ë",
+        occurred_at=-5,
+        customer_id="c",
+        anonymous_id="a",
+        channel="web",
+        touchpoint="checkout",
+        stage="purchase",
+        journey="customer",
+        segment="new",
+        action="purchase",
+        outcome="success",
+        duration_ms=1,
+        nps=2,
+        csat=3,
+        ces=4,
+        sentiment=-0.5,
+        revenue_minor=-6,
+        currency="EUR",
+        attributes={"a": "b", "": "ü"},
+        received_at=7,
+    )
+    values = [encode_single_object(full), encode_confluent(full, 7), msgspec.json.encode(full)]
+    frame, refused = decode_batch(values, WriterSchemas(Registry()))
+    assert not refused
+    for row in frame.drop("position").to_dicts():
+        assert row == msgspec.structs.asdict(full)
+
+
+@pytest.mark.parametrize("damage", [shortened, not_utf8, overlong, nps_beyond_int])
+def test_a_damaged_record_is_undecodable_and_costs_no_other(damage: Callable[[bytes], bytes]) -> None:
+    values = [encode_single_object(event(9)) for _ in range(300)]
+    positions = [0, 5, 6, 150, 299]
+    for position in positions:
+        values[position] = damage(values[position])
+    frame, refused = decode_batch(values, WRITERS)
+    assert [refusal.position for refusal in refused] == positions
+    assert {refusal.reason for refusal in refused} <= {Reason.UNDECODABLE, Reason.OUT_OF_SCALE}
+    assert frame["position"].to_list() == [n for n in range(300) if n not in positions]
+    assert frame["nps"].unique().to_list() == [9]
+
+
+@pytest.mark.parametrize("damage", [shortened, not_utf8, overlong])
+def test_a_batch_of_damaged_records_is_refused_whole(damage: Callable[[bytes], bytes]) -> None:
+    frame, refused = decode_batch([damage(encode_single_object(event(n))) for n in range(200)], WRITERS)
+    assert (frame.height, frame.schema) == (0, COLUMNS)
+    assert [refusal.position for refusal in refused] == list(range(200))
+    assert {refusal.reason for refusal in refused} == {Reason.UNDECODABLE}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, Reason.UNDECODABLE),
+        (b"", Reason.UNDECODABLE),
+        (b"\x00", Reason.UNDECODABLE),
+        (b"\xc3\x01", Reason.UNDECODABLE),
+        (b"\xc3\x02" + bytes(20), Reason.UNDECODABLE),
+        (b"[]", Reason.UNDECODABLE),
+        (b" {}", Reason.UNDECODABLE),
+        (b"hello", Reason.UNDECODABLE),
+        (b"{", Reason.UNDECODABLE),
+        (b"{}", Reason.MISSING_FIELD),
+        (b"\xc3\x01" + bytes(20), Reason.UNKNOWN_SCHEMA),
+        (b"\x00" + bytes(20), Reason.UNKNOWN_SCHEMA),
+        (b"\x00\xff\xff\xff\xff" + bytes(20), Reason.UNKNOWN_SCHEMA),
+        (b"{" + b" " * EVENT_BYTES_MAX, Reason.TOO_LARGE),
+        (b"x" * (2 * EVENT_BYTES_MAX), Reason.TOO_LARGE),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_what_is_no_event_is_refused_with_its_reason(value: bytes | None, reason: Reason) -> None:
+    good = encode_single_object(event(1))
+    frame, refused = decode_batch([good, value, good], WriterSchemas(Registry()))
+    assert frame["position"].to_list() == [0, 2]
+    assert [(refusal.position, refusal.reason) for refusal in refused] == [(1, reason)]
+    assert refused[0].detail
+
+
+def test_a_message_of_exactly_one_mebibyte_is_read() -> None:
+    least = msgspec.json.encode(Touchpoint(event_id="e", occurred_at=0, channel="c", touchpoint="t"))
+    frame, _ = decode_batch([least + b" " * (EVENT_BYTES_MAX - len(least))], WRITERS)
+    assert frame.height == 1
+
+
+def test_while_the_registry_is_away_nothing_is_refused() -> None:
+    values = [encode_single_object(event(1)), encode_confluent(event(2), 7), b"{"]
+    with pytest.raises(RegistryUnavailable):
+        decode_batch(values, WriterSchemas(Registry(away=True)))
+
+
+def test_an_empty_batch_is_an_empty_frame() -> None:
+    frame, refused = decode_batch([], WRITERS)
+    assert (frame.height, frame.schema, refused) == (0, COLUMNS, [])
+
+
+def schema_with(*fields: dict[str, object]) -> str:
+    schema = json.loads(SCHEMA_TEXT)
+    return json.dumps(schema | {"fields": schema["fields"] + list(fields)})
+
+
+NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '"string"',
+        "[" * 100_000,
+        '{"type": "record", "name": "Touchpoint", "fields": [{"name": "event_id", "type": "int"}]}',
+        SCHEMA_TEXT.replace("timestamp-millis", "timestamp-micros"),
+        schema_with({"name": "tree", "type": NODE}),
+        schema_with({"name": "zeros", "type": {"type": "array", "items": "null"}}),
+        schema_with({"name": "empty", "type": {"type": "array", "items": {"type": "fixed", "name": "N", "size": 0}}}),
+    ],
+    ids=lambda text: text[-40:],
+)
+def test_a_registered_schema_that_is_not_readable_or_not_safe_is_an_unknown_schema(text: str) -> None:
+    # One million levels, and 2**62 items, in a few bytes: fastavro would end the process, or count until the year 4000.
+    body = encode_confluent(event(1), 8)
+    values = [body + b"\x02" * 1_000_000 + b"\x00", body + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f\x00"]
+    frame, refused = decode_batch([*values, encode_confluent(event(2), 7)], WriterSchemas(Registry(_8=text)))
+    assert frame["position"].to_list() == [2]
+    assert [refusal.reason for refusal in refused] == [Reason.UNKNOWN_SCHEMA] * 2
+
+
+def test_a_batch_of_noise_is_refused_message_by_message() -> None:
+    noise = random.Random(1)
+    starts = [encode_single_object(event(1))[:10], encode_confluent(event(1), 7)[:5], b"{", b"\x00", b"\xc3\x01", b""]
+    values = [noise.choice(starts) + noise.randbytes(noise.randrange(200)) for _ in range(2_000)]
+    frame, refused = decode_batch(values, WriterSchemas(Registry()))
+    assert frame.height + len(refused) == 2_000
+    assert frame.height < 10
+    assert sorted([*frame["position"], *(refusal.position for refusal in refused)]) == list(range(2_000))
