@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streams.connection import KafkaConnection
@@ -20,6 +21,7 @@ EVENT_MESSAGE_BYTES_MAX = 1024 * 1024 + 64 * 1024
 # A dead letter carries the bytes of what couldn't be used, which may be larger than an event may be.
 DEAD_LETTER_MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 CONNECT_TIMEOUT_MS = 10_000
+HIGH_WATERMARK_SECONDS = 10
 
 
 class TopicError(RuntimeError):
@@ -114,16 +116,48 @@ def log_identity(connection: KafkaConnection, topic: str) -> dict[int, LogPositi
 
     Raises TopicError if Kafka can't be reached or doesn't have the topic.
     """
-    with _admin(connection) as admin:
+    with _admin(connection) as admin, closing(_reader(connection)) as reader:
         described = _describe(admin, [topic])[topic]
         log_id = _log_id(admin, described)
         partitions = [TopicPartition(topic, partition["partition_index"]) for partition in described["partitions"]]
-        begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-        ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+        begins = reader.beginning_offsets(partitions)
+        ends = _ends(reader, begins, reader.end_offsets(partitions))
         return {
-            partition.partition: LogPosition(log_id, begins[partition].offset, ends[partition].offset)
+            partition.partition: LogPosition(log_id, begins[partition], ends[partition])
             for partition in sorted(partitions)
         }
+
+
+def _reader(connection: KafkaConnection) -> Any:
+    """A consumer of its own: it joins no group, commits nothing, and takes one batch at a time."""
+    return KafkaConsumer(
+        group_id=None,
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=1,
+        fetch_max_wait_ms=50,
+        **connection.client_options(),
+    )
+
+
+def _ends(
+    reader: Any, begins: Mapping[TopicPartition, int], listed: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Where each log really ends.
+
+    The local broker lists the first offset of the last batch, plus one. What it says when it is read (the high
+    watermark) is right, there and elsewhere: so the last batch of each log that has one is read, and not looked at.
+    """
+    filled = [partition for partition, end in listed.items() if end > begins[partition]]
+    reader.assign(filled)
+    for partition in filled:
+        reader.seek(partition, listed[partition] - 1)
+    deadline = time.monotonic() + HIGH_WATERMARK_SECONDS
+    while any(reader.highwater(partition) is None for partition in filled) and time.monotonic() < deadline:
+        reader.poll(timeout_ms=50)
+    return {
+        partition: max(end, (partition in filled and reader.highwater(partition)) or 0)
+        for partition, end in listed.items()
+    }
 
 
 @contextmanager
@@ -191,7 +225,7 @@ def _warnings(spec: TopicSpec, partitions: int, configs: Mapping[str, str]) -> I
         )
     wanted = spec.configs.get("message.timestamp.type")
     found = configs.get("message.timestamp.type", wanted)
-    if wanted != found:
+    if wanted and wanted != found:
         yield (
             f"{spec.name} has message.timestamp.type={found}: the lane clock then trusts every producer's clock;"
             f" set it to {wanted} with kafka-configs"

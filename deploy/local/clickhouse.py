@@ -81,7 +81,10 @@ def serve(path: Path, port: int) -> None:
 
     try:
         engine = Engine(path)
-    except (ClickHouseError, OSError, ValueError) as error:
+    except ClickHouseError as error:
+        # The engine has printed the reason, and its exception says nothing.
+        sys.exit(f"ClickHouse can't open {path}: see above; perhaps another process has it ({error})")
+    except (OSError, ValueError) as error:
         sys.exit(f"ClickHouse can't open {path}: {error}")
     try:
         server = ClickHouseServer(engine, port)

@@ -36,7 +36,7 @@ TYPES = {
     "pairs": "Array(Tuple(Int8, String))",
     "text": "String",
 }
-NOON = dt.datetime(2024, 3, 10, 12, 0, 0, 123_000)
+NOON = dt.datetime(2024, 3, 10, 12, 0, 0, 123_000)  # noqa: DTZ001 — clickhouse-connect gives UTC without a zone
 ROW: tuple[Any, ...] = (
     *(2**64 - 1, "web", None, None, ["a", "", "ü 🛫"], {"k": 1, "": 0}, NOON, NOON.replace(microsecond=0), NOON.date()),
     *(-0.5, "y", UUID(int=5), Decimal("1.2500"), True, [(1, "q"), (-2, "")], "it's \\ \n\t\0 ü"),
@@ -59,8 +59,8 @@ def client(clickhouse_url: str, unique_name: str) -> Iterator[Client]:
     client.close()
 
 
-def count(client: Client, table: str = "t") -> int:
-    return int(client.query(f"SELECT count() FROM {table}").first_row[0])
+def count(client: Client) -> int:
+    return int(client.command("SELECT count() FROM t"))  # type: ignore[call-overload, no-any-return]
 
 
 def numbered(rows: int) -> pa.Table:
@@ -89,8 +89,8 @@ def test_parameters_reach_the_query_unharmed(client: Client) -> None:
         "big": "x" * 99_999,
     }
     found = client.query(
-        "SELECT {n:UInt64} AS {i:Identifier}, {s:String}, {l:Array(String)}, {t:DateTime64(3)}, {nothing:Nullable(Int8)},"
-        " {big:String}",
+        "SELECT {n:UInt64} AS {i:Identifier}, {s:String}, {l:Array(String)}, {t:DateTime64(3)},"
+        " {nothing:Nullable(Int8)}, {big:String}",
         parameters=given,
     )
     assert found.result_rows == [(5, ROW[-1], given["l"], NOON, None, given["big"])]
@@ -132,7 +132,7 @@ def test_an_error_after_the_first_rows_of_a_stream_is_no_end_of_rows(client: Cli
 @pytest.mark.parametrize("shape", ["whole", "pieces", "gzip"])
 def test_rows_of_any_format_are_inserted(client: Client, form: str, data: bytes, shape: str) -> None:
     client.command("CREATE TABLE t (n UInt64, s String) ENGINE = MergeTree ORDER BY n")
-    sent = {"whole": data, "pieces": iter([data[:3], data[3:4], data[4:]]), "gzip": gzip.compress(data)}[shape]
+    sent: Any = {"whole": data, "pieces": iter([data[:3], data[3:4], data[4:]]), "gzip": gzip.compress(data)}[shape]
     client.raw_insert("t", ["n", "s"], sent, fmt=form, compression="gzip" if shape == "gzip" else None)
     assert client.query("SELECT n, s FROM t ORDER BY n").result_rows == [(1, "a"), (2, "b; FORMAT TSV")]
 
@@ -185,7 +185,6 @@ def test_rows_that_cannot_be_read_are_an_error_and_insert_nothing(client: Client
         ("SELECT 1 INTO OUTFILE '/tmp/never'", 358),
         ("SELECT throwIf(1)", 395),
         ("-- nothing", 62),
-        (";", 62),
     ],
 )
 def test_errors_are_clickhouses_own(client: Client, statement: str, code: int) -> None:

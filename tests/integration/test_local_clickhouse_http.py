@@ -1,10 +1,14 @@
 """The local ClickHouse on the wire: what curl, Grafana and other clients see."""
 
+# ruff: noqa: S608 — the names in the statements are made by this file
+
 import gzip
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import lz4.frame  # type: ignore[import-untyped]
@@ -101,7 +105,7 @@ def test_an_answer_says_what_a_servers_does(wire: Wire, table: str) -> None:
     assert inserted.headers["X-ClickHouse-Timezone"] == "UTC"
     assert inserted.headers["X-ClickHouse-Server-Display-Name"]
     assert "X-ClickHouse-Format" not in inserted.headers
-    read = wire.ask(f"SELECT n FROM {table} WHERE n = 0", wait_end_of_query="1")
+    read = wire.ask(f"SELECT n FROM {table} WHERE n % 2 = 5", wait_end_of_query="1")
     summary = json.loads(read.headers["X-ClickHouse-Summary"])
     assert (summary["read_rows"], summary["result_rows"]) == ("3", "0")
     assert read.headers["X-ClickHouse-Format"] == "TabSeparated"
@@ -116,7 +120,7 @@ def test_an_answer_says_what_a_servers_does(wire: Wire, table: str) -> None:
         ("selec", 400, "62"),
         ("SELECT 1; SELECT 2", 400, "62"),
         ("SELECT toUInt8('x')", 400, "6"),
-        ("SELECT sleep(2) SETTINGS max_execution_time = 0.1", 408, "159"),
+        ("SELECT count() FROM system.numbers SETTINGS max_execution_time = 0.1", 408, "159"),
         ("SELECT throwIf(1)", 500, "395"),
         ("SELECT {missing:String}", 500, "456"),
     ],
@@ -161,7 +165,8 @@ def test_parameters_are_texts_whatever_is_in_them(wire: Wire) -> None:
 def test_settings_in_the_url_hold_and_unknown_ones_are_refused(wire: Wire) -> None:
     assert wire.ask("SELECT getSetting('max_threads')", max_threads="3").body == b"3\n"
     for name in ("no_such_setting", "no such = 1, setting", "a`b"):
-        answer = wire.ask("SELECT 1", **{name: "1"})
+        unknown: dict[str, Any] = {name: "1"}
+        answer = wire.ask("SELECT 1", **unknown)
         assert (answer.status, answer.code) == (404, "115")
         assert name.encode() in answer.body
 
@@ -221,9 +226,7 @@ def test_an_insert_that_breaks_off_inserts_nothing(wire: Wire, clickhouse_url: s
 
 
 def basic(credentials: str) -> dict[str, str]:
-    import base64
-
-    return {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
+    return {"Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
 
 
 @pytest.mark.parametrize("headers", [{}, basic("default:"), {"X-ClickHouse-User": "default", "X-ClickHouse-Key": ""}])
@@ -244,7 +247,7 @@ def test_default_without_a_password_may_ask(wire: Wire, headers: dict[str, str])
         ({}, {"password": "secret"}),
     ],
 )
-def test_nobody_else_may(wire: Wire, headers: dict[str, str], parameters: dict[str, str]) -> None:
+def test_nobody_else_may(wire: Wire, headers: dict[str, str], parameters: dict[str, Any]) -> None:
     answer = wire.ask("SELECT 1", headers=headers, **parameters)
     assert (answer.status, answer.code) == (403, "516")
 

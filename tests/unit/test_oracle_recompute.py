@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.oracle.compare import difference
 from tests.oracle.log import CONTROL_HEADER, Definitions, Lane, Record, WriterSchemas
 from tests.oracle.panes import sketch_bucket
-from tests.oracle.recompute import Tables, counted_ids, history, recompute
+from tests.oracle.recompute import NO_EVENT_MS, Tables, counted_ids, history, recompute
 from tests.oracle.strategies import LANE, WRITER_SCHEMAS, definitions, logs
 
 HOUR_MS = 3_600_000
@@ -128,8 +128,13 @@ def test_late_is_measured_against_the_event_s_own_record() -> None:
 
 def test_the_watermark_follows_the_highest_event_but_never_passes_the_clock() -> None:
     assert tables(event(0, NOW + HOUR_MS)).lane["watermark"] == NOW - 60_000
-    ahead = tables(event(0, occurred_at=NOW + 600_000)).lane
+    ahead = tables(event(0, occurred_at=NOW + 600_000), event(1), event(2, occurred_at=0, nps=11)).lane
     assert (ahead["occurred_max"], ahead["watermark"]) == (NOW + 600_000, NOW)
+
+
+def test_a_lane_that_counted_nothing_is_at_the_lowest_instant_of_the_tables() -> None:
+    lane = tables(event(0, nps=11)).lane
+    assert (lane["lane_clock"], lane["occurred_max"], lane["watermark"]) == (NOW, NO_EVENT_MS, NO_EVENT_MS)
 
 
 def test_a_heartbeat_moves_clock_and_watermark_and_nothing_else() -> None:

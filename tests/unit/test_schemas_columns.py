@@ -150,6 +150,7 @@ def test_a_batch_of_damaged_records_is_refused_whole(damage: Callable[[bytes], b
         (b"\x00\xff\xff\xff\xff" + bytes(20), Reason.UNKNOWN_SCHEMA),
         (b"{" + b" " * EVENT_BYTES_MAX, Reason.TOO_LARGE),
         (b"x" * (2 * EVENT_BYTES_MAX), Reason.TOO_LARGE),
+        (encode_single_object(event(1)) + bytes(EVENT_BYTES_MAX), Reason.TOO_LARGE),
     ],
     ids=lambda value: repr(value)[:24],
 )

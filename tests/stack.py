@@ -1,0 +1,84 @@
+"""The whole stack as a user has it: `touchstream up` in a process, and the command line against it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+READY_SECONDS = 120
+LOOK_SECONDS = 0.05
+
+
+class RunningStack:
+    """A stack that answers."""
+
+    def __init__(self, ready_file: Path, process: "subprocess.Popen[bytes]") -> None:
+        self._ready_file, self.process = ready_file, process
+
+    @property
+    def addresses(self) -> dict[str, Any]:
+        addresses: dict[str, Any] = json.loads(self._ready_file.read_text())
+        return addresses
+
+    @property
+    def environment(self) -> dict[str, str]:
+        addresses = self.addresses
+        return os.environ | {
+            "TOUCHSTREAM_KAFKA_URL": addresses["kafka"],
+            "TOUCHSTREAM_CLICKHOUSE_URL": addresses["clickhouse"],
+        }
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """A command of ours, running."""
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
+
+    def command(self, *arguments: str) -> str:
+        """What a command prints to standard output; it has to succeed."""
+        process = self.start(*arguments)
+        answer, errors = process.communicate(timeout=180)
+        assert process.returncode == 0, f"touchstream {' '.join(arguments)}: {errors}{answer}"
+        return answer
+
+    def metrics(self, by: str) -> dict[tuple[str, ...], dict[str, Any]]:
+        """Every group's metrics, by the values of the group's names."""
+        names = [] if by == "none" else by.split(",")
+        groups = json.loads(self.command("metrics", "--by", by, "--json"))
+        return {tuple(group[name] for name in names): group for group in groups}
+
+    def kill_a_worker(self, number: int) -> None:
+        """SIGKILL one worker and wait until another process has taken its place."""
+        before = self.addresses["worker_pids"]
+        os.kill(before[number % len(before)], signal.SIGKILL)
+        eventually(lambda: len(now := self.addresses["worker_pids"]) == len(before) and set(now) != set(before))
+
+
+@contextmanager
+def running_stack(directory: Path, workers: int = 2) -> Iterator[RunningStack]:
+    """`touchstream up` in the block, ended by Ctrl-C after it."""
+    ready_file = directory / "ready.json"
+    arguments = ["up", "--data", str(directory / "data"), "--workers", str(workers), "--ready-file", str(ready_file)]
+    with (directory / "up.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "streams.cli", *arguments], stdout=log, stderr=log)
+    try:
+        eventually(lambda: ready_file.exists() or process.poll() is not None, READY_SECONDS)
+        assert process.poll() is None, (directory / "up.log").read_text()
+        yield RunningStack(ready_file, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until it is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not true after {seconds} s"
+        time.sleep(LOOK_SECONDS)
