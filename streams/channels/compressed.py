@@ -7,16 +7,17 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol, cast
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-READ_BYTES = 64 * 1024
-BLOCK_BYTES_MAX = 1024 * 1024  # of decompressed bytes at once: 64 KiB of zstd may hold gigabytes
+READ_BYTES = 256 * 1024
+BLOCK_BYTES_MAX = 1024 * 1024  # of decompressed bytes at once: a few bytes of zstd may hold gigabytes
 STDIN = "-"
 
 
@@ -74,7 +75,7 @@ class ByteSource:
     `bytes_done` counts bytes read from it as they are stored, `bytes_total` is its size, None where it has none.
     """
 
-    def __init__(self, path: str, stdin: BinaryIO | None = None) -> None:
+    def __init__(self, path: str, stdin: BufferedIOBase | None = None) -> None:
         self.path = path
         self.bytes_done = 0
         self.bytes_total = Path(path).stat().st_size if path != STDIN and Path(path).is_file() else None
@@ -114,7 +115,7 @@ class ByteSource:
             else:
                 yield from self._decompressed(first, raw, kind)
 
-    def _decompressed(self, data: bytes, raw: BinaryIO, kind: str) -> Iterator[bytes]:
+    def _decompressed(self, data: bytes, raw: BufferedIOBase, kind: str) -> Iterator[bytes]:
         new = _KINDS[kind][1]
         decompressor = new()
         begun = False
@@ -142,18 +143,18 @@ class ByteSource:
             return suffix
         return next((kind for kind, (magic, _) in _KINDS.items() if first.startswith(magic)), None)
 
-    def _read(self, raw: BinaryIO) -> bytes:
+    def _read(self, raw: BufferedIOBase) -> bytes:
         try:
-            data = raw.read(READ_BYTES)
+            data = raw.read1(READ_BYTES)  # what is there: a pipe may be slow
         except OSError as error:
             raise FileProblem(f"{self.name}: can't be read on: {error.strerror}") from error
         self.bytes_done += len(data)
         return data
 
     @contextmanager
-    def _open(self) -> Iterator[BinaryIO]:
+    def _open(self) -> Iterator[BufferedIOBase]:
         if self.path == STDIN:
-            yield self._stdin if self._stdin is not None else sys.stdin.buffer
+            yield self._stdin if self._stdin is not None else cast(BufferedIOBase, sys.stdin.buffer)
             return
         try:
             raw = Path(self.path).open("rb")  # noqa: SIM115  closed below; only opening may be blamed on the file

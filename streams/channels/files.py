@@ -181,7 +181,7 @@ def _ndjson(blocks: Iterable[list[bytes]], mapping: FieldMapping | None) -> Iter
                 add(number, line)
             if builder.is_full:
                 yield builder.take()
-    yield builder.take()
+        yield builder.take()  # the next block may be long in coming, and may be an error
 
 
 def _csv(source: ByteSource, blocks: Iterable[list[bytes]], mapping: FieldMapping | None) -> Iterator[Chunk]:
@@ -192,6 +192,18 @@ def _csv(source: ByteSource, blocks: Iterable[list[bytes]], mapping: FieldMappin
     header = next(csv.reader([first.decode("utf-8", "replace")], delimiter=delimiter), [])
     _check_columns(source, header, mapping)
     builder = _Builder(header, mapping)
+    try:
+        for _ in _add_rows(builder, header, lines, delimiter):
+            if builder.is_full:
+                yield builder.take()
+    except FileProblem:
+        yield builder.take()
+        raise
+    yield builder.take()
+
+
+def _add_rows(builder: _Builder, header: list[str], lines: Iterable[bytes], delimiter: str) -> Iterator[None]:
+    """Adds one row at each step."""
     physical: list[bytes] = []
     reader = csv.reader(_texts(lines, physical), delimiter=delimiter, strict=True)
     while True:
@@ -200,15 +212,13 @@ def _csv(source: ByteSource, blocks: Iterable[list[bytes]], mapping: FieldMappin
         try:
             cells = next(reader)
         except StopIteration:
-            break
+            return
         except csv.Error as error:
             through = f"lines {number} to {reader.line_num + 1}: " if reader.line_num >= number else ""
             builder.refuse(number, Reason.UNDECODABLE, f"{through}{error}", b"\n".join(physical))
         else:
             _add_cells(builder, number, header, cells, physical)
-        if builder.is_full:
-            yield builder.take()
-    yield builder.take()
+        yield
 
 
 def _texts(lines: Iterable[bytes], physical: list[bytes]) -> Iterator[str]:

@@ -103,7 +103,7 @@ class FieldMapping(_Strict):
     factors: ByField[Annotated[Decimal, Field(gt=0, lt=10**9)]] = {}
     time: Times = Times()
     decimal: Literal[".", ","] = "."
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

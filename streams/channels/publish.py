@@ -146,6 +146,8 @@ class _Run:
                 events, refused = self._events(chunk, shift_ms, time.time_ns() // 1_000_000)
                 self._refused.add(source.name, refused)
                 await self._send(batches, _keys(events), encoder.frame(events), pace)
+                if source.path == STDIN:
+                    await batches.flush()  # nothing moves while it waits for more, which may be long
         except DeliveryFailed as error:
             self._not_delivered(error)
         try:
@@ -172,10 +174,14 @@ class _Run:
     def _chunks(self) -> Iterator[tuple[ByteSource, Chunk]]:
         """All chunks of all files until Ctrl-C; what keeps one from being read on is noted."""
         for source in self._sources:
+            chunks = read_chunks(source, self._options.format, self._options.mapping)
             try:
-                for chunk in read_chunks(source, self._options.format, self._options.mapping):
-                    if self._stop.asked:
-                        return
+                while not self._stop.asked:
+                    chunk = None
+                    with self._stop.at_once():
+                        chunk = next(chunks, None)
+                    if chunk is None:
+                        break
                     yield source, chunk
                     self._report()
             except FileProblem as problem:
@@ -269,6 +275,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self._reading = False
 
     @contextmanager
     def on_interrupt(self) -> Iterator[None]:
@@ -282,7 +289,25 @@ class _Stop:
         finally:
             signal.signal(signal.SIGINT, before)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """For reading, which may wait for input without end: Ctrl-C ends it, and has then asked to stop."""
+        self._reading = True
+        try:
+            yield
+        except _StopReadingError:
+            pass
+        finally:
+            self._reading = False
+
     def _ask(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._reading:
+            self.asked, self._reading = True, False
+            raise _StopReadingError
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+
+class _StopReadingError(BaseException):
+    """Ctrl-C while reading."""

@@ -1,27 +1,20 @@
-"""Commands that ask: metrics, wait, dead-letters, settings, catalogue."""
+"""Commands that ask: metrics, dead-letters, settings."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from schemas.journey import DEFAULT_FILE, Journeys
 from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import DIMENSIONS, dead_letters, lanes, metrics
+from sinks.clickhouse.queries import DIMENSIONS, dead_letters, metrics
 from streams.cli.output import (
-    FAILED,
     WRONG_USE,
-    answers,
     errors_in_one_line,
     fail,
     load_settings,
-    people,
     print_json,
     print_table,
-    progress_bar,
 )
 from streams.cli.times import point_in_time
-from streams.topics import log_identity
-from streams.waiting import Reached, wait_until_measured
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -57,36 +50,10 @@ def ask_metrics(
     if as_json:
         print_json(rows)
     else:
-        measured = [name for name in _SHOWN if any(row.get(name) is not None for row in rows)]
+        known = {name for name in _SHOWN if any(row.get(name) is not None for row in rows)}
+        # A survey that nobody answered has n 0 and no value: leave out both.
+        measured = [name for name in _SHOWN if name in known and name.removesuffix("_n") in known]
         print_table(rows, [*groups, *measured])
-
-
-def wait(
-    timeout: Annotated[float, typer.Option(help="Seconds until it gives up.")] = 60.0,
-) -> None:
-    """Wait until everything published so far has been measured and is in the tables; exit code 1 when time is over.
-
-    Example: touchstream wait --timeout 120
-    """
-    settings = load_settings()
-    with errors_in_one_line(), progress_bar() as progress:
-        ends = log_identity(settings.kafka_connection(), settings.topic)
-        client = connect(settings.clickhouse_url)
-        total = sum(position.end_offset - position.begin_offset for position in ends.values())
-        bar = progress.add_task("measured", total=total)
-
-        def reached() -> dict[int, Reached]:
-            return {row.partition: Reached(row.log_id, row.next_offset) for row in lanes(client, settings.topic)}
-
-        behind = wait_until_measured(
-            ends, reached, timeout, lambda left: progress.update(bar, completed=max(0, total - left))
-        )
-    if behind:
-        events = sum(lane.end_offset - lane.next_offset for lane in behind)
-        fail(
-            f"{events} events in {len(behind)} partitions are not measured after {timeout:g} s;"
-            " is a worker running? Its log says what it waits for"
-        )
 
 
 def list_dead_letters(
@@ -134,28 +101,6 @@ def show_settings(as_json: Json = False) -> None:
         print_json(rows)
     else:
         print_table(rows, ["name", "value", "from", "description"])
-
-
-def check_catalogue(as_json: Json = False) -> None:
-    """Errors and gaps in the journey: exit code 1 when there is an error.
-
-    Example: TOUCHSTREAM_JOURNEY_FILE=journey.yaml touchstream catalogue check
-    """
-    settings = load_settings()
-    with errors_in_one_line():
-        findings = Journeys.load(settings.journey_file or DEFAULT_FILE).check()
-    rows: list[dict[str, Any]] = [
-        {"severity": str(finding.severity), "where": finding.where, "message": finding.message} for finding in findings
-    ]
-    if as_json:
-        print_json(rows)
-    elif rows:
-        print_table(rows, ["severity", "where", "message"])
-    else:
-        answers.print("the catalogue has no errors and no gaps")
-    if any(row["severity"] == "error" for row in rows):
-        people.print("the catalogue has errors")
-        raise typer.Exit(FAILED)
 
 
 def _groups(by: str) -> list[str]:

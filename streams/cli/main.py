@@ -1,33 +1,76 @@
-"""The commands, put together."""
+"""The commands, put together. Each is imported when it is called: `touchstream wait` needs no dataframes."""
+
+import logging
+from importlib import import_module
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from streams.cli import ask, publish, run, up
+COMMANDS: Final[dict[str, str | dict[str, str]]] = {
+    "up": "streams.cli.up:up",
+    "init": "streams.cli.run:init",
+    "worker": "streams.cli.run:worker",
+    "publish": "streams.cli.publish:publish",
+    "wait": "streams.cli.wait:wait",
+    "metrics": "streams.cli.ask:ask_metrics",
+    "dead-letters": {"list": "streams.cli.ask:list_dead_letters"},
+    "catalogue": {"check": "streams.cli.catalogue:check"},
+    "settings": "streams.cli.ask:show_settings",
+}
+"""Command (or group of commands) to `module:function`."""
 
-app = typer.Typer(
-    name="touchstream",
-    help="Measures customer experience while it happens.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-letters = typer.Typer(help="Events that could not be used.", no_args_is_help=True)
-catalogue = typer.Typer(help="Journey and metrics as they are declared.", no_args_is_help=True)
-app.add_typer(letters, name="dead-letters")
-app.add_typer(catalogue, name="catalogue")
+GROUP_HELP: Final = {
+    "dead-letters": "Events that could not be used.",
+    "catalogue": "Journey and metrics as they are declared.",
+}
 
-app.command("up")(up.up)
-app.command("init")(run.init)
-app.command("worker")(run.worker)
-app.command("publish")(publish.publish)
-app.command("wait")(ask.wait)
-app.command("metrics")(ask.ask_metrics)
-app.command("settings")(ask.show_settings)
-letters.command("list")(ask.list_dead_letters)
-catalogue.command("check")(ask.check_catalogue)
+
+class LazyCommands(TyperGroup):
+    """The commands of COMMANDS."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        """All names, in the order in which a person meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Import a command; None if there is none of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        made = _typer(help=GROUP_HELP.get(cmd_name))
+        if isinstance(place, str):
+            made.command(cmd_name)(_function(place))
+        else:
+            made.callback()(lambda: None)
+            for name, one in place.items():
+                made.command(name)(_function(one))
+        command = typer.main.get_command(made)
+        command.name = cmd_name
+        return command
+
+
+def _typer(**options: Any) -> typer.Typer:
+    return typer.Typer(
+        add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, **options
+    )
+
+
+def _function(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
+app = _typer(name="touchstream", cls=LazyCommands, help="Measures customer experience while it happens.")
+
+
+@app.callback()
+def _touchstream() -> None:
+    """Measures customer experience while it happens."""
 
 
 def main() -> None:
     """The entry point `touchstream`."""
+    # It logs what it raises, and errors are said once.
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     app()

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sinks.clickhouse.errors import first_line
+from sinks.clickhouse.errors import code, first_line, remedy
 from sinks.clickhouse.migrations import MigrationError
 from sinks.clickhouse.queries import IntervalError
 from streams.settings import Settings, SettingsError
@@ -22,13 +22,14 @@ FAILED = 1
 WRONG_USE = 2
 
 people = Console(stderr=True, highlight=False)
-answers = Console(highlight=False)
+# Into a file or a pipe a table goes as wide as it is.
+answers = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
 
 
-def fail(message: str, code: int = FAILED) -> NoReturn:
+def fail(message: str, exit_code: int = FAILED) -> NoReturn:
     """End with one line that says what happened and what to do."""
     people.print(f"[red]error:[/red] {message}", soft_wrap=True, markup=True)
-    raise typer.Exit(code)
+    raise typer.Exit(exit_code)
 
 
 @contextmanager
@@ -39,7 +40,9 @@ def errors_in_one_line() -> Iterator[None]:
     except (SettingsError, IntervalError) as error:
         fail(_plain(error), WRONG_USE)
     except ClickHouseError as error:
-        fail(f"ClickHouse: {escaped(first_line(error))}; is it running, and is TOUCHSTREAM_CLICKHOUSE_URL right?")
+        if code(error) is None:
+            fail("ClickHouse does not answer: start it, or set TOUCHSTREAM_CLICKHOUSE_URL (`touchstream settings`)")
+        fail(f"ClickHouse: {escaped(first_line(error))}; {remedy(error)}")
     except (TopicError, MigrationError, OSError, ValueError) as error:
         fail(_plain(error))
 

@@ -51,7 +51,5 @@ class Records:
 
 
 def _control_kind(headers: Headers) -> str | None:
-    for name, value in headers:
-        if name == CONTROL_HEADER:
-            return value.decode(errors="replace")
-    return None
+    kinds = [value for name, value in headers if name == CONTROL_HEADER]
+    return kinds[-1].decode(errors="replace") if kinds else None

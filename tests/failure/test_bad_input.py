@@ -1,0 +1,95 @@
+"""Whatever stands on the topic: each bad message is a dead letter with its reason, the good ones around it count."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+
+from schemas.codec import encode_single_object
+from schemas.touchpoint import Touchpoint
+from tests.real_data import DATA, needs_data
+from tests.stack import RunningStack, running_stack
+
+pytestmark = [pytest.mark.stack, needs_data]
+
+CONFORMANCE = DATA / "conformance"
+SUITE = CONFORMANCE / "json_test_suite" / "test_parsing"
+NAUGHTY = [text for text in json.loads((CONFORMANCE / "naughty_strings" / "blns.json").read_text()) if text] if DATA.exists() else []
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    with running_stack(tmp_path_factory.mktemp("stack"), workers=1) as running:
+        yield running
+
+
+def event(event_id: str, **fields: Any) -> bytes:
+    plain = {"event_id": event_id, "occurred_at": int(time.time() * 1000), "customer_id": "ann"}
+    return json.dumps(plain | {"channel": "web", "touchpoint": "checkout"} | fields).encode()
+
+
+def bad_messages() -> list[tuple[str, bytes | None]]:
+    """Reason and bytes of messages of every bad kind."""
+    avro = encode_single_object(
+        Touchpoint(event_id="cut", occurred_at=0, customer_id="ann", channel="web", touchpoint="checkout")
+    )
+    tomorrow = int(time.time() * 1000) + 86_400_000
+    return [
+        *(("undecodable", path.read_bytes()) for path in sorted(SUITE.glob("n_*.json"))),
+        *(("undecodable", avro[:size]) for size in range(10, len(avro))),
+        ("undecodable", b""),
+        ("undecodable", None),
+        ("undecodable", b"\xff\xfe\x00"),
+        ("unknown_schema", b"\xc3\x01" + b"\x01" * 8 + avro[10:]),
+        ("unknown_schema", b"\x00\x00\x00\x00\x07" + avro[10:]),
+        ("out_of_scale", event("b1", nps=11)),
+        ("out_of_scale", event("b2", csat=0)),
+        ("out_of_scale", event("b3", ces=8)),
+        ("out_of_scale", event("b4", sentiment=1.5)),
+        ("out_of_scale", event("b5", duration_ms=-1)),
+        ("from_the_future", event("b6", occurred_at=tomorrow)),
+        ("missing_field", b'{"event_id":"b7","occurred_at":1,"customer_id":"ann","channel":"web"}'),
+        ("wrong_type", event("b8", nps="ten")),
+        ("no_customer", event("b9", customer_id=None)),
+        ("too_large", event("b10", attributes={"a": "x" * 2 * 2**20})),
+    ]  # fmt: skip
+
+
+def test_bad_messages_become_dead_letters_and_the_good_ones_around_them_count(stack: RunningStack) -> None:
+    pids = stack.addresses["worker_pids"]
+    bad = bad_messages()
+    server = stack.addresses["kafka"].removeprefix("kafka://")
+    producer = KafkaProducer(bootstrap_servers=server, max_request_size=8 * 2**20)
+    for number, (_, value) in enumerate(bad):
+        producer.send("touchpoints", key=b"ann", value=event(f"good-{number}"))
+        producer.send("touchpoints", key=b"ann", value=value)
+    producer.flush()
+    stack.command("wait")
+
+    assert stack.metrics("none")[()]["touches"] == len(bad)
+    letters = json.loads(stack.command("dead-letters", "list", "--limit", "10000", "--json"))
+    assert Counter(letter["reason"] for letter in letters) == Counter(reason for reason, _ in bad)
+    assert all(letter["detail"] for letter in letters)
+    assert stack.addresses["worker_pids"] == pids
+
+
+def test_naughty_strings_as_names_and_ids_are_measured_under_their_own_name_or_refused(stack: RunningStack) -> None:
+    server = stack.addresses["kafka"].removeprefix("kafka://")
+    producer = KafkaProducer(bootstrap_servers=server)
+    for number, text in enumerate(NAUGHTY):
+        names = {"channel": text, "touchpoint": text, "stage": text, "segment": text, "customer_id": text}
+        fields = names | {"event_id": f"naughty-{number}", "occurred_at": 1_600_000_000_000}
+        producer.send("touchpoints", key=text.encode(), value=json.dumps(fields).encode())
+    producer.flush()
+    stack.command("wait")
+    interval = ("--from", "1600000000000", "--to", "1600000000001")
+    groups = json.loads(stack.command("metrics", "--by", "stage,channel,touchpoint,segment", "--json", *interval))
+    names = [{group[name] for name in ("stage", "channel", "touchpoint", "segment")} for group in groups]
+    assert all(len(one) == 1 for one in names)
+    assert Counter(text for one in names for text in one) == Counter(set(NAUGHTY))
+    assert sum(group["touches"] for group in groups) == len(NAUGHTY)
