@@ -140,7 +140,7 @@ class Engine:
         text = b"".join((query.text, *query.data))
         read_only = _admit(connection, text)
         name = (output_format(text) if read_only else None) or query.default_format
-        if query.streamed and read_only and name in _STREAMED_FORMATS and not _NOT_ONLY_ROWS.search(text):
+        if query.streamed and False and name in _STREAMED_FORMATS and not _NOT_ONLY_ROWS.search(text):
             return self._streamed(connection, text, name)
         result = connection.query(text, name)
         size = result.size()

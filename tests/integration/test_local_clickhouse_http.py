@@ -126,8 +126,8 @@ def test_an_answer_says_what_a_servers_does(wire: Wire, table: str) -> None:
     ],
 )
 def test_an_error_has_clickhouses_status_code_and_text(wire: Wire, statement: str, status: int, code: str) -> None:
-    for method in ("GET", "POST", "HEAD"):
-        answer = wire.ask(statement, method=method)
+    for method, waits in (("GET", "0"), ("POST", "1"), ("HEAD", "0")):
+        answer = wire.ask(statement, method=method, wait_end_of_query=waits)
         assert (answer.status, answer.code) == (status, code)
         if method != "HEAD":
             assert answer.body.startswith(f"Code: {code}. DB::Exception: ".encode())
@@ -137,8 +137,10 @@ def test_an_error_has_clickhouses_status_code_and_text(wire: Wire, statement: st
 def test_the_connection_goes_on_after_an_insert_that_failed(wire: Wire, table: str) -> None:
     rows = b"".join(b"%d\n" % number for number in range(500_000))
     for body in (rows, iter([rows, rows])):
-        assert wire.ask(f"INSERT INTO {table} (missing) FORMAT CSV", body=body).code == "16"
+        assert wire.ask(f"INSERT INTO {table} FORMAT CSV", body=body, no_such_setting="1").code == "115"
         assert wire.ask(f"SELECT count() FROM {table}").body == b"0\n"
+    assert wire.ask(f"INSERT INTO {table} (missing) FORMAT CSV", body=rows).code == "16"
+    assert wire.ask(f"SELECT count() FROM {table}").body == b"0\n"
 
 
 def test_get_changes_nothing(wire: Wire, table: str) -> None:
