@@ -202,8 +202,8 @@ def _oddly_written(batch: pa.RecordBatch, payloads: list[bytes]) -> NDArray[np.b
     """Which records differ from their own content written again.
 
     pyruhvro takes in silence what follows a record and what doesn't fit an int: an nps of 2**32+9 becomes a 9. Such
-    bytes don't come back the same. Nor do a few that are right (a map in several blocks). fastavro reads them again,
-    and judges.
+    bytes don't come back the same. Nor do a few that are right (a map in several blocks). They are read once more, one
+    by one, to the letter.
     """
     (written,) = pyruhvro.serialize_record_batch(batch, _SCHEMA, 1)
     given = pa.array(payloads, written.type)

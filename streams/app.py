@@ -1,14 +1,17 @@
 """The whole topology, on one page.
 
     touchpoints ──► measure ──► touchpoints, stage_panes, dead_letters, lanes (ClickHouse)
-                       └──────► touchpoints.dead-letter
+         ▲             └──────► touchpoints.dead-letter
+         └── heartbeat                    roll: stage_panes ──► stage_metrics
 
 Faust gives the consumer group, the agents and the life of the worker; `streams.transport` hands it whole polls;
 `streams.lanes` owns the lanes; `streams.measure` is the arithmetic.
 """
 
+import asyncio
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +20,14 @@ import faust
 from faust.types import TP
 
 import streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
+from streams.heartbeat import HEARTBEAT, beat_forever
 from streams.lanes import Lanes, Limits
 from streams.letters import LetterTopic
 from streams.measure.records import Headers
+from streams.roll import Roll, roll_forever
 from streams.settings import Settings
 from streams.tables import Tables
-from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX
+from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
 from streams.transport import BatchConsumer, Poll
 
 # The local broker lets a group's first join wait half of this; a dead worker's lanes move after all of it.
@@ -83,7 +88,21 @@ def build(settings: Settings) -> Worker:
     async def stop(*_: Any, **__: Any) -> None:
         await app.lanes.stop(_REVOKE_PATIENCE_SECONDS)
 
+    async def beat(partition: int) -> None:
+        await app.producer.send_and_wait(settings.topic, None, b"", partition, time.time(), list(HEARTBEAT))
+
+    async def heartbeats() -> None:
+        await beat_forever(lambda: app.lanes.last_read, beat)
+
+    async def roll() -> None:
+        partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
+        rolling = Roll(tables.client, settings.topic, partitions)
+        # Who owns lane 0 leads: Kafka's group has elected it already.
+        await roll_forever(rolling, lambda: 0 in app.lanes.last_read, lambda: time.time_ns() // 1_000_000)
+
     app.task(app.lanes.flush_forever)
+    app.task(heartbeats)
+    app.task(roll)
     app.on_partitions_revoked.connect(revoke)
     app.on_before_shutdown.connect(stop)
     return app

@@ -80,6 +80,7 @@ class Lanes:
         self._store, self._letters, self._source, self._limits = store, letters, source, limits
         self._lanes: dict[int, Lane] = {}
         self._taking_over: asyncio.Task[None] | None = None
+        self._read_at: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._measure = ThreadPoolExecutor(1, "measure")
         self._insert = ThreadPoolExecutor(1, "insert")
@@ -89,6 +90,11 @@ class Lanes:
     def pending_rows(self) -> int:
         """Rows that wait for a flush, over all lanes."""
         return sum(lane.pending_rows for lane in self._lanes.values())
+
+    @property
+    def last_read(self) -> Mapping[int, float]:
+        """For each lane that is ours, when it last read something, or was taken over (monotonic seconds)."""
+        return {partition: self._read_at[partition] for partition in self._lanes}
 
     def assigned(self, partitions: frozenset[int]) -> None:
         """Own exactly these partitions from now on: load them one by one, and read each as soon as it is there."""
@@ -112,6 +118,7 @@ class Lanes:
         lane = self._lanes.get(partition)
         if lane is None:
             return
+        self._read_at[partition] = time.monotonic()
         if position > lane.row.next_offset:
             # Fetched before the lane was loaded anew: between the two would be a hole.
             await self._source.start_reading({partition: lane.row.next_offset})
@@ -163,6 +170,7 @@ class Lanes:
     async def _take_over(self, partitions: frozenset[int]) -> None:
         for partition in sorted(partitions):
             lane = await self._run(self._insert, partial(self._store.load, partition))
+            self._read_at[partition] = time.monotonic()
             self._lanes[partition] = lane
             metrics.LANES_OWNED.set(len(self._lanes))
             await self._source.start_reading({partition: lane.row.next_offset})

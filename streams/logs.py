@@ -6,7 +6,11 @@ from typing import Literal
 
 import structlog
 
-_QUIET = ("faust", "mode", "aiokafka", "kafka", "urllib3", "clickhouse_connect", "asyncio")
+_LEVELS = {
+    **dict.fromkeys(("faust", "mode", "urllib3", "asyncio"), logging.WARNING),
+    # They warn of what is normal (a rebalance, a busy machine) and log what they raise.
+    **dict.fromkeys(("aiokafka", "kafka", "clickhouse_connect"), logging.ERROR),
+}
 
 
 def configure_logs(style: Literal["console", "json"]) -> None:
@@ -30,8 +34,8 @@ def configure_logs(style: Literal["console", "json"]) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

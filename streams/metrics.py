@@ -17,3 +17,27 @@ FLUSH_SECONDS: Final = Histogram(
     "From the start of a flush to its acknowledgement by ClickHouse, in seconds.",
     buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
+ROLL_SECONDS: Final = Histogram(
+    "touchstream_roll_seconds",
+    "One round of writing rolling windows, in seconds.",
+    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+HEARTBEATS: Final = Counter("touchstream_heartbeats", "Heartbeat records published to lanes that had nothing to read.")
+
+GATEWAY_REQUESTS: Final = Counter(
+    "touchstream_gateway_requests",
+    "Requests to the gateway, by path (other: none of its own) and status (none: the caller went away first).",
+    ["path", "status"],
+)
+GATEWAY_EVENTS: Final = Counter(
+    "touchstream_gateway_events",
+    "Events sent to the gateway, by outcome: accepted (Kafka has them), unacknowledged (answered 503), or the reason of"
+    " their refusal.",
+    ["outcome"],
+)
+GATEWAY_SECONDS: Final = Histogram(
+    "touchstream_gateway_seconds",
+    "From a request's head to the end of its answer, by path, in seconds.",
+    ["path"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)

@@ -5,11 +5,9 @@ Only `streams.cli` and `streams.app` build a `Settings`; everything else is give
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,22 +18,22 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.connection import KafkaConnection, kafka_servers
+from streams.settings_sources import (
+    CONFIG_FILE,
+    CONFIG_VARIABLE,
+    PREFIX,
+    SECRETS,
+    Environment,
+    Origins,
+    SettingsError,
+    TomlFile,
+    config_path,
+    variable_of,
+)
 
-PREFIX = "TOUCHSTREAM_"
-CONFIG_VARIABLE = "TOUCHSTREAM_CONFIG"
-CONFIG_FILE = "touchstream.toml"
-SECRETS = ("clickhouse_url", "schema_registry_url", "kafka_sasl_password")
-SECRET_BYTES_MAX = 64 * 1024  # a secret is a line; a path to something larger is a mistake
+__all__ = ["Settings", "SettingsError", "settings_markdown"]
+
 SECONDS_PER_DAY = 86_400
-
-# Kubernetes puts every Service of the namespace into the environment: one named `touchstream-page` gives
-# TOUCHSTREAM_PAGE_PORT=tcp://10.0.0.7:80 and more. They aren't ours, whatever they are called.
-_SERVICE_LINK = re.compile(r"_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?")
-_SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
-
-
-class SettingsError(ValueError):
-    """A setting can't be used; the message is one line that names it and where it came from."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +141,29 @@ class Settings(BaseSettings):
     metrics_host: str = Field(
         "127.0.0.1", description="Address on which a worker's Prometheus metrics listen; 0.0.0.0: all."
     )
+    gateway_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address on which the gateway listens; another than loopback needs GATEWAY_KEYS_FILE.",
+    )
+    gateway_port: int = Field(8080, ge=0, le=65_535, description="Port of the gateway; 0: any free one.")
+    gateway_keys_file: Path | None = Field(
+        None,
+        description="File of the gateway's API keys, hashed, one a line (`touchstream gateway key` makes one); unset:"
+        " none is asked for.",
+    )
+    gateway_events_per_second: float = Field(
+        20_000, ge=1, le=10_000_000, description="Events a second, on average, that one API key may send."
+    )
+    gateway_body_bytes_max: int = Field(
+        5 * 2**20, ge=1024, le=64 * 2**20, description="Bytes of a request to the gateway, decompressed, at most."
+    )
+    gateway_delivery_seconds: float = Field(
+        10,
+        ge=0.5,
+        le=120,
+        description="Seconds that the gateway gives Kafka to acknowledge events before it answers 503.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How logs are written: console for people, json for collectors."
     )
@@ -164,8 +185,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments before the environment before the file; then a note of which won."""
-        environment, file = _Environment(settings_cls), _TomlFile(settings_cls)
-        return init_settings, environment, file, _Origins(settings_cls, environment, file)
+        environment, file = Environment(settings_cls), TomlFile(settings_cls)
+        return init_settings, environment, file, Origins(settings_cls, environment, file)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -178,7 +199,7 @@ class Settings(BaseSettings):
         if self.kafka_security_protocol.startswith("SASL"):
             for name in ("kafka_sasl_username", "kafka_sasl_password"):
                 if getattr(self, name) is None:
-                    raise ValueError(f"{_variable(name)} is needed with {self.kafka_security_protocol}")
+                    raise ValueError(f"{variable_of(name)} is needed with {self.kafka_security_protocol}")
         return self
 
     @property
@@ -201,7 +222,7 @@ class Settings(BaseSettings):
         """Each setting's value, where it came from, and its description, in the order of declaration."""
         return [
             SettingLine(
-                name=_variable(name),
+                name=variable_of(name),
                 value=_shown(name, getattr(self, name)),
                 origin=self.origins.get(name, "default"),
                 description=field.description or "",
@@ -210,88 +231,13 @@ class Settings(BaseSettings):
         ]
 
 
-class _Source(PydanticBaseSettingsSource):
-    """Settings by name, with the place that each came from. Subclasses name the places and read the entries."""
-
-    def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls)
-        self.origins: dict[str, str] = {}
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        """Required by pydantic-settings; `__call__` reads all fields at once."""
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def resolve(self, entries: Mapping[str, Any], origin: str, spelled: Callable[[str], str]) -> dict[str, Any]:
-        """Check names and read secrets from their files. `spelled` gives a setting's name as this source writes it."""
-        known = set(_declared())
-        secret_files = {f"{name}_file": name for name in SECRETS}
-        values: dict[str, Any] = {}
-        for key, value in entries.items():
-            name = secret_files.get(key, key)
-            if name not in known:
-                raise SettingsError(
-                    f"{spelled(key)} ({origin}): no such setting{_nearest(key, known | set(secret_files), spelled)}"
-                )
-            if name in values:
-                raise SettingsError(
-                    f"{spelled(name)} ({origin}): given twice, also as {spelled(name + '_file')}; keep one"
-                )
-            values[name] = value if name == key else _read_secret(Path(str(value)), spelled(key))
-            self.origins[name] = origin if name == key else f"file {value} ({spelled(key)}, {origin})"
-        return values
-
-
-class _Environment(_Source):
-    def __call__(self) -> dict[str, Any]:
-        entries = {
-            variable.removeprefix(PREFIX).lower(): text
-            for variable, text in os.environ.items()
-            # An empty variable is an unset one: compose files and shells have no other way to say it.
-            if variable.startswith(PREFIX)
-            and variable != CONFIG_VARIABLE
-            and text
-            and not _is_service_link(variable, text)
-        }
-        return self.resolve(entries, "environment", _variable)
-
-
-class _TomlFile(_Source):
-    def __call__(self) -> dict[str, Any]:
-        path = _config_path()
-        if path is None:
-            return {}
-        try:
-            entries = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{path}: can't be read: {error}") from None
-        return self.resolve(entries, str(path), str)
-
-
-class _Origins(_Source):
-    """Last in the row: notes for each setting which of the sources before it won."""
-
-    def __init__(self, settings_cls: type[BaseSettings], environment: _Source, file: _Source) -> None:
-        super().__init__(settings_cls)
-        self._environment, self._file = environment, file
-
-    def __call__(self) -> dict[str, Any]:
-        given = dict.fromkeys(self.current_state, "argument")
-        return {"origins": given | self._file.origins | self._environment.origins | self._arguments()}
-
-    def _arguments(self) -> dict[str, str]:
-        return dict.fromkeys(self.settings_sources_data.get("InitSettingsSource", {}), "argument")
-
-
 def settings_markdown() -> str:
     """The page docs/settings.md: `python -m streams.settings > docs/settings.md`."""
     rows = [
-        f"| `{_variable(name)}` | {_default(name, field)} | {field.description} |"
+        f"| `{variable_of(name)}` | {_default(name, field)} | {field.description} |"
         for name, field in _declared().items()
     ]
-    secrets = ", ".join(f"`{_variable(name)}_FILE`" for name in SECRETS)
+    secrets = ", ".join(f"`{variable_of(name)}_FILE`" for name in SECRETS)
     return "\n".join(
         [
             "# Settings",
@@ -317,10 +263,6 @@ def _declared() -> dict[str, FieldInfo]:
     return {name: field for name, field in Settings.model_fields.items() if name != "origins"}
 
 
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()
-
-
 def _default(name: str, field: FieldInfo) -> str:
     return "unset" if field.default is None else f"`{_shown(name, field.default)}`"
 
@@ -340,36 +282,6 @@ def _shown(name: str, value: Any) -> str:
     return str(parts._replace(netloc=f"{credentials.partition(':')[0]}:***@{server}").geturl())
 
 
-def _is_service_link(variable: str, text: str) -> bool:
-    if _SERVICE_LINK_VALUE.fullmatch(text):
-        return variable.endswith("_PORT") or _SERVICE_LINK.search(variable) is not None
-    match = _SERVICE_LINK.search(variable)
-    return match is not None and match.end() == len(variable)
-
-
-def _config_path() -> Path | None:
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named)
-    return Path(CONFIG_FILE) if Path(CONFIG_FILE).exists() else None
-
-
-def _read_secret(path: Path, spelled: str) -> str:
-    try:
-        with path.open("rb") as file:
-            secret = file.read(SECRET_BYTES_MAX + 1).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{spelled}: {path} can't be read: {error}") from None
-    if not secret or len(secret) > SECRET_BYTES_MAX:
-        raise SettingsError(f"{spelled}: {path} must hold the secret, 1 to {SECRET_BYTES_MAX} bytes")
-    return secret
-
-
-def _nearest(key: str, known: set[str], spelled: Callable[[str], str]) -> str:
-    matches = difflib.get_close_matches(key.lower(), sorted(known), n=1)
-    return f"; did you mean {spelled(matches[0])}?" if matches else "; `touchstream settings` lists them"
-
-
 def _one_line(error: ValidationError, arguments: Mapping[str, Any]) -> str:
     problems = []
     for problem in error.errors(include_url=False):
@@ -379,16 +291,16 @@ def _one_line(error: ValidationError, arguments: Mapping[str, Any]) -> str:
             problems.append(message)
             continue
         got = "" if name in SECRETS else " (got " + re.sub("//[^/]*@", "//***@", repr(problem["input"])) + ")"
-        problems.append(f"{_variable(name)} ({_where(name, arguments)}): {message[0].lower()}{message[1:]}{got}")
+        problems.append(f"{variable_of(name)} ({_where(name, arguments)}): {message[0].lower()}{message[1:]}{got}")
     return "; ".join(problems)
 
 
 def _where(name: str, arguments: Mapping[str, Any]) -> str:
     if name in arguments:
         return "argument"
-    if os.environ.get(_variable(name)) or os.environ.get(f"{_variable(name)}_FILE"):
+    if os.environ.get(variable_of(name)) or os.environ.get(f"{variable_of(name)}_FILE"):
         return "environment"
-    return str(_config_path())
+    return str(config_path())
 
 
 if __name__ == "__main__":

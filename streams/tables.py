@@ -39,7 +39,7 @@ class Tables:
         self._settings = settings
         self._stop = Event()
         client = self._retry("ClickHouse", lambda: connect(settings.clickhouse_url), _AWAY)
-        self._client, self._reader, self._writer = client, ClickHouseLanes(client), Writer(client)
+        self.client, self._reader, self._writer = client, ClickHouseLanes(client), Writer(client)
         registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
         self._writers = WriterSchemas(registry)
 
@@ -103,7 +103,7 @@ class Tables:
 
     def definitions(self, version: str | None) -> str:
         """As `LaneTables.definitions`. Raises LookupError, which is retried, until `init` has made them known."""
-        for known in known_definitions(self._client):
+        for known in known_definitions(self.client):
             if known.version == version or (version is None and known.in_force_since is not None):
                 return known.content
         raise LookupError(f"definitions {version or ''} are not in the tables yet: run `touchstream init`")

@@ -68,13 +68,15 @@ class Answer:
     """The answer to a query. `format` is None where nothing is answered (DDL, INSERT).
 
     `summary` is X-ClickHouse-Summary; when `streamed`, it is that of the first piece, and iterating over `pieces` may
-    raise ClickHouseError. Pieces are valid until the next one.
+    raise ClickHouseError. Pieces are the engine's own memory: those of a stream are good until the next one, a whole
+    answer's as long as this object, which therefore holds the engine's `result`.
     """
 
     pieces: Generator[Buffer]
     summary: Mapping[str, str]
     format: str | None
     size: int | None = None
+    result: Any = None
 
     @property
     def streamed(self) -> bool:
@@ -140,12 +142,13 @@ class Engine:
         text = b"".join((query.text, *query.data))
         read_only = _admit(connection, text)
         name = (output_format(text) if read_only else None) or query.default_format
-        if query.streamed and False and name in _STREAMED_FORMATS and not _NOT_ONLY_ROWS.search(text):
+        if query.streamed and read_only and name in _STREAMED_FORMATS and not _NOT_ONLY_ROWS.search(text):
             return self._streamed(connection, text, name)
         result = connection.query(text, name)
         size = result.size()
         # An empty result of a SELECT has its format all the same; a DDL statement has none.
-        return Answer(_whole(result), _read_summary(result), format=name if read_only or size else None, size=size)
+        shown = name if read_only or size else None
+        return Answer(_whole(result), _read_summary(result), shown, size, result)
 
     def _insert(self, connection: Any, insert: Insert, data: Iterable[bytes]) -> Answer:
         if names_a_file(insert.target):
@@ -160,7 +163,7 @@ class Engine:
             statement = b"".join((insert.target, source, insert.settings, b" FORMAT ", insert.format.encode()))
             result = connection.query(statement, DEFAULT_FORMAT)
         written = {"result_rows": str(result.rows_written()), "result_bytes": str(result.bytes_written())}
-        return Answer(_whole(result), _read_summary(result) | written, format=None, size=0)
+        return Answer(_whole(result), _read_summary(result) | written, None, 0, result)
 
     def _streamed(self, connection: Any, text: bytes, name: str) -> Answer:
         stream = connection.send_query(text, name)

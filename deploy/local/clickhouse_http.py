@@ -121,7 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_error(error, headers)
 
     def _send_whole(self, headers: Mapping[str, str], answer: Answer, encoding: tuple[str, Compressor] | None) -> None:
-        body: list[Buffer] = [*_encoded(answer.pieces, encoding)]
+        pieces = map(bytes, answer.pieces) if answer.streamed else answer.pieces  # a stream's don't last
+        body: list[Buffer] = [*_encoded(pieces, encoding)]
         self._send_head(HTTPStatus.OK, headers, encoding, length=sum(len(piece) for piece in body))
         for piece in body:
             self._write(piece)
@@ -138,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(b"0\r\n\r\n")
 
     def _send_error(self, error: ClickHouseError, headers: Mapping[str, str]) -> None:
-        log.info("refused", code=error.code, error=error.text[:500])
+        log.info("refused", code=int(error.code), error=error.text[:500])
         body = f"{error.text}\n".encode(errors="replace")
         kept = {name: headers[name] for name in headers if name not in ("X-ClickHouse-Format", "Content-Type")}
         code = {"X-ClickHouse-Exception-Code": str(int(error.code)), "Content-Type": _TEXT}
@@ -206,7 +207,7 @@ def _with_exception(pieces: Iterator[Buffer], tag: str) -> Iterator[Buffer]:
     try:
         yield from pieces
     except ClickHouseError as error:
-        log.info("failed after its first rows", code=error.code, error=error.text[:500])
+        log.info("failed after its first rows", code=int(error.code), error=error.text[:500])
         text = f"{error.text}\n".encode(errors="replace")
         marks = b"\r\n__exception__\r\n", tag.encode()
         yield b"%b%b\r\n%b%d %b%b" % (marks[0], marks[1], text, len(text), marks[1], marks[0])

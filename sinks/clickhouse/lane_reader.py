@@ -5,16 +5,21 @@ from typing import Any, Final
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.external import ExternalData
 
 from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rows import PANE_KEY, STAGE_PANES, TOUCHPOINTS, conform
+from sinks.clickhouse.rows import PANE_KEY, STAGE_PANES, TOUCHPOINTS, arrow_stream, conform
 from sinks.sink import LaneRow
 
 EVENT_IDS_AT_ONCE: Final = 500_000
 """Rows of one answer: some 30 MB. An answer is read to its end before it is used, so that a broken one can't be."""
-PARAMETER_BYTES_MAX: Final = 120_000
-"""A ClickHouse server takes 128 KiB in one field of a form (`http_max_field_value_size`)."""
-_KEY_TYPES: Final = {name: STAGE_PANES.field(name).type for name in PANE_KEY} | {"pane_start": pa.int64()}
+KEYS_AT_ONCE: Final = 10_000
+"""A tenth of a second's work, and at most 50 MB where every name is as long as it may be."""
+_KEY_SCHEMA: Final = pa.schema([STAGE_PANES.field(name) for name in PANE_KEY])
+_KEY_STRUCTURE: Final = ", ".join(
+    f"{name} {'UInt32' if name == 'resolution_s' else 'DateTime64(3)' if name == 'pane_start' else 'String'}"
+    for name in PANE_KEY
+)
 _IDS_SCHEMA: Final = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
 
 
@@ -42,10 +47,18 @@ class ClickHouseLanes:
         return conform("stage_panes", self._arrow("newest_panes", parameters))
 
     def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
-        """As `LaneReader.panes_by_key`, in as many requests as the bound on a parameter asks for."""
+        """As `LaneReader.panes_by_key`. The keys go along as a table, `KEYS_AT_ONCE` to a request."""
+        # In the table's order, so that each request reads a stretch of the table of its own.
+        ordered = keys.select(PANE_KEY).cast(_KEY_SCHEMA).sort_by([(name, "ascending") for name in PANE_KEY])
         found = [STAGE_PANES.empty_table()]
-        for some in _in_bounds(keys):
-            rows = self._arrow("panes_by_key", {"log_id": log_id, "partition": partition, "keys": some})
+        for first in range(0, ordered.num_rows, KEYS_AT_ONCE):
+            sent = ExternalData(
+                file_name="pane_keys",
+                fmt="ArrowStream",
+                structure=_KEY_STRUCTURE,
+                data=arrow_stream(ordered.slice(first, KEYS_AT_ONCE)),
+            )
+            rows = self._arrow("panes_by_key", {"log_id": log_id, "partition": partition}, sent)
             found.append(conform("stage_panes", rows))
         return pa.concat_tables(found)
 
@@ -65,26 +78,7 @@ class ClickHouseLanes:
                 return
             from_offset = found["log_offset"][-1].as_py() + 1
 
-    def _arrow(self, query: str, parameters: dict[str, Any]) -> pa.Table:
+    def _arrow(self, query: str, parameters: dict[str, Any], sent: ExternalData | None = None) -> pa.Table:
         return self._client.query_arrow(
-            query_text(query), parameters=parameters, settings=self._settings, use_strings=True
+            query_text(query), parameters=parameters, settings=self._settings, use_strings=True, external_data=sent
         )
-
-
-def _in_bounds(keys: pa.Table) -> Iterator[list[tuple[Any, ...]]]:
-    """Keys as tuples, pane_start in milliseconds, in lists whose text stays within PARAMETER_BYTES_MAX."""
-    # In the table's order, so that each request reads a stretch of the table of its own.
-    ordered = keys.sort_by([(name, "ascending") for name in PANE_KEY])
-    columns = [ordered[name].cast(_KEY_TYPES[name]).to_pylist() for name in PANE_KEY]
-    some: list[tuple[Any, ...]] = []
-    size = 0
-    for key in zip(*columns, strict=True):
-        # Twice the bytes of its names, as if each were to be escaped, and room for quotes and numbers.
-        length = 60 + 2 * sum(len(name.encode()) for name in key[2:])
-        if some and size + length > PARAMETER_BYTES_MAX:
-            yield some
-            some, size = [], 0
-        some.append(key)
-        size += length
-    if some:
-        yield some

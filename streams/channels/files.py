@@ -59,6 +59,8 @@ class Chunk:
 def format_of(source: ByteSource, asked: str | None) -> str:
     """The format by what was asked for, else by the file's name; standard input is NDJSON. Raises FileProblem."""
     found = asked or ("ndjson" if source.path == STDIN else _FORMATS.get(source.suffix))
+    if asked is not None and asked not in FORMATS:
+        raise FileProblem(f"--format must be one of {', '.join(FORMATS)}, not {shown(asked)}")
     if found is None:
         raise FileProblem(f"{source.name}: format isn't known by its name; say --format {'|'.join(FORMATS)}")
     if found == "parquet" and (source.path == STDIN or source.is_compressed):

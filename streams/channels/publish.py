@@ -190,8 +190,8 @@ class _Run:
     def _events(self, chunk: Chunk, shift_ms: int, record_at_ms: int) -> tuple[pl.DataFrame, list[RefusedLine]]:
         """The chunk's valid events, in their order, and its refused lines in theirs."""
         frame, undecodable = decode_batch(chunk.lines, self._writers)
-        if shift_ms:  # clipped, because an absurd time must stay absurd and not wrap around into a possible one
-            frame = frame.with_columns(pl.col(_TIMES).clip(-(2**61), 2**61) + shift_ms)
+        if shift_ms:  # by some centuries at most: a time at the end of 64 bits wraps around to one as absurd
+            frame = frame.with_columns(pl.col(_TIMES) + shift_ms)
         events, invalid = refusals(frame, np.full(len(chunk.lines), record_at_ms))
         refused = [
             RefusedLine(chunk.numbers[at.position], at.reason, at.detail, chunk.content[at.position])

@@ -2,6 +2,7 @@
 
 import logging
 from importlib import import_module
+from inspect import getdoc
 from typing import Any, Final
 
 import typer
@@ -11,14 +12,16 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "up": "streams.cli.up:up",
     "init": "streams.cli.run:init",
     "worker": "streams.cli.run:worker",
+    "gateway": {"": "streams.cli.gateway:gateway", "key": "streams.cli.gateway:key"},
     "publish": "streams.cli.publish:publish",
+    "simulate": "streams.cli.simulate:simulate",
     "wait": "streams.cli.wait:wait",
     "metrics": "streams.cli.ask:ask_metrics",
     "dead-letters": {"list": "streams.cli.ask:list_dead_letters"},
     "catalogue": {"check": "streams.cli.catalogue:check"},
     "settings": "streams.cli.ask:show_settings",
 }
-"""Command (or group of commands) to `module:function`."""
+"""Command (or group of commands) to `module:function`. A group's own function stands at the empty name."""
 
 GROUP_HELP: Final = {
     "dead-letters": "Events that could not be used.",
@@ -38,13 +41,17 @@ class LazyCommands(TyperGroup):
         place = COMMANDS.get(cmd_name)
         if place is None:
             return None
-        made = _typer(help=GROUP_HELP.get(cmd_name))
+        made = _typer()
         if isinstance(place, str):
             made.command(cmd_name)(_function(place))
         else:
-            made.callback()(lambda: None)
-            for name, one in place.items():
-                made.command(name)(_function(one))
+            own = _function(place[""]) if "" in place else None
+            text = getdoc(own) if own else GROUP_HELP[cmd_name]
+            made.callback(help=text, invoke_without_command=own is not None, no_args_is_help=own is None)(
+                own or (lambda: None)
+            )
+            for name in filter(None, place):
+                made.command(name)(_function(place[name]))
         command = typer.main.get_command(made)
         command.name = cmd_name
         return command

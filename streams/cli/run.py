@@ -32,4 +32,7 @@ def worker() -> None:
     with errors_in_one_line():
         start_http_server(settings.metrics_port, settings.metrics_host)
         app = build(settings)
-    faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+    # Above INFO, Faust would draw a spinner.
+    faust.Worker(
+        app, loglevel="INFO", quiet=True, redirect_stdouts=False, override_logging=False
+    ).execute_from_commandline()

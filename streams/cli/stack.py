@@ -7,7 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,7 +68,7 @@ class Stack:
             }
         )
         self.supervisor = Supervisor(data.logs)
-        self.supervisor.add(_restarting(broker.child(), self._prepare)).add(clickhouse.child())
+        self.supervisor.add(replace(broker.child(), restarted=self._prepare)).add(clickhouse.child())
         self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._metrics: list[str] = []
         for name in self._workers:
@@ -129,11 +129,6 @@ def write_ready_file(path: Path, addresses: Addresses) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(addresses.document()) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def _restarting(child: Child, restarted: Callable[[], None]) -> Child:
-    """The child, with what has to be done after it was started again."""
-    return Child(child.name, child.argv, child.ready, child.env, child.ready_seconds, child.grace_seconds, restarted)
 
 
 def _scraped(url: str) -> str | None:

@@ -1,6 +1,5 @@
 """The migrated tables are what `sinks.clickhouse.rows` says that they are: columns, types, keys and versions."""
 
-import re
 from collections.abc import Iterator
 
 import pyarrow as pa

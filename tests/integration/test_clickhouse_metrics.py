@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from schemas.metrics import Catalogue
@@ -40,7 +40,13 @@ BY_NAMES = [
     DIMENSIONS,
     (),
 ]
-SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(
+    max_examples=15,
+    deadline=None,
+    # Not shrunk: each step would be several inserts and queries, and the examples are small.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 numbers = count()
 
 
@@ -292,6 +298,11 @@ def test_lanes_and_logs_add_up_and_customers_do_not(client: Client) -> None:
     publish(client, [touchpoint(n, log_id=log, partition=p, stage="ab"[n]) for log, p in logs for n in (0, 1)])
     assert [(row["touches"], row["customers"]) for row in metrics(client, by=["stage"])] == [(4, 1), (4, 1)]
     assert (total(client)["touches"], total(client)["customers"]) == (8, 1)
+
+
+def test_an_event_of_nobody_touches_no_customer(client: Client) -> None:
+    publish(client, [touchpoint(1, customer_id=""), touchpoint(2, customer_id="", anonymous_id="ann")])
+    assert (total(client)["touches"], total(client)["customers"]) == (2, 1)
 
 
 def test_revenue_is_never_summed_over_currencies(client: Client) -> None:

@@ -112,19 +112,6 @@ def test_a_million_rows_are_streamed_without_a_gap(client: Client) -> None:
     assert [sum(part) for part in zip(*blocks, strict=True)] == [1_000_000 * 999_999 // 2, 1_000_000]
 
 
-@pytest.mark.parametrize("form", ["Native", "RowBinary", "JSONEachRow", "CSV", "TSV"])
-def test_rows_of_an_endless_query_come_at_once_and_its_end_is_the_clients_going(client: Client, form: str) -> None:
-    asked = f"SELECT number, 'endless {client.database}' FROM system.numbers"
-    stream = client.raw_stream(asked, fmt=form)
-    assert stream.read(100_000)
-    running = "SELECT count() FROM system.processes WHERE query LIKE {q:String}"
-    assert client.query(running, {"q": f"{asked}%"}).first_row == (1,)
-    stream._fp.close()  # type: ignore[attr-defined]  # as when the client dies: what is left is not read
-    stream.close()
-    while client.query(running, {"q": f"{asked}%"}).first_row != (0,):
-        pass
-
-
 def test_an_error_after_the_first_rows_of_a_stream_is_no_end_of_rows(client: Client) -> None:
     failing = "SELECT throwIf(number = 900000, 'no more') FROM numbers(1000000) SETTINGS max_threads = 1"
     with pytest.raises(StreamFailureError, match="no more"), client.query_row_block_stream(failing) as stream:

@@ -227,6 +227,23 @@ def test_an_insert_that_breaks_off_inserts_nothing(wire: Wire, clickhouse_url: s
     later.connection.close()
 
 
+@pytest.mark.parametrize("form", ["Native", "RowBinary", "JSONEachRow", "CSV", "TSV"])
+def test_an_endless_query_is_answered_at_once_and_ends_when_the_client_goes(
+    wire: Wire, clickhouse_url: str, unique_name: str, form: str
+) -> None:
+    wire.connection.request("POST", "/", f"SELECT number, '{unique_name}' FROM system.numbers FORMAT {form}")
+    response = wire.connection.getresponse()
+    assert len(response.read(100_000)) == 100_000
+    other = Wire(clickhouse_url)
+    running = f"SELECT count() FROM system.processes WHERE query LIKE '%{unique_name}%system.numbers%'"
+    assert other.ask(running).body == b"2\n"  # itself, too
+    response.close()
+    wire.connection.close()
+    while other.ask(running).body != b"1\n":
+        pass
+    other.connection.close()
+
+
 def basic(credentials: str) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
 

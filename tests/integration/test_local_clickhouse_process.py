@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -128,3 +129,22 @@ def test_a_server_that_is_gone_is_an_error_soon(tmp_path: Path) -> None:
     assert not clickhouse.answers()
     with pytest.raises(OperationalError):
         client.command("SELECT 1")
+
+
+@pytest.mark.parametrize("waits", ["0", "1"])
+def test_answers_to_many_at_once_are_whole_and_nobody_elses(clickhouse_url: str, waits: str) -> None:
+    place = urlsplit(clickhouse_url).netloc.rpartition("@")[2]
+    asked = "SELECT number, '{me}', repeat('{me}', number % 1000) FROM numbers(2000) FORMAT RowBinary"
+
+    def answers(me: int) -> set[bytes]:
+        connection, found = HTTPConnection(place), set()
+        for _ in range(20):
+            connection.request("POST", f"/?wait_end_of_query={waits}", asked.format(me=me))
+            found.add(connection.getresponse().read())
+        connection.close()
+        return found
+
+    with ThreadPoolExecutor(8) as threads:
+        for me, found in enumerate(threads.map(answers, range(8))):
+            assert len(found) == 1
+            assert found.pop().endswith(bytes([1, ord(str(me)), 999 & 127 | 128, 999 >> 7]) + str(me).encode() * 999)

@@ -140,16 +140,23 @@ def test_bad_lines_are_counted_shown_and_written_and_stop_nothing(tmp_path: Path
     assert arrived(destination).height == len(bad)
 
 
-def test_what_a_cut_off_file_has_is_published_before_the_error(tmp_path: Path, destination: Destination) -> None:
-    whole = gzip.compress(ndjson([event(number) for number in range(5000)]))
+def csv_of(events: list[dict[str, Any]]) -> bytes:
+    return pl.DataFrame(events).write_csv().encode()
+
+
+@pytest.mark.parametrize(("suffix", "content"), [("ndjson", ndjson), ("csv", csv_of)])
+def test_what_a_cut_off_file_has_is_published_before_the_error(
+    suffix: str, content: Callable[[list[dict[str, Any]]], bytes], tmp_path: Path, destination: Destination
+) -> None:
+    whole = gzip.compress(content([event(number) for number in range(5000)]))
     files = [
-        written(tmp_path / "cut.ndjson.gz", whole[: len(whole) // 2]),
+        written(tmp_path / f"cut.{suffix}.gz", whole[: len(whole) // 2]),
         written(tmp_path / "next.ndjson", ndjson([event(9999)])),
     ]
     summary = publish_files(files, destination)
     assert not summary.complete
     (problem,) = summary.problems
-    assert "cut.ndjson.gz: cut off" in problem
+    assert f"cut.{suffix}.gz: cut off" in problem
     assert 1000 < summary.published < 5000
     ids = set(arrived(destination)["event_id"])
     assert len(ids) == summary.published

@@ -1,83 +1,115 @@
-"""What can happen to a worker: it takes records, flushes in part or in whole, crashes, is taken for dead and goes on."""
+"""What can happen to workers: they take records, flush in part or in whole, crash, are taken for dead and go on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from random import Random
 
 import numpy as np
-from hypothesis import strategies as st
 
 from schemas.codec import WriterSchemas
+from streams import takeover
 from streams.flush import flush_of
 from streams.measure.lane import Lane
 from streams.measure.records import Records
-from streams.takeover import take_over
-from streams.topics import LogPosition
-from tests.model.tables import MemoryTables, plain
+from tests.model.scenarios import Scenario, Step
+from tests.model.tables import Row, plain
+from tests.model.truth import PARTITION, TOPIC
+from tests.model.world import Log, World
 from tests.oracle.log import Record
 
-TABLES = ("touchpoints", "stage_panes", "dead_letters", "lanes")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing that one of two workers does.
-
-    kind: take | flush | crash | evict. amount: of records taken; of rows that a crashed flush still wrote. table: where
-    a crashed flush broke off.
-    """
-
-    worker: int
-    kind: str
-    amount: int
-    table: int
-
-
-steps = st.lists(
-    st.builds(
-        Step,
-        worker=st.sampled_from([0, 0, 0, 1]),
-        kind=st.sampled_from(["take", "take", "take", "flush", "flush", "crash", "takeover"]),
-        amount=st.integers(0, 7),
-        table=st.integers(0, len(TABLES) - 1),
-    ),
-    max_size=25,
-)
+BEFORE_THE_LANE_ROW: tuple[str, ...] = ("touchpoints", "stage_panes", "dead_letters")
+PANES_MAX = (1_000_000, 0, 1, 3, 6, 12)
 
 
 class Worker:
     """Owns the lane, or believes so."""
 
-    def __init__(self, log: Sequence[Record], log_id: str, tables: MemoryTables, writers: WriterSchemas) -> None:
-        self._log, self._tables = log, tables
-        end = log[-1].offset + 1 if log else 0
-        position = LogPosition(log_id, 0, end)
-        self.lane: Lane = take_over("touchpoints", 3, position, tables, writers)
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lane: Lane | None = None
+        self._log: Log
+        self._in_flight: list[tuple[str, Row]] | None = None
+
+    def do(self, step: Step, other: "Worker") -> None:
+        """One step."""
+        if step.kind == "crash":
+            self._lane = self._in_flight = None
+            return
+        if self._lane is None:
+            self.take_over(other, step.mix)
+        if step.kind == "take":
+            self.take(step.amount, again=step.mix % 3)
+            return
+        self.begin()
+        if step.kind == "insert":
+            self.insert(step.amount, step.mix)
+        elif step.kind == "write":
+            self.write()
+        elif step.kind in ("flush", "finish"):
+            self.finish(PANES_MAX[step.amount % len(PANES_MAX)])
+
+    def take_over(self, other: "Worker", reads: int) -> None:
+        """Load the lane; between two reads, or not at all, the other one writes what it has."""
+        world = self._world
+        world.tables.after_reads(reads % 8, other.write)
+        self._log = world.log
+        self._lane = takeover.take_over(TOPIC, PARTITION, world.position(), world.tables, world.writers)
+        world.tables.after_reads(0, lambda: None)
 
     @property
-    def rest(self) -> list[Record]:
-        return [record for record in self._log if record.offset >= self.lane.row.next_offset]
+    def lane(self) -> Lane:
+        assert self._lane is not None
+        return self._lane
 
-    def take(self, amount: int) -> None:
-        chosen = self.rest[:amount]
+    def take(self, amount: int, again: int = 0) -> None:
+        """Take records from the next offset on, or from a few before it: the lane knows those."""
+        next_offset = self.lane.row.next_offset
+        known = [record for record in self._log.records if record.offset < next_offset]
+        chosen = [*known[len(known) - again :], *self._log.records[len(known) : len(known) + amount]]
         if chosen:
             self.lane.take(records(chosen))
 
-    def flush(self, panes_max: int = 1_000_000) -> None:
-        for table, rows in self._rows():
-            self._tables.insert(table, rows)
-        self.lane.flushed(panes_max)
+    def begin(self) -> None:
+        if self._in_flight is None and self.lane.changed:
+            tables = flush_of([self.lane.flush_rows()]).tables
+            self._in_flight = [(name, row) for name, rows in tables.items() for row in plain(rows)]
 
-    def crash_in_flush(self, table: int, amount: int) -> None:
-        """Write all tables before this one, some rows of this one, and nothing more."""
-        for number, (name, rows) in enumerate(self._rows()):
-            if number <= table:
-                self._tables.insert(name, rows if number < table else rows[:amount])
+    def insert(self, amount: int, mix: int) -> None:
+        rows = [row for row in self._in_flight or () if row[0] in BEFORE_THE_LANE_ROW]
+        self._world.tables.insert(Random(mix).sample(rows, min(amount, len(rows))))
 
-    def _rows(self) -> list[tuple[str, list[dict[str, object]]]]:
-        if not self.lane.changed:
-            return []
-        flush = flush_of([self.lane.flush_rows()])
-        return [(name, plain(flush.tables[name])) for name in TABLES if name in flush.tables]
+    def write(self) -> bool:
+        """Insert everything that is in flight, the lane row last. Whether it came so far."""
+        if self._lane is None:
+            return False
+        self.begin()
+        rows = self._in_flight or []
+        self._world.tables.insert(row for row in rows if row[0] != "lanes")
+        if self._world.may_move(self._log):
+            self._world.tables.insert(row for row in rows if row[0] == "lanes")
+            return True
+        return False
+
+    def finish(self, panes_max: int = 1_000_000) -> None:
+        if self._in_flight is not None and self.write():
+            self._in_flight = None
+            self.lane.flushed(panes_max)
+
+
+def run(scenario: Scenario, writers: WriterSchemas) -> list[str]:
+    """Two workers that may both believe that they own the lane, then one that finishes; what is wrong in the end."""
+    world = World(scenario.logs, scenario.first, writers)
+    workers = [Worker(world), Worker(world)]
+    for step in scenario.steps:
+        if step.kind == "new log":
+            world.begin_log(same_id=step.amount % 2 == 1)
+        else:
+            workers[step.worker].do(step, workers[1 - step.worker])
+    last = Worker(world)
+    last.take_over(last, 0)
+    last.take(len(world.log.records))
+    last.begin()
+    last.finish()
+    return world.differences()
 
 
 def records(chosen: Sequence[Record]) -> Records:

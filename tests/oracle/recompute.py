@@ -37,6 +37,8 @@ class History:
 
     panes: dict[tuple[PaneKey, int], Row] = field(default_factory=dict)
     lanes: dict[int, Row] = field(default_factory=dict)
+    final: Tables = field(default_factory=Tables)
+    """What `recompute` says of the same log."""
 
 
 def recompute(
@@ -46,13 +48,16 @@ def recompute(
     writer_schemas: WriterSchemas,
     predecessor_ids: Mapping[str, int] | None = None,
     predecessor_clock: int = 0,
+    predecessor_occurred_max: int | None = None,
 ) -> Tables:
     """The tables after the whole of `log`, which starts under `definitions`.
 
     Where the same partition of an earlier log went before, `predecessor_ids` gives what that counted below
-    `predecessor_next_offset` (see `counted_ids`), and `predecessor_clock` its lane clock there, in milliseconds.
+    `predecessor_next_offset` (see `counted_ids`), `predecessor_clock` its lane clock there, and
+    `predecessor_occurred_max` the highest time of an event there, both in milliseconds.
     """
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
+    oracle.occurred_max = predecessor_occurred_max
     for record in log:
         oracle.take(record)
     oracle.tables.lane = oracle.lane_row(log[-1].offset + 1 if log else 0)
@@ -66,9 +71,11 @@ def history(
     writer_schemas: WriterSchemas,
     predecessor_ids: Mapping[str, int] | None = None,
     predecessor_clock: int = 0,
+    predecessor_occurred_max: int | None = None,
 ) -> History:
     """What `recompute` passes through. A row that isn't in it breaks the one rule, even if it is mended later."""
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
+    oracle.occurred_max = predecessor_occurred_max
     found = History()
     for record in log:
         oracle.take(record)
@@ -76,6 +83,8 @@ def history(
         for key, pane in oracle.tables.panes.items():
             if pane["log_offset"] == record.offset:
                 found.panes[key, record.offset] = deepcopy(pane)
+    found.final = oracle.tables
+    found.final.lane = oracle.lane_row(log[-1].offset + 1 if log else 0)
     return found
 
 

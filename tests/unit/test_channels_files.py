@@ -296,6 +296,11 @@ def test_a_format_that_the_name_does_not_tell_must_be_named(name: str, tmp_path:
         list(read_chunks(ByteSource(str(tmp_path / name)), None, None))
 
 
+def test_a_format_that_is_none_is_an_error_that_lists_them(tmp_path: Path) -> None:
+    with pytest.raises(FileProblem, match="--format must be one of ndjson, csv, parquet, not 'xml'"):
+        list(read_chunks(ByteSource(str(tmp_path / "a.csv")), "xml", None))
+
+
 @pytest.mark.parametrize("name", ["a.ndjson", "a.jsonl", "a.JSON", "a.csv.gz", "a.tsv", "a.Parquet"])
 def test_formats_are_told_by_the_name(name: str) -> None:
     from streams.channels.files import format_of

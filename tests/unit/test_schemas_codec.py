@@ -88,6 +88,7 @@ def test_a_confluent_message_starts_with_zero_and_the_schema_number_highest_byte
         ("2023-11-14 22:13:20.1239", 1_700_000_000_123),
         ("20231114T221320.123", 1_700_000_000_123),
         ("2023-11-14", 1_699_920_000_000),
+        ("2023-11-14T00:00", 1_699_920_000_000),
         ("1969-12-31T23:59:59.9999Z", -1),
     ],
 )
@@ -145,6 +146,7 @@ def test_a_misspelt_field_is_refused_and_not_lost() -> None:
     refused = refusal({**LEAST, "custmer_id": "c"})
     assert refused.reason == Reason.WRONG_TYPE
     assert "custmer_id" in refused.detail
+    assert "put it in attributes" in refused.detail
 
 
 @pytest.mark.parametrize(

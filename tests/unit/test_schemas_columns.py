@@ -184,9 +184,6 @@ def schema_with(*fields: dict[str, object]) -> str:
     return json.dumps(schema | {"fields": schema["fields"] + list(fields)})
 
 
-NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -196,19 +193,38 @@ NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["
         "[" * 100_000,
         '{"type": "record", "name": "Touchpoint", "fields": [{"name": "event_id", "type": "int"}]}',
         SCHEMA_TEXT.replace("timestamp-millis", "timestamp-micros"),
-        schema_with({"name": "tree", "type": NODE}),
-        schema_with({"name": "zeros", "type": {"type": "array", "items": "null"}}),
-        schema_with({"name": "empty", "type": {"type": "array", "items": {"type": "fixed", "name": "N", "size": 0}}}),
     ],
     ids=lambda text: text[-40:],
 )
-def test_a_registered_schema_that_is_not_readable_or_not_safe_is_an_unknown_schema(text: str) -> None:
-    # One million levels, and 2**62 items, in a few bytes: fastavro would end the process, or count until the year 4000.
-    body = encode_confluent(event(1), 8)
-    values = [body + b"\x02" * 1_000_000 + b"\x00", body + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f\x00"]
-    frame, refused = decode_batch([*values, encode_confluent(event(2), 7)], WriterSchemas(Registry(_8=text)))
-    assert frame["position"].to_list() == [2]
-    assert [refusal.reason for refusal in refused] == [Reason.UNKNOWN_SCHEMA] * 2
+def test_a_registered_schema_that_is_not_readable_is_an_unknown_schema(text: str) -> None:
+    values = [encode_confluent(event(1), 8), encode_confluent(event(2), 7)]
+    frame, refused = decode_batch(values, WriterSchemas(Registry(_8=text)))
+    assert frame["position"].to_list() == [1]
+    assert [(refusal.position, refusal.reason) for refusal in refused] == [(0, Reason.UNKNOWN_SCHEMA)]
+
+
+NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+NOTHING = {"type": "fixed", "name": "Nothing", "size": 0}
+COUNT_2_62, COUNT_100_000 = b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f", b"\xc0\x9a\x0c"
+
+
+@pytest.mark.parametrize(
+    ("more", "harmless", "bombs"),
+    [
+        (NODE, b"\x02\x02\x00", [b"\x02" * 1_000_000 + b"\x00", b"\x02" * 200 + b"\x00"]),
+        ({"type": "array", "items": "null"}, b"\x04\x00", [COUNT_2_62 + b"\x00", COUNT_100_000 * 300_000 + b"\x00"]),
+        ({"type": "array", "items": NOTHING}, b"\x04\x00", [COUNT_2_62 + b"\x00"]),
+    ],
+    ids=["a million levels", "an array of nulls", "an array of nothing"],
+)
+def test_a_small_message_of_a_large_value_ends_no_process(
+    more: dict[str, object], harmless: bytes, bombs: list[bytes]
+) -> None:
+    writers = WriterSchemas(Registry(_8=schema_with({"name": "more", "type": more})))
+    message = encode_confluent(event(1), 8)
+    frame, refused = decode_batch([message + tail for tail in (harmless, *bombs)], writers)
+    assert frame["event_id"].to_list() == ["1"]
+    assert [refusal.reason for refusal in refused] == [Reason.UNDECODABLE] * len(bombs)
 
 
 def test_a_batch_of_noise_is_refused_message_by_message() -> None:

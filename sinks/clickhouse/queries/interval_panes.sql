@@ -1,29 +1,6 @@
--- What was measured in [raw_from, raw_to), as rows that add up. Every event is in exactly one pane of each resolution,
--- so that the interval is cut into hours in its middle, five minutes and ten seconds towards its edges, and single raw
--- events where an edge is no whole ten seconds. Raw events hold no duplicates: those edges count none.
-SELECT
-    journey, stage, channel, touchpoint, segment,
-    touches, duplicates, late, success, failure, abandoned, purchases, sentiment_n, sentiment_sum_micro,
-    nps_counts, csat_counts, ces_counts, duration_sketch,
-    CAST(revenue_minor_by_currency, 'Map(String, Int64)')          AS revenue_minor_by_currency,
-    CAST(purchase_revenue_minor_by_currency, 'Map(String, Int64)') AS purchase_revenue_minor_by_currency
-FROM stage_panes FINAL
-WHERE
-    (resolution_s = 3600
-        AND pane_start >= fromUnixTimestamp64Milli({hours_from:Int64}, 'UTC')
-        AND pane_start <  fromUnixTimestamp64Milli({hours_to:Int64}, 'UTC'))
-    OR (resolution_s = 300
-        AND pane_start >= fromUnixTimestamp64Milli({fives_from:Int64}, 'UTC')
-        AND pane_start <  fromUnixTimestamp64Milli({hours_from:Int64}, 'UTC'))
-    OR (resolution_s = 300
-        AND pane_start >= fromUnixTimestamp64Milli({hours_to:Int64}, 'UTC')
-        AND pane_start <  fromUnixTimestamp64Milli({fives_to:Int64}, 'UTC'))
-    OR (resolution_s = 10
-        AND pane_start >= fromUnixTimestamp64Milli({tens_from:Int64}, 'UTC')
-        AND pane_start <  fromUnixTimestamp64Milli({fives_from:Int64}, 'UTC'))
-    OR (resolution_s = 10
-        AND pane_start >= fromUnixTimestamp64Milli({fives_to:Int64}, 'UTC')
-        AND pane_start <  fromUnixTimestamp64Milli({tens_to:Int64}, 'UTC'))
+-- What was measured in [raw_from, raw_to), as rows that add up: panes (whole_panes.sql), and single raw events where an
+-- edge is no whole ten seconds. Raw events hold no duplicates: those edges count none.
+{whole_panes}
 
 UNION ALL
 

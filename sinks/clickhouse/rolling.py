@@ -1,0 +1,93 @@
+"""Rolling windows: written by one query each, read by page, alerts, gauges and people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse.queries import Cut
+from sinks.clickhouse.query_texts import query_text
+
+ALL: Final = "*"
+"""In a dimension of a rolling row: all of its values."""
+
+_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rolling window: its length, the distance of its ticks, and how often the live one is written (milliseconds).
+
+    Ticks are whole steps since 1970, of ten seconds at least, so that panes cover each window without a rest.
+    """
+
+    name: str
+    length_ms: int
+    step_ms: int
+    refresh_ms: int
+
+    def cut(self, tick_ms: int) -> Cut:
+        """The interval of the window that ends at a tick."""
+        return Cut.of(tick_ms - self.length_ms, tick_ms)
+
+    def live_tick(self, now_ms: int) -> int:
+        """The end of the window that is being filled: the next tick."""
+        return (now_ms // self.step_ms + 1) * self.step_ms
+
+    def last_tick(self, watermark_ms: int) -> int:
+        """The newest tick that the watermark has passed."""
+        return watermark_ms // self.step_ms * self.step_ms
+
+
+WINDOWS: Final = (
+    Window("1m", _MINUTE, 10 * _SECOND, _SECOND),
+    Window("5m", 5 * _MINUTE, 10 * _SECOND, 2 * _SECOND),
+    Window("15m", 15 * _MINUTE, 30 * _SECOND, 5 * _SECOND),
+    Window("1h", _HOUR, _MINUTE, 10 * _SECOND),
+    Window("24h", _DAY, 10 * _MINUTE, 30 * _SECOND),
+    Window("7d", 7 * _DAY, _HOUR, _MINUTE),
+    Window("28d", 28 * _DAY, _HOUR, _MINUTE),
+)
+"""The longer a window, the less a second moves it, and the dearer it is: `refresh_ms` grows with it."""
+
+BY_NAME: Final = {window.name: window for window in WINDOWS}
+
+_CUSTOMERS_UP_TO_MS: Final = _HOUR
+"""Unique customers don't add up over panes; in longer windows counting them each time from raw events is too dear."""
+
+
+def write_rolling(client: Client, topic: str, window: Window, tick_ms: int) -> None:
+    """Write the window's rows at a tick; again and again without harm."""
+    parameters: dict[str, Any] = {
+        **vars(window.cut(tick_ms)),
+        "topic": topic,
+        "window": window.name,
+        "partitions": [],
+        "open_ended": False,
+        "with_customers": window.length_ms <= _CUSTOMERS_UP_TO_MS,
+    }
+    client.command(query_text("roll", sums="rolling_sums"), parameters=parameters)
+
+
+def rolling_now(client: Client, topic: str, window: str, where: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """The newest rows of a window, live ones; where: dimension to its value, ALL for the sum over all values."""
+    return _rows(client, "stage_now", topic, window, where or {})
+
+
+def rolling_complete(client: Client, topic: str, window: str) -> list[dict[str, Any]]:
+    """The newest rows of a window that every lane has passed."""
+    return _rows(client, "stage_complete", topic, window, {})
+
+
+def _rows(client: Client, view: str, topic: str, window: str, where: Mapping[str, str]) -> list[dict[str, Any]]:
+    found = client.query(
+        query_text("rolling_rows"),
+        parameters={
+            "view": view,
+            "topic": topic,
+            "window": window,
+            **{f"{name}s": [where[name]] if name in where else [] for name in ("journey", "stage", "channel", "segment")},
+        },
+    )
+    return list(found.named_results())

@@ -1,0 +1,9 @@
+"""The gateway: events over HTTP, for channels that don't speak Kafka. What it answers is in docs/gateway.md.
+
+request ──► keys, rate ──► body ──► intake (judged one by one) ──► delivery (Kafka) ──► 202 with what was refused
+"""
+
+from streams.channels.gateway.keys import KeyFileError
+from streams.channels.gateway.server import serve
+
+__all__ = ["KeyFileError", "serve"]

@@ -1,0 +1,223 @@
+"""The gateway's HTTP application (ASGI): routes, and what is asked of a request before its events are looked at."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import structlog
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schemas.codec import Undecodable
+from streams import metrics
+from streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
+from streams.channels.gateway.delivery import Delivery, NotDelivered
+from streams.channels.gateway.intake import Judged, judge
+from streams.channels.gateway.keys import KeyFile
+from streams.channels.gateway.openapi import document
+from streams.channels.gateway.problems import Answer, Problem, come_back, no_json
+from streams.channels.gateway.rate import Rate
+
+log = structlog.get_logger(__name__)
+
+TOUCHPOINTS: Final = "/v1/touchpoints"
+REQUESTS_AT_ONCE_MAX: Final = 32
+"""With events in memory: each holds up to some four times the bound of a body."""
+RETRY_SECONDS: Final = 1
+JSON_TYPE: Final = "application/json"
+NOBODY: Final = "nobody"
+"""Who sends where no keys are asked for."""
+
+
+@dataclass
+class Gateway:
+    """What the routes share. `keys` None: nobody is asked for a key."""
+
+    delivery: Delivery
+    keys: KeyFile | None
+    rate: Rate
+    body_bytes_max: int
+    at_work: int = field(default=0, init=False)
+
+    def application(self) -> ASGIApp:
+        """The application; its lifespan is that of the connection to Kafka."""
+        routes = [
+            Route(TOUCHPOINTS, self.touchpoints, methods=["POST"]),
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/metrics", self.metrics),
+            Route("/openapi.json", self.openapi),
+        ]
+        # No traces for a caller, whatever happens: `debug` stays off, and `Observed` is around everything.
+        app = Starlette(
+            routes=routes,
+            lifespan=self._lifespan,
+            exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _failure},
+        )
+        app.router.redirect_slashes = False
+        return Observed(app, frozenset(route.path for route in routes))
+
+    async def touchpoints(self, request: Request) -> Response:
+        """Take events: 202 once Kafka has acknowledged all that can be used."""
+        owner = self._sender(request)
+        with self._a_place():
+            body = await read_body(request, self.body_bytes_max)
+            now_ms = time.time_ns() // 1_000_000
+            events = split_events(body, request.headers.get("content-type", ""))
+            self.rate.take(owner, max(0, len(events.texts) - 1))
+            judged = await self._judged(events, body, now_ms)
+            await self._deliver(judged, now_ms)
+        answer = Answer(len(judged.records), judged.refused, judged.given_ids)
+        return _json(answer, HTTPStatus.ACCEPTED)
+
+    async def healthz(self, _: Request) -> Response:
+        """The process answers."""
+        return _json({"state": "alive"})
+
+    async def readyz(self, _: Request) -> Response:
+        """Whether events would be taken now: 503 while Kafka is away."""
+        health = await self.delivery.health()
+        if health.state == "ready":
+            return _json({"state": health.state})
+        retry = {"Retry-After": str(RETRY_SECONDS)}
+        return _json({"state": health.state, "detail": health.detail}, HTTPStatus.SERVICE_UNAVAILABLE, retry)
+
+    async def metrics(self, request: Request) -> Response:
+        """For Prometheus, in the format that it asks for."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
+
+    async def openapi(self, _: Request) -> Response:
+        """This interface, described."""
+        return _json(document(keys_needed=self.keys is not None, body_bytes_max=self.body_bytes_max))
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self.delivery:
+            yield
+
+    def _sender(self, request: Request) -> str:
+        """Who sends; pays for one event in advance. Raises Problem: 401, 403, 429."""
+        owner = self._owner(request)
+        wait_seconds = self.rate.wait_seconds(owner)
+        if wait_seconds:
+            detail = f"more events a second than this key may send; come back in {wait_seconds:.1f} s"
+            raise come_back(429, "Too many events", detail, wait_seconds)
+        self.rate.take(owner, 1)
+        return owner
+
+    def _owner(self, request: Request) -> str:
+        if self.keys is None:
+            # Any web page may have its visitors' browsers post to their own machine; browsers say so, programs don't.
+            if "origin" in request.headers:
+                raise Problem(403, "Not for web pages", "without API keys, requests from a web page are refused")
+            return NOBODY
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        owner = self.keys.owner(key.strip()) if scheme.lower() == "bearer" else None
+        if owner is None:
+            detail = "send a valid API key: Authorization: Bearer KEY"
+            raise Problem(401, "No valid API key", detail, {"WWW-Authenticate": 'Bearer realm="touchstream"'})
+        return owner
+
+    @contextmanager
+    def _a_place(self) -> Iterator[None]:
+        """Among the requests at work. Raises Problem: 503 if there are too many."""
+        if self.at_work >= REQUESTS_AT_ONCE_MAX:
+            raise come_back(503, "Too many requests at once", "send the request again later", RETRY_SECONDS)
+        self.at_work += 1
+        try:
+            yield
+        finally:
+            self.at_work -= 1
+
+    async def _judged(self, events: EventTexts, body: bytes, now_ms: int) -> Judged:
+        try:
+            return await judge(events, self.delivery.encoder, now_ms)
+        except Undecodable as error:
+            raise no_json(f"{error} (no line is JSON)" if events.lines else why_no_json(body)) from None
+        except NotDelivered:
+            raise _kafka_away(Judged()) from None
+
+    async def _deliver(self, judged: Judged, now_ms: int) -> None:
+        try:
+            await self.delivery.send(judged.records, now_ms)
+        except NotDelivered:
+            metrics.GATEWAY_EVENTS.labels("unacknowledged").inc(len(judged.records))
+            raise _kafka_away(judged) from None
+        metrics.GATEWAY_EVENTS.labels("accepted").inc(len(judged.records))
+        for refused in judged.refused:
+            metrics.GATEWAY_EVENTS.labels(refused.reason.value).inc()
+
+
+class Observed:
+    """Counts and times the requests around an application, and keeps what goes wrong inside from getting out."""
+
+    def __init__(self, app: ASGIApp, paths: frozenset[str], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._app = app
+        self._paths = paths
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        began, status = self._clock(), "none"
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+            await send(message)
+
+        path = scope["path"] if scope["path"] in self._paths else "other"
+        try:
+            await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            pass  # counted below with the status "none"
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            at = f"{where.filename}:{where.lineno}"
+            log.error("request failed", path=path, error=type(error).__name__, at=at)  # noqa: TRY400  may hold events
+        finally:
+            metrics.GATEWAY_REQUESTS.labels(path, status).inc()
+            metrics.GATEWAY_SECONDS.labels(path).observe(self._clock() - began)
+        return None
+
+
+def _kafka_away(judged: Judged) -> Problem:
+    detail = "Kafka has not acknowledged all events in time; send them again, with the same event_id none counts twice"
+    return come_back(503, "Kafka doesn't take events", detail, RETRY_SECONDS, judged.given_ids)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101
+    return error.response()
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    """Starlette's own: no such path, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    phrase = HTTPStatus(error.status_code).phrase
+    return Problem(error.status_code, phrase, "see /openapi.json for what there is", error.headers).response()
+
+
+async def _failure(_: Request, __: Exception) -> Response:
+    return Problem(500, "Something broke", "this is our fault; the log of the gateway says more").response()
+
+
+def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(content), status, headers, JSON_TYPE)

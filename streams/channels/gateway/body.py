@@ -1,0 +1,155 @@
+"""A request's body: read within its bounds, and parted into the texts of its events."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+
+from schemas.codec import Undecodable, parse_json
+from streams.channels.gateway.problems import Problem, no_json, too_large
+from streams.channels.lines import UTF8_BOM
+
+EVENTS_MAX: Final = 10_000
+"""In one request. Two seconds' worth at the speed of one gateway; a whole request is in memory."""
+BODY_SECONDS: Final = 30
+"""For sending a body: who is slower holds a place that others need."""
+NDJSON_TYPES: Final = frozenset(
+    f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonlines", "jsonlines", "json-lines")
+)
+_BLANK = b" \t\r\n"
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True)
+class EventTexts:
+    """The texts of a request's events, in their order; each is JSON, or will be found not to be.
+
+    `lines`: they are lines of their own (NDJSON), so that a broken one says nothing about the others.
+    """
+
+    texts: list[bytes]
+    lines: bool
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """The body, decompressed, in bounded memory. Raises Problem: 400, 408, 413, 415."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        detail = "send the body as it is, or compressed with gzip"
+        raise Problem(415, "Unknown content encoding", detail, {"Accept-Encoding": "gzip"})
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > bytes_max:
+        raise _over(bytes_max)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await (_plain(request, bytes_max) if encoding == "identity" else _unzipped(request, bytes_max))
+    except TimeoutError:
+        raise Problem(408, "The body comes too slowly", f"it has to be there within {BODY_SECONDS} s") from None
+
+
+def split_events(body: bytes, content_type: str) -> EventTexts:
+    """One object, an array's elements, or NDJSON's lines: said by the content type, else found by looking.
+
+    Raises Problem: 400 for what is no JSON, 413 for more than 10,000 events.
+    """
+    body = body.removeprefix(UTF8_BOM)
+    if not body.strip(_BLANK):
+        raise no_json("the body is empty; send an event, an array of events, or one event a line")
+    if content_type.partition(";")[0].strip().lower() in NDJSON_TYPES or _looks_like_lines(body):
+        return EventTexts(_lines(body), lines=True)
+    if body.lstrip(_BLANK).startswith(b"["):
+        return EventTexts(_elements(body), lines=False)
+    return EventTexts([body], lines=False)
+
+
+def why_no_json(body: bytes) -> str:
+    """What is wrong with a text that is no JSON, and where."""
+    body = body.removeprefix(UTF8_BOM)
+    try:
+        body.decode("utf-8")
+        parse_json(body)
+    except UnicodeDecodeError as error:
+        return f"it is no UTF-8: {error.reason} (byte {error.start})"
+    except Undecodable as error:
+        if "truncated" in str(error):  # msgspec says the same of both
+            return f"it ends too early (after byte {len(body)}), or holds half of a surrogate pair"
+        return str(error)
+    return "it can't be read"
+
+
+async def _plain(request: Request, bytes_max: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise _over(bytes_max)
+    return bytes(body)
+
+
+async def _unzipped(request: Request, bytes_max: int) -> bytes:
+    body = bytearray()
+    received = 0
+    gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    async for chunk in request.stream():
+        received += len(chunk)
+        try:
+            # One byte more than is allowed is enough to know, however much a few bytes would become.
+            body += gzip.decompress(chunk, bytes_max + 1 - len(body))
+        except zlib.error as error:
+            raise Problem(400, "The body is no gzip", f"{error}") from error
+        if len(body) > bytes_max or received > bytes_max:
+            raise _over(bytes_max)
+        if gzip.unused_data:
+            raise Problem(400, "The body is no gzip", "bytes follow the end of the gzip data; send one gzip member")
+    if not gzip.eof:
+        raise Problem(400, "The body is no gzip", f"it ends too early (after byte {received})")
+    return bytes(body)
+
+
+def _over(bytes_max: int) -> Problem:
+    return too_large(f"a body has at most {bytes_max} bytes, also when it is decompressed; send several requests")
+
+
+def _too_many() -> Problem:
+    return too_large(f"a request has at most {EVENTS_MAX} events; send several requests")
+
+
+def _looks_like_lines(body: bytes) -> bool:
+    """Whether the first line is an object by itself, and others follow."""
+    first, _, rest = body.lstrip(_BLANK).partition(b"\n")
+    if not rest.strip(_BLANK) or not first.startswith(b"{"):
+        return False
+    try:
+        parse_json(first)
+    except Undecodable:
+        return False
+    return True
+
+
+def _lines(body: bytes) -> list[bytes]:
+    texts: list[bytes] = []
+    for line in io.BytesIO(body):  # one at a time: five megabytes may be that many lines
+        text = line.strip(_BLANK)
+        if text and len(texts) == EVENTS_MAX:
+            raise _too_many()
+        if text:
+            texts.append(text)
+    return texts
+
+
+def _elements(body: bytes) -> list[bytes]:
+    elements: Any
+    try:
+        # Costs 65 bytes for an element of one, 170 MB for a body of nothing else; one request at a time comes here.
+        elements = _ELEMENTS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise no_json(why_no_json(body)) from None
+    if len(elements) > EVENTS_MAX:
+        raise _too_many()
+    return [bytes(element) for element in elements]

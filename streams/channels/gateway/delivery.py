@@ -1,0 +1,168 @@
+"""Events to Kafka: acknowledged by all in-sync replicas, or not accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas.registry import RegistryUnavailable, SchemaRefused
+from streams.channels.bulk import BATCH_BYTES, Destination
+from streams.channels.encoding import Encoder
+from streams.channels.gateway.intake import Record
+from streams.channels.lanes import lane_of
+from streams.topics import EVENT_MESSAGE_BYTES_MAX, TopicError
+
+log = structlog.get_logger(__name__)
+
+LINGER_MS: Final = 5
+"""A batch waits that long for company: the requests of five milliseconds share it."""
+RECONNECT_SECONDS: Final = 1.0
+PROBE_SECONDS: Final = 2.0
+"""For Kafka to say that it is there; who asks for readiness seldom waits longer."""
+
+
+class NotDelivered(RuntimeError):  # noqa: N818  it says what happened
+    """Kafka didn't acknowledge all events in time. Some may be in the log; sent again, all count once."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """`ready`, `disconnected` (Kafka can't be reached) or `stuck` (it is there and doesn't acknowledge), and why."""
+
+    state: str
+    detail: str = ""
+
+
+class Delivery:
+    """The way to Kafka; use it in an `async with` block, which begins connecting and doesn't wait for it.
+
+    aiokafka gathers the events of all requests in batches for each lane, and has one batch of a lane on its way at a
+    time: a customer's events keep their order. It isn't idempotent, which the local broker would refuse: a batch whose
+    acknowledgement got lost may be in the log twice, and its events count once, by their ids.
+    """
+
+    def __init__(self, destination: Destination, delivery_seconds: float) -> None:
+        self._destination = destination
+        self._seconds = delivery_seconds
+        self._link: tuple[AIOKafkaProducer, Encoder] | None = None
+        self._problem = "not connected yet"
+        self._failed_at: float | None = None
+        self._connecting: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Delivery:
+        self._connecting = asyncio.create_task(self._connect_until_it_works())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._link is not None:
+            await self._link[0].stop()
+
+    @property
+    def encoder(self) -> Encoder:
+        """How events are written. Raises NotDelivered before the first connection: the registry may know better."""
+        if self._link is None:
+            raise NotDelivered(self._problem)
+        return self._link[1]
+
+    async def send(self, records: Sequence[Record], timestamp_ms: int) -> None:
+        """Events in their order, with their records' timestamp, until Kafka has acknowledged all.
+
+        Raises NotDelivered.
+        """
+        if not records:
+            return
+        sent: list[asyncio.Future[Any]] = []
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._enqueue(records, timestamp_ms, sent)
+                await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError) as error:
+            for future in sent:
+                future.cancel()  # nobody waits for it any more; the event itself may still arrive
+            self._failed(error)
+            raise NotDelivered(str(error) or type(error).__name__) from error
+        self._worked()
+
+    async def health(self) -> Health:
+        """How it stands now: asks Kafka."""
+        if self._link is None:
+            return Health("disconnected", self._problem)
+        client, topic = self._link[0].client, self._destination.topic
+        try:
+            answered = await asyncio.wait_for(client.force_metadata_update(), PROBE_SECONDS)
+        except TimeoutError:
+            answered = False
+        if not answered:
+            return Health("disconnected", "Kafka doesn't answer")
+        partitions = client.cluster.partitions_for_topic(topic)
+        if not partitions or partitions != client.cluster.available_partitions_for_topic(topic):
+            return Health("disconnected", f"Kafka has no leader for every partition of {topic}")
+        if self._failed_at is not None and time.monotonic() - self._failed_at < self._seconds:
+            return Health("stuck", "Kafka answers, and doesn't acknowledge events")
+        return Health("ready")
+
+    async def _enqueue(self, records: Sequence[Record], timestamp_ms: int, sent: list[asyncio.Future[Any]]) -> None:
+        if self._link is None:
+            raise NotDelivered(self._problem)
+        producer, topic = self._link[0], self._destination.topic
+        for record in records:
+            lanes = len(await producer.partitions_for(topic))
+            lane = lane_of(record.key, lanes)
+            sent.append(await producer.send(topic, record.value, record.key, partition=lane, timestamp_ms=timestamp_ms))
+
+    async def _connect_until_it_works(self) -> None:
+        while self._link is None:
+            try:
+                self._link = await self._connect()
+                log.info("connected to Kafka", topic=self._destination.topic)
+            except (KafkaError, TopicError, RegistryUnavailable, SchemaRefused, OSError) as error:
+                if str(error) != self._problem:
+                    log.warning("can't connect yet", error=str(error))
+                self._problem = str(error)
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _connect(self) -> tuple[AIOKafkaProducer, Encoder]:
+        url, topic = self._destination.schema_registry_url, self._destination.topic
+        encoder = await asyncio.to_thread(Encoder.registered, url, topic) if url else Encoder()
+        producer = AIOKafkaProducer(
+            acks="all",
+            linger_ms=LINGER_MS,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=EVENT_MESSAGE_BYTES_MAX,
+            request_timeout_ms=int(self._seconds * 1000),
+            **self._destination.connection.async_client_options(),
+        )
+        try:
+            await producer.start()
+            await _require(producer, topic)
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer, encoder
+
+    def _failed(self, error: BaseException) -> None:
+        if self._failed_at is None:
+            log.warning("Kafka doesn't take events", error=str(error) or type(error).__name__)
+        self._failed_at = time.monotonic()
+
+    def _worked(self) -> None:
+        if self._failed_at is not None:
+            log.info("Kafka takes events again")
+        self._failed_at = None
+
+
+async def _require(producer: AIOKafkaProducer, topic: str) -> None:
+    """Raises TopicError if the topic is missing."""
+    # Asked of all topics, because asking for one by its name may create it, with whatever the broker thinks right.
+    everything = await producer.client.fetch_all_metadata()
+    if not everything.partitions_for_topic(topic):
+        raise TopicError(f"topic {topic} is missing; `touchstream init` creates it")

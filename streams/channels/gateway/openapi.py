@@ -1,0 +1,167 @@
+"""The gateway's interface as an OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+
+from streams.channels.gateway.body import EVENTS_MAX
+from streams.channels.gateway.problems import PROBLEM_TYPE, Answer, ProblemDetails
+from streams.channels.gateway.touchpoint_schema import EXAMPLE, Schema, touchpoint_schema
+
+_Problem = tuple[str, str, Schema]
+"""Title, detail, headers."""
+_REF: Final = "#/components/schemas/"
+_ANYTHING: Final[Schema] = {"description": "Anything else isn't used: it is refused by its index, with a reason."}
+_RETRY_AFTER: Final[Schema] = {
+    "Retry-After": {
+        "description": "Seconds after which to send the same request again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_CHALLENGE: Final[Schema] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
+_ANSWER: Final[Schema] = {
+    "accepted": 2,
+    "refused": [{"index": 1, "reason": "out_of_scale", "detail": "nps is 11; the scale is 0 to 10"}],
+    "event_ids": [{"index": 2, "event_id": "0198f0a2-7a4e-7c3b-9d52-5b1f0e6a9c11"}],
+}
+_PROBLEMS: Final[dict[int, _Problem]] = {
+    400: ("The body is no JSON", "JSON is malformed: expected ',' or ']' (byte 12)", {}),
+    408: ("The body comes too slowly", "it has to be there within 30 s", {}),
+    413: ("The request is too large", "a request has at most 10000 events; send several requests", {}),
+    415: ("Unknown content encoding", "send the body as it is, or compressed with gzip", {}),
+    429: ("Too many events", "more events a second than this key may send; come back in 0.4 s", _RETRY_AFTER),
+    500: ("Something broke", "this is our fault; the log of the gateway says more", {}),
+    503: (
+        "Kafka doesn't take events",
+        "Kafka has not acknowledged all events in time; send them again, with the same event_id none counts twice",
+        _RETRY_AFTER,
+    ),
+}
+_WITH_KEYS: Final[dict[int, _Problem]] = {
+    401: ("No valid API key", "send a valid API key: Authorization: Bearer KEY", _CHALLENGE)
+}
+_WITHOUT_KEYS: Final[dict[int, _Problem]] = {
+    403: ("Not for web pages", "without API keys, requests from a web page are refused", {})
+}
+
+
+def document(*, keys_needed: bool, body_bytes_max: int) -> Schema:
+    """The document of a gateway that asks for API keys, or doesn't."""
+    schemes = {"apiKey": {"type": "http", "scheme": "bearer", "description": "`touchstream gateway key` makes one."}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Touchstream gateway",
+            "version": version("touchstream"),
+            "description": "Takes touchpoint events over HTTP and answers when Kafka has them.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {
+            "/v1/touchpoints": {"post": _touchpoints(keys_needed, body_bytes_max)},
+            "/healthz": {"get": _get("healthz", "Whether the process answers.", _state("alive"))},
+            "/readyz": {"get": _readyz()},
+            "/metrics": {"get": _get("metrics", "Metrics for Prometheus.", _metrics())},
+            "/openapi.json": {"get": _get("openapi", "This document.", _json({"type": "object"}))},
+        },
+        "components": {
+            "schemas": {"Touchpoint": touchpoint_schema()} | _answers(),
+            **({"securitySchemes": schemes} if keys_needed else {}),
+        },
+    }
+
+
+def _touchpoints(keys_needed: bool, body_bytes_max: int) -> Schema:
+    problems = _PROBLEMS | (_WITH_KEYS if keys_needed else _WITHOUT_KEYS)
+    return {
+        "operationId": "sendTouchpoints",
+        "summary": "Send events.",
+        "description": (
+            "An event, an array of events, or one event a line (NDJSON); compressed with gzip or not; at most"
+            f" {body_bytes_max} bytes and {EVENTS_MAX} events. Each event is judged by itself: those that can be used"
+            " are accepted, the others listed with their index (from 0) and a reason. An event without `event_id` is"
+            " given one, which the answer tells: send your own, if you may have to send the event again."
+        ),
+        **({"security": [{"apiKey": []}]} if keys_needed else {}),
+        "requestBody": {"required": True, "content": _bodies()},
+        "responses": {
+            "202": {
+                "description": "Kafka has acknowledged all accepted events.",
+                "content": {"application/json": {"schema": {"$ref": f"{_REF}Answer"}, "example": _ANSWER}},
+            },
+            **{str(status): _problem(status, *problem) for status, problem in sorted(problems.items())},
+        },
+    }
+
+
+def _bodies() -> Schema:
+    event = {"anyOf": [{"$ref": f"{_REF}Touchpoint"}, _ANYTHING]}
+    one_or_many = {"anyOf": [{"$ref": f"{_REF}Touchpoint"}, {"type": "array", "items": event}, _ANYTHING]}
+    return {
+        "application/json": {
+            "schema": one_or_many,
+            "examples": {
+                "one": {"summary": "One event", "value": EXAMPLE},
+                "many": {"summary": "Two events", "value": [EXAMPLE, EXAMPLE | {"event_id": "order-4712"}]},
+            },
+        },
+        "application/x-ndjson": {
+            "schema": {"type": "string", "description": "One JSON object a line. A line that is no JSON is refused."},
+            "example": "".join(
+                msgspec.json.encode(EXAMPLE | {"event_id": name}).decode() + "\n"
+                for name in ("order-4711", "order-4712")
+            ),
+        },
+    }
+
+
+def _problem(status: int, title: str, detail: str, headers: Schema) -> Schema:
+    example = {"title": title, "status": status, "detail": detail}
+    return {
+        "description": f"{title}. Nothing was accepted.",
+        **({"headers": headers} if headers else {}),
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": f"{_REF}ProblemDetails"}, "example": example}},
+    }
+
+
+def _readyz() -> Schema:
+    not_ready = {
+        **_json(_state_schema("disconnected", "stuck"), {"state": "disconnected", "detail": "Kafka doesn't answer"}),
+        "description": "Kafka is away (disconnected), or doesn't acknowledge (stuck).",
+        "headers": _RETRY_AFTER,
+    }
+    get = _get("readyz", "Whether events would be taken now.", _state("ready"))
+    return get | {"responses": get["responses"] | {"503": not_ready}}
+
+
+def _get(operation: str, summary: str, success: Schema) -> Schema:
+    return {"operationId": operation, "summary": summary, "responses": {"200": {"description": summary} | success}}
+
+
+def _json(schema: Schema, example: Schema | None = None) -> Schema:
+    return {"content": {"application/json": {"schema": schema} | ({"example": example} if example else {})}}
+
+
+def _state(state: str) -> Schema:
+    return _json(_state_schema(state), {"state": state})
+
+
+def _state_schema(*states: str) -> Schema:
+    return {
+        "type": "object",
+        "properties": {"state": {"enum": list(states)}, "detail": {"type": "string"}},
+        "required": ["state"],
+    }
+
+
+def _metrics() -> Schema:
+    text = {"schema": {"type": "string"}}
+    return {"content": {"text/plain": text, "application/openmetrics-text": text}}
+
+
+def _answers() -> dict[str, Any]:
+    _, components = msgspec.json.schema_components([Answer, ProblemDetails], ref_template=_REF + "{name}")
+    return components

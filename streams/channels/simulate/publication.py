@@ -1,0 +1,88 @@
+"""`touchstream simulate`: a scenario to Kafka, until its time is over or somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from streams.channels.bulk import Destination, LaneBatches
+from streams.channels.encoding import Encoder
+from streams.channels.simulate.clocks import LeapingClock, WallClock
+from streams.channels.simulate.runner import PATIENCE_SECONDS, TICK_MS, Runner, Summary
+from streams.channels.simulate.scenario import Scenario
+from streams.channels.simulate.simulator import Simulator
+
+FAST_EVENTS: Final = 2_000
+"""Between two acknowledgements, where nothing else is waited for."""
+
+
+@dataclass(frozen=True)
+class SimulateOptions:
+    """For how many seconds (0: for ever), and whether at once: then they are the seconds before now."""
+
+    seconds: float = 0.0
+    fast: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seconds < float("inf"):
+            raise ValueError(f"--for must be 0 or more seconds, not {self.seconds:g}")
+        if self.fast and not self.seconds:
+            raise ValueError("--fast needs --for: it publishes so many seconds of the past at once")
+
+
+def publish_simulation(
+    destination: Destination,
+    scenario: Scenario,
+    options: SimulateOptions,
+    progress: Callable[[int], None] | None = None,
+) -> Summary:
+    """Publish a scenario's events. Ctrl-C or SIGTERM ends it after a flush; `progress` gets the number published.
+
+    Raises TopicError if Kafka can't be reached at first or doesn't have the topic, RegistryUnavailable, SchemaRefused.
+    Not for use in an event loop.
+    """
+    return asyncio.run(_publish(destination, scenario, options, progress))
+
+
+async def _publish(
+    destination: Destination, scenario: Scenario, options: SimulateOptions, progress: Callable[[int], None] | None
+) -> Summary:
+    url, topic = destination.schema_registry_url, destination.topic
+    encoder = Encoder.registered(url, topic) if url else Encoder()
+    stack = AsyncExitStack()
+    try:
+        batches = await stack.enter_async_context(LaneBatches.to(destination))
+        duration_ms = round(options.seconds * 1_000)
+        start_ms = time.time_ns() // 1_000_000 - (duration_ms if options.fast else 0)
+        runner = Runner(Simulator(scenario, scenario.seed, start_ms), batches, encoder, progress)
+        with _on_signals(runner.stop):
+            until_ms = start_ms + duration_ms if duration_ms else None
+            if options.fast:
+                tick_ms = max(TICK_MS, round(FAST_EVENTS / scenario.rate * 1_000))
+                return await runner.run(LeapingClock(start_ms), until_ms, tick_ms)
+            return await runner.run(WallClock(), until_ms)
+    finally:
+        with suppress(TimeoutError):  # the client would wait for minutes for a Kafka that is away
+            await asyncio.wait_for(stack.aclose(), PATIENCE_SECONDS)
+
+
+@contextmanager
+def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop it. In the main thread, which signals belong to."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

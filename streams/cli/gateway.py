@@ -1,0 +1,42 @@
+"""The commands `gateway` and `gateway key`."""
+
+from typing import Annotated
+
+import typer
+
+from streams.channels.gateway import serve
+from streams.channels.gateway.keys import key_line, new_key
+from streams.cli.output import errors_in_one_line, load_settings, people, print_json
+from streams.logs import configure_logs
+
+
+def gateway(context: typer.Context) -> None:
+    """Take events over HTTP and give them to Kafka, until Ctrl-C.
+
+    Example: TOUCHSTREAM_GATEWAY_PORT=8080 touchstream gateway
+    """
+    if context.invoked_subcommand is None:
+        settings = load_settings()
+        configure_logs(settings.log_format)
+        with errors_in_one_line():
+            serve(settings)
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is: A-Z a-z 0-9 . _ -")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make an API key. It is shown this once: the file of keys holds its hash only.
+
+    Example: touchstream gateway key shop
+    """
+    with errors_in_one_line():
+        made = new_key()
+        line = key_line(name, made)
+    if as_json:
+        print_json({"name": name, "key": made, "line": line})
+        return
+    people.print("The key, for the sender (Authorization: Bearer KEY). It can't be shown again:")
+    typer.echo(made)
+    people.print("Its line, for the file that TOUCHSTREAM_GATEWAY_KEYS_FILE names:")
+    typer.echo(line)

@@ -1,0 +1,73 @@
+"""Rolling windows, written every second by one worker: the one that owns lane 0.
+
+Two leaders for a moment do no harm: they write the same rows. What is judged later, by alerts, are complete windows in
+event time: those whose end the watermark of every lane has passed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from sinks.clickhouse.errors import first_line
+from sinks.clickhouse.queries import lanes
+from sinks.clickhouse.rolling import WINDOWS, Window, write_rolling
+from streams import metrics
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+
+
+class Roll:
+    """Decides which windows are due, and writes them. Blocking; made for one thread."""
+
+    def __init__(self, client: Client, topic: str, partitions: int, windows: tuple[Window, ...] = WINDOWS) -> None:
+        self._client, self._topic, self._partitions, self._windows = client, topic, partitions, windows
+        self._written_at: dict[str, int] = {}
+        self._completed: dict[str, int] = {}
+
+    def step(self, now_ms: int) -> int:
+        """Write the live windows that are due and the windows that have become complete; how many were written."""
+        due = [
+            (window, window.live_tick(now_ms))
+            for window in self._windows
+            if now_ms - self._written_at.get(window.name, 0) >= window.refresh_ms
+        ]
+        for window, _ in due:
+            self._written_at[window.name] = now_ms
+        for window, tick in (*due, *self._newly_complete()):
+            write_rolling(self._client, self._topic, window, tick)
+        return len(due)
+
+    def _newly_complete(self) -> list[tuple[Window, int]]:
+        rows = lanes(self._client, self._topic)
+        if len(rows) < self._partitions:
+            return []  # a lane that has seen nothing yet has passed nothing
+        watermark = min(row.watermark_ms for row in rows)
+        found = []
+        for window in self._windows:
+            tick = window.last_tick(watermark)
+            if tick > self._completed.get(window.name, 0):
+                self._completed[window.name] = tick
+                found.append((window, tick))
+        return found
+
+
+async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
+    """A step every second while this worker leads."""
+    executor = ThreadPoolExecutor(1, "roll")
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        if leads():
+            try:
+                await loop.run_in_executor(executor, roll.step, now_ms())
+                metrics.ROLL_SECONDS.observe(loop.time() - started)
+            except ClickHouseError as error:
+                log.warning("rolling windows not written, trying again", error=first_line(error))
+        await asyncio.sleep(max(0.0, _LOOK_SECONDS - (loop.time() - started)))

@@ -1,0 +1,63 @@
+"""python -m tests.bench: ours beside its peers, on this machine, in one run."""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from tests.bench.arena import Topic, arena
+from tests.bench.contest import PeerFailedError, rounds
+from tests.bench.events import generate
+from tests.bench.report import document, print_table
+from tests.bench.stages import print_stages, profile
+from tests.bench.truth import WrongError
+
+EVENTS: Final = 1_000_000
+EVENTS_QUICK: Final = 200_000
+SLOW_SHARE: Final = 0.06  # of the events, for peers that would need minutes for all of them
+RESULT: Final = Path("build/bench.json")
+
+
+def main() -> None:
+    """Exit code 1: a contestant failed, or its numbers are wrong."""
+    options = _options()
+    console = Console()
+    console.print(f"{options.events:,} events, {options.rounds} rounds; load average {os.getloadavg()[0]:.1f}")
+    load_average = os.getloadavg()[0]
+    events = generate(options.events, int(time.time() * 1000))
+    if options.profile:
+        print_stages(console, profile(events), len(events))
+        return
+    whole, part = Topic("touchpoints", events), Topic("touchpoints-part", events[: int(len(events) * SLOW_SHARE)])
+    try:
+        with tempfile.TemporaryDirectory(prefix="touchstream-bench-") as directory, arena(Path(directory)) as place:
+            for topic in (whole, part):
+                console.print(f"{len(topic.events):,} events published in {place.publish(topic):.1f} s: {topic.name}")
+            done = list(rounds(place, whole, part, options.rounds, console.print))
+    except (WrongError, PeerFailedError) as error:
+        sys.exit(str(error))
+    report = document(done, load_average)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    print_table(console, report)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"{EVENTS_QUICK:,} events instead of {EVENTS:,}")
+    parser.add_argument("--events", type=int, help="so many events")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs; medians are compared")
+    parser.add_argument("--profile", action="store_true", help="where the lane's time goes, in one process")
+    options = parser.parse_args()
+    options.events = options.events or (EVENTS_QUICK if options.quick else EVENTS)
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Where contestants run: the local broker with the events in its log, and the local ClickHouse, each a process."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+from deploy.local.broker import Broker
+from deploy.local.clickhouse import ClickHouse
+from deploy.local.ports import free_port
+from deploy.local.process import Process, running
+from sinks.clickhouse.client import connect
+from streams.channels.bulk import Destination, LaneBatches
+from streams.connection import KafkaConnection
+from streams.topics import TopicSpec, ensure_topics
+from tests.bench.events import Events
+from tests.bench.usage import cpu_seconds
+
+PARTITIONS: Final = 4
+_PUBLISHED_TOGETHER: Final = 50_000  # events encoded at a time
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic and all events that are in it."""
+
+    name: str
+    events: Events
+
+
+class Arena:
+    """Broker and ClickHouse, running; use `arena`."""
+
+    def __init__(self, broker: Broker, clickhouse: ClickHouse, processes: dict[str, Process], logs: Path) -> None:
+        self.broker, self.logs = broker, logs
+        self._clickhouse, self._processes = clickhouse, processes
+        self._client = connect(clickhouse.url("default"))
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[tuple[str, Client]]:
+        """An empty database of that name, its URL and a client; gone after the block."""
+        self._client.command(f"CREATE DATABASE {name}")
+        try:
+            yield self._clickhouse.url(name), connect(self._clickhouse.url(name))
+        finally:
+            self._client.command(f"DROP DATABASE {name}")
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """What broker and ClickHouse have used so far."""
+        return {name: cpu_seconds(process.pid) for name, process in self._processes.items() if process.pid}
+
+    def inserts(self) -> int:
+        """How many INSERTs ClickHouse has had so far."""
+        query = "SELECT sum(value) FROM system.events WHERE event = 'InsertQuery'"
+        return int(self._client.query(query).result_rows[0][0])
+
+    def publish(self, topic: Topic) -> float:
+        """Create a topic and put its events in; the seconds that took."""
+        started = time.monotonic()
+        connection = KafkaConnection.from_url(self.broker.url)
+        ensure_topics(connection, [TopicSpec(topic.name, PARTITIONS, 1)])
+        asyncio.run(_fill(Destination(connection, topic.name), topic.events))
+        return time.monotonic() - started
+
+
+@contextmanager
+def arena(directory: Path) -> Iterator[Arena]:
+    """Broker and ClickHouse for the block, with their data and logs in the directory."""
+    broker, clickhouse = Broker(free_port()), ClickHouse(directory / "clickhouse", free_port())
+    with (
+        running(broker.child(), directory) as broker_process,
+        running(clickhouse.child(), directory) as clickhouse_process,
+    ):
+        processes = {"broker": broker_process, "clickhouse": clickhouse_process}
+        yield Arena(broker, clickhouse, processes, directory)
+
+
+async def _fill(destination: Destination, events: Events) -> None:
+    async with LaneBatches.to(destination) as batches:
+        for start in range(0, len(events), _PUBLISHED_TOGETHER):
+            together = events[start : start + _PUBLISHED_TOGETHER]
+            keys, values = together.keys(), together.values()
+            for span, record_at in together.stamps():
+                await batches.add(keys[span], values[span], record_at)
+        await batches.flush()

@@ -1,0 +1,125 @@
+"""Ours: one worker as production runs it, from Kafka to acknowledged rows in all tables of ClickHouse.
+
+The clock runs from the last look at which the worker owned no lane yet, so that it could read nothing, to the
+moment in which ClickHouse wrote the lane row that completes the last lane: everything before it is durable.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.process import Child, running
+from sinks.clickhouse.queries import lanes
+from streams.connection import KafkaConnection
+from streams.topics import LogPosition, log_identity
+from streams.waiting import Reached, behind
+from tests.bench import truth
+from tests.bench.arena import Arena, Topic
+from tests.bench.run import Run
+from tests.bench.tables import pane_sums
+from tests.bench.usage import cpu_seconds, rss_peak_bytes
+
+NAME: Final = "ours"
+_MEASURED_SECONDS_MAX: Final = 600.0
+_LOOK_SECONDS: Final = 0.5
+_RESOLUTIONS_S: Final = (10, 300, 3600)
+_COMMAND: Final = (sys.executable, "-m", "streams.cli")
+
+
+def run(arena: Arena, topic: Topic, number: int) -> Run:
+    """One worker over the whole topic, into new tables. Raises WrongError."""
+    name = f"{NAME}_{number}"
+    with arena.database(name) as (url, client):
+        environment = {
+            "TOUCHSTREAM_KAFKA_URL": arena.broker.url,
+            "TOUCHSTREAM_CLICKHOUSE_URL": url,
+            "TOUCHSTREAM_TOPIC": topic.name,
+            "TOUCHSTREAM_GROUP": name,  # a new one: the broker would wait for the last round's member
+        }
+        subprocess.run((*_COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
+        ends = log_identity(KafkaConnection.from_url(arena.broker.url), topic.name)
+        measured = _timed(arena, client, topic, ends, name, environment)
+        _check(client, topic)
+        return measured
+
+
+def _timed(
+    arena: Arena,
+    client: Client,
+    topic: Topic,
+    ends: Mapping[int, LogPosition],
+    name: str,
+    environment: Mapping[str, str],
+) -> Run:
+    gate = _Gate(free_port())
+    environment = {**environment, "TOUCHSTREAM_METRICS_PORT": str(gate.metrics_port)}
+    child = Child(name, (*_COMMAND, "worker"), ready=gate.open, env=environment)
+    load_average, inserts, launched_at = os.getloadavg()[0], arena.inserts(), time.time()
+    with running(child, arena.logs) as worker:
+        assert worker.pid is not None
+        before = arena.cpu_seconds() | {"contestant": cpu_seconds(worker.pid)}
+        _wait(client, topic, ends)
+        after = arena.cpu_seconds() | {"contestant": cpu_seconds(worker.pid)}
+        ended_at = max(row.written_at_ms for row in lanes(client, topic.name)) / 1000
+        return Run(
+            contestant=NAME,
+            events=len(topic.events),
+            seconds=ended_at - gate.closed_at,
+            startup_seconds=gate.closed_at - launched_at,
+            cpu_seconds={process: used - before[process] for process, used in after.items()},
+            rss_peak_bytes=rss_peak_bytes(worker.pid),
+            inserts=arena.inserts() - inserts,
+            load_average=load_average,
+        )
+
+
+def _wait(client: Client, topic: Topic, ends: Mapping[int, LogPosition]) -> None:
+    """Until the lane rows say that all is measured; looks seldom, for a look costs ClickHouse some milliseconds."""
+    deadline = time.monotonic() + _MEASURED_SECONDS_MAX
+    while waiting := behind(
+        ends, {row.partition: Reached(row.log_id, row.next_offset) for row in lanes(client, topic.name)}
+    ):
+        if time.monotonic() > deadline:
+            raise truth.WrongError(f"{NAME}: not measured after {_MEASURED_SECONDS_MAX:g} s: {waiting}")
+        time.sleep(_LOOK_SECONDS)
+
+
+@dataclass
+class _Gate:
+    """Looks at a worker's metrics until it owns a lane. closed_at: when it was last seen to own none, epoch seconds."""
+
+    metrics_port: int
+    closed_at: float = 0.0
+
+    def open(self) -> bool:
+        asked_at = time.time()
+        try:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{self.metrics_port}/metrics", timeout=5) as answer:
+                families = list(text_string_to_metric_families(answer.read().decode()))
+        except OSError:
+            self.closed_at = asked_at
+            return False
+        samples = (sample for family in families for sample in family.samples)
+        if any(sample.value for sample in samples if sample.name == "touchstream_lanes_owned"):
+            return True
+        self.closed_at = asked_at
+        return False
+
+
+def _check(client: Client, topic: Topic) -> None:
+    """Every event is in the raw table, and in the panes of each resolution."""
+    expected = truth.sums(topic.events)
+    for resolution_s in _RESOLUTIONS_S:
+        found = pane_sums(client, "stage_panes", f"resolution_s = {resolution_s}", ("late",))
+        truth.require_equal(NAME, f"panes of {resolution_s} s", found, expected)
+    rows = client.query("SELECT count(), uniqExact(customer_id) FROM touchpoints FINAL").result_rows
+    truth.require_equal(NAME, "touchpoints, customers", rows[0], (len(topic.events), truth.customers(topic.events)))

@@ -1,0 +1,198 @@
+"""What the lane must not do, done on purpose: each breaks the one rule in a way that somebody might think harmless."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from pytest import MonkeyPatch
+
+from schemas.codec import WriterSchemas
+from streams import takeover
+from streams.measure import events, lane, panes
+from streams.measure.duplicates import Clocks, CountedIds
+from streams.measure.lane import Lane, LaneRow, LaneRows
+from streams.measure.panes import Panes
+from streams.measure.records import Records
+from streams.topics import LogPosition
+from tests.model import schedule
+from tests.model.schedule import Worker
+from tests.model.tables import MemoryTables
+
+Control = Callable[[MonkeyPatch], None]
+CONTROLS: dict[str, Control] = {}
+HOUR_MS = 3_600_000
+
+
+def control(made: Control) -> Control:
+    """Add one to the table, by its name."""
+    CONTROLS[made.__name__] = made
+    return made
+
+
+@control
+def the_lane_row_is_written_with_the_others(patch: MonkeyPatch) -> None:
+    patch.setattr(schedule, "BEFORE_THE_LANE_ROW", (*schedule.BEFORE_THE_LANE_ROW, "lanes"))
+
+
+@control
+def panes_from_the_tables_have_no_guard(patch: MonkeyPatch) -> None:
+    patch.setattr(Panes, "_fresh", lambda _, keyed: pl.repeat(True, keyed.height, eager=True))
+
+
+@control
+def ids_are_loaded_past_the_resume_offset(patch: MonkeyPatch) -> None:
+    original = MemoryTables.counted_ids
+
+    def counted_ids(self: MemoryTables, log_id: str, partition: int, _: int, since_ms: int) -> Iterable[pa.Table]:
+        return original(self, log_id, partition, 2**62, since_ms)
+
+    patch.setattr(MemoryTables, "counted_ids", counted_ids)
+
+
+@control
+def ids_are_remembered_for_ever(patch: MonkeyPatch) -> None:
+    original = CountedIds.count
+    patch.setattr(CountedIds, "count", lambda *given: original(*given[:3], given[3] if given[3] < 0 else 10**15))
+
+
+@control
+def ids_are_forgotten_at_a_flush(patch: MonkeyPatch) -> None:
+    original = Lane.flushed
+
+    def flushed(self: Lane, panes_max: int) -> None:
+        original(self, panes_max)
+        self.counted_ids.forget(self.row.lane_clock + 1)
+
+    patch.setattr(Lane, "flushed", flushed)
+
+
+@control
+def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
+    original, hours = CountedIds.count, count(500_000)
+
+    def by_now(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizon_ms: int) -> Any:
+        return original(self, event_ids, np.full_like(clocks, next(hours) * HOUR_MS), horizon_ms)
+
+    patch.setattr(CountedIds, "count", by_now)
+
+
+@control
+def late_is_judged_by_the_watermark(patch: MonkeyPatch) -> None:
+    measure, measured = Lane._measure, events.measured
+    watermark = 0
+
+    def remember(self: Lane, run: Records, clocks: events.Clocks) -> None:
+        nonlocal watermark
+        watermark = self.row.watermark(self.definitions.lateness_ms)
+        measure(self, run, clocks)
+
+    def judge(frame: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
+        return measured(frame, lateness_ms).with_columns(late=pl.col("occurred_at") < watermark)
+
+    patch.setattr(Lane, "_measure", remember)
+    patch.setattr(lane, "measured", judge)
+
+
+@control
+def sentiment_is_summed_as_floats(patch: MonkeyPatch) -> None:
+    floats = pl.when("counted").then("sentiment").sum() * 1e6
+    patch.setitem(panes.SUMS, "sentiment_sum_micro", floats.round().cast(pl.Int64))
+
+
+@control
+def definitions_are_those_of_the_worker(patch: MonkeyPatch) -> None:
+    original = MemoryTables.definitions
+    patch.setattr(MemoryTables, "definitions", lambda self, _: original(self, None))
+
+
+@control
+def raw_events_are_keyed_by_their_id(patch: MonkeyPatch) -> None:
+    original = MemoryTables.insert
+
+    def insert(self: MemoryTables, rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        for table, row in rows:
+            if table == "touchpoints":
+                same = [key for key, held in self.touchpoints.items() if held["event_id"] == row["event_id"]]
+                for key in same:
+                    del self.touchpoints[key]
+            original(self, [(table, row)])
+
+    patch.setattr(MemoryTables, "insert", insert)
+
+
+@control
+def panes_in_flight_are_evicted(patch: MonkeyPatch) -> None:
+    original = Lane.flush_rows
+
+    def flush_rows(self: Lane) -> LaneRows:
+        rows = original(self)
+        self.panes.acknowledged()
+        self.panes.evict(0)
+        return rows
+
+    patch.setattr(Lane, "flush_rows", flush_rows)
+
+
+@control
+def evicted_panes_are_taken_for_new_ones(patch: MonkeyPatch) -> None:
+    patch.setattr(Panes, "missing", lambda *_: None)
+
+
+@control
+def a_worker_resumes_from_the_commit_to_kafka(patch: MonkeyPatch) -> None:
+    take, take_over = Worker.take, takeover.take_over
+    committed: dict[tuple[object, str], int] = {}
+
+    def commit(self: Worker, amount: int, again: int = 0) -> None:
+        take(self, amount, again)
+        row = self.lane.row
+        at = self._world.tables, row.log_id
+        committed[at] = max(committed.get(at, 0), row.next_offset)
+
+    def resume(topic: str, partition: int, position: LogPosition, tables: MemoryTables, writers: WriterSchemas) -> Lane:
+        loaded = take_over(topic, partition, position, tables, writers)
+        offset = committed.get((tables, loaded.row.log_id), 0)
+        loaded.row = replace(loaded.row, next_offset=max(loaded.row.next_offset, offset))
+        return loaded
+
+    patch.setattr(Worker, "take", commit)
+    patch.setattr(takeover, "take_over", resume)
+
+
+@control
+def pane_rows_are_increments(patch: MonkeyPatch) -> None:
+    original = Panes.changed
+
+    def changed(self: Panes) -> pa.Table:
+        rows = original(self)
+        self._sums[:] = 0
+        return rows
+
+    patch.setattr(Panes, "changed", changed)
+
+
+@control
+def a_new_log_forgets_the_ids_of_the_one_before(patch: MonkeyPatch) -> None:
+    original = takeover._load_ids
+
+    def load_ids(loaded: Lane, rows: Sequence[LaneRow], tables: MemoryTables) -> None:
+        row, loaded.row = loaded.row, replace(loaded.row, predecessor_log_id="")
+        original(loaded, rows, tables)
+        loaded.row = row
+
+    patch.setattr(takeover, "_load_ids", load_ids)
+
+
+@control
+def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
+    original = takeover._row
+
+    def row_of(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow]) -> LaneRow:
+        row = original(topic, partition, position, rows)
+        return row if row in rows else replace(row, lane_clock=0)
+
+    patch.setattr(takeover, "_row", row_of)

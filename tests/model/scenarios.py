@@ -1,0 +1,112 @@
+"""Scenarios: logs, and what happens while they are measured. Drawn as bytes, each of which chooses one of some options.
+
+A zero chooses the plainest option, so shrinking ends at few records and few, plain steps.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from random import Random
+
+from hypothesis import strategies as st
+
+from tests.oracle.events import Choices
+from tests.oracle.log import DEFINITIONS, Definitions, Record
+from tests.oracle.strategies import DEFINITIONS_KNOWN, RECORD_BYTES, log_of
+
+KINDS = (
+    "take", "take", "take", "take", "flush", "flush", "begin", "insert", "insert", "write", "finish", "crash", "new log",
+)  # fmt: skip
+STEP_BYTES = 4
+SETTINGS_BYTES = 2 + RECORD_BYTES
+STEPS_MAX = 24
+RECORDS_MAX = (24, 8, 8)
+"""Of each log of a scenario."""
+HOT_PANES = (50_000, 2, 7)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens to one of two workers, or to the log.
+
+    take: of the records to come `amount`. flush: begin and finish. begin: note the rows to be written. insert: `amount`
+    of them, in an order drawn from `mix`, but for the lane row. write: all of them, the lane row last. finish: write
+    (again), be acknowledged, and keep some of the panes. crash: forget everything; what comes next takes the lane over,
+    and the other worker writes what it has after `mix` of the reads. new log: an odd `amount` keeps the broker's id.
+    """
+
+    worker: int
+    kind: str
+    amount: int
+    mix: int
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Logs that follow one another, and what happens. hot_panes: how many of each resolution a take-over loads."""
+
+    first: Definitions
+    logs: tuple[Sequence[Record], ...]
+    steps: Sequence[Step]
+    hot_panes: int = HOT_PANES[0]
+
+
+def scenarios() -> st.SearchStrategy[Scenario]:
+    """All of them."""
+    logs = st.tuples(*(st.binary(max_size=most * RECORD_BYTES) for most in RECORDS_MAX))
+    settings = st.binary(min_size=SETTINGS_BYTES, max_size=SETTINGS_BYTES)
+    return st.builds(_scenario, settings, logs, st.binary(max_size=STEPS_MAX * STEP_BYTES))
+
+
+def scenario_of(seed: int) -> Scenario:
+    """One of them, as long as they come."""
+    random = Random(seed)
+    logs = [random.randbytes(most * RECORD_BYTES) for most in RECORDS_MAX]
+    return _scenario(random.randbytes(SETTINGS_BYTES), logs, random.randbytes(STEPS_MAX * STEP_BYTES))
+
+
+def _scenario(settings: bytes, logs: Sequence[bytes], steps: bytes) -> Scenario:
+    choices = Choices(settings)
+    first, hot_panes = choices.of(DEFINITIONS_KNOWN), choices.of(HOT_PANES)
+    plain = [choices.of((3, 3, 0)) for _ in range(RECORD_BYTES)]
+    made = tuple(_horizons_fall(first, [log_of(_plainer(chosen, plain)) for chosen in logs]))
+    return Scenario(first, made, list(_steps(steps)), hot_panes)
+
+
+def _plainer(chosen: bytes, plain: Sequence[int]) -> bytes:
+    """Choices of which some are always among the first of their options, else events would hardly meet in a pane."""
+    return bytes(byte >> shift for byte, shift in zip(chosen, cycle(plain)))  # noqa: B905 - as long as the choices
+
+
+def _steps(chosen: bytes) -> Iterator[Step]:
+    for start in range(0, len(chosen), STEP_BYTES):
+        choices = Choices(chosen[start : start + STEP_BYTES])
+        kind, worker = choices.of(KINDS), choices.of((0, 0, 0, 1))
+        yield Step(worker, kind, choices.of(range(8)), choices.byte())
+
+
+def _horizons_fall(first: Definitions, logs: Sequence[Sequence[Record]]) -> Iterator[list[Record]]:
+    """Without switches to definitions that remember ids for longer than some before them did.
+
+    Limit: a lane that was taken over after an id was past the horizon doesn't know it any more when the horizon grows.
+    """
+    horizon = first.duplicate_horizon_seconds
+    for log in logs:
+        kept = []
+        for record in log:
+            wanted = _horizon(record)
+            if wanted is None or wanted <= horizon:
+                kept.append(record)
+                horizon = horizon if wanted is None else wanted
+        yield kept
+
+
+def _horizon(record: Record) -> int | None:
+    """That of a record that switches definitions."""
+    if record.control != DEFINITIONS:
+        return None
+    try:
+        return int(json.loads(record.value or b"")["duplicate_horizon_seconds"])
+    except (ValueError, KeyError):
+        return None

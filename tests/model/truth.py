@@ -1,0 +1,96 @@
+"""What the tables may hold of one lane, from the oracle: every row that is ever inserted is held against it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.model.tables import IDENTITY, Row, measures, of_the_log, pane_key
+from tests.oracle.compare import difference
+from tests.oracle.log import Definitions, Lane, Record
+from tests.oracle.recompute import History, Tables, counted_ids, history
+from tests.oracle.strategies import DEFINITIONS_KNOWN, WRITER_SCHEMAS
+
+TOPIC = "touchpoints"
+PARTITION = 3
+
+
+class Untrue(AssertionError):  # noqa: N818 - the word for it
+    """A row was inserted that no worker may ever write, even if a later one mends it."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Everything that can be said of one lane. ids: what counts as seen from before its log began."""
+
+    lane: Lane
+    identity: Mapping[str, Any]
+    history: History
+    ids: Mapping[str, int]
+
+    def check(self, table: str, row: Row) -> None:
+        """Raises Untrue for a row that the history doesn't hold."""
+        expected, found = self._expected(table, row)
+        if expected != found:
+            raise Untrue(difference(_only(table, row, expected), _only(table, row, found)))
+
+    def _expected(self, table: str, row: Row) -> tuple[Any, Any]:
+        if table == "touchpoints":
+            return self.history.final.touchpoints.get(row["log_offset"]), row
+        if table == "stage_panes":
+            return self.history.panes.get((pane_key(row), row["log_offset"])), measures(row)  # type: ignore[arg-type]
+        if table == "dead_letters":
+            return self.history.final.dead_letters.get(row["log_offset"]), row["reason"]
+        if any(row[name] != self.identity[name] for name in IDENTITY):
+            raise Untrue(f"a lane row of another log: {row}, expected {self.identity}")
+        return self.history.lanes.get(row["next_offset"]), of_the_log(row)
+
+    def missing(self, found: Tables) -> list[str]:
+        """What the tables lack of what their lane row promises: everything below its next offset."""
+        end, final = found.lane.get("next_offset", 0), self.history.final
+        lines = [f"touchpoints {at}: missing" for at in final.touchpoints if at < end and at not in found.touchpoints]
+        lines += [f"dead_letters {at}: missing" for at in final.dead_letters if at < end and at not in found.dead_letters]
+        for key, offset in self.history.panes:
+            if offset < end and (key not in found.panes or found.panes[key]["log_offset"] < offset):
+                lines.append(f"stage_panes {key}: does not hold offset {offset}")
+        return lines
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Where a lane was left when its log was replaced: everything below `next_offset` had been measured."""
+
+    truth: Truth
+    next_offset: int
+
+
+def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: Ending | None) -> Truth:
+    """The truth about a log, which goes on from where its predecessor's lane was left, if there is one."""
+    lane = Lane(log_id, PARTITION)
+    if before is None:
+        identity = _identity(1, "", 0)
+        return Truth(lane, identity, history(log, lane, first, WRITER_SCHEMAS), {})
+    row = before.truth.history.lanes[before.next_offset]
+    ids = {**before.truth.ids, **counted_ids(before.truth.history.final, before.next_offset)}
+    known = {one.version: one for one in DEFINITIONS_KNOWN}
+    found = history(
+        log, lane, known[row["definitions"]], WRITER_SCHEMAS, ids, row["lane_clock"], row["occurred_max"]
+    )
+    generation = before.truth.identity["generation"] + 1
+    return Truth(lane, _identity(generation, before.truth.lane.log_id, before.next_offset), found, ids)
+
+
+def _identity(generation: int, predecessor: str, next_offset: int) -> dict[str, Any]:
+    return dict(zip(IDENTITY, (TOPIC, generation, predecessor, next_offset), strict=True))
+
+
+def _only(table: str, row: Row, value: Any) -> Tables:
+    """Tables that hold one row, to be compared in lines for a reader."""
+    if table == "lanes":
+        return Tables(lane=value or {})
+    if value is None:
+        return Tables()
+    if table == "touchpoints":
+        return Tables(touchpoints={row["log_offset"]: value})
+    if table == "stage_panes":
+        return Tables(panes={pane_key(row): value})  # type: ignore[dict-item]
+    return Tables(dead_letters={row["log_offset"]: value})
