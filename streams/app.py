@@ -10,6 +10,7 @@ Faust gives the consumer group, the agents and the life of the worker; `streams.
 
 import asyncio
 import os
+import ssl
 import tempfile
 import time
 from collections.abc import AsyncIterable, Mapping
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+import structlog
 from faust.types import TP
 
 import streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
+from streams.connection import KafkaConnection
 from streams.heartbeat import HEARTBEAT, beat_forever
 from streams.lanes import Lanes, Limits
 from streams.letters import LetterTopic
@@ -29,6 +32,8 @@ from streams.settings import Settings
 from streams.tables import Tables
 from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
 from streams.transport import BatchConsumer, Poll
+
+log = structlog.get_logger(__name__)
 
 # The local broker lets a group's first join wait half of this; a dead worker's lanes move after all of it.
 _SESSION_SECONDS = 6.0
@@ -44,6 +49,11 @@ class Worker(faust.App):
     def lanes_assigned(self, tps: frozenset[TP]) -> None:
         """Take over exactly these partitions."""
         self.lanes.assigned(frozenset(tp.partition for tp in tps))
+
+    def fail(self, error: Exception) -> None:
+        """End the process with an error; whoever supervises it starts it again, and the lanes are loaded anew."""
+        log.error("worker stops: its lanes cannot be trusted any more", exc_info=error)
+        self._failing = asyncio.ensure_future(self.crash(error))
 
 
 class _Source:
@@ -75,7 +85,8 @@ def build(settings: Settings) -> Worker:
         return await app.producer.send_and_wait(topic, key, value, None, None, list(headers))
 
     letters = LetterTopic(settings.dead_letter_topic, send)
-    app.lanes = Lanes(tables, letters, _Source(app, settings.topic), Limits(flush_seconds=settings.flush_seconds))
+    limits = Limits(flush_seconds=settings.flush_seconds)
+    app.lanes = Lanes(tables, letters, _Source(app, settings.topic), limits, fail=app.fail)
 
     @app.agent(app.topic(settings.topic, value_type=None), concurrency=1)
     async def measure(polls: AsyncIterable[Poll]) -> None:
@@ -112,7 +123,7 @@ def _faust_options(settings: Settings) -> dict[str, Any]:
     connection = settings.kafka_connection()
     return {
         "broker": [f"touchstream://{server}" for server in connection.servers],
-        "broker_credentials": None,
+        "broker_credentials": _credentials(connection),
         "broker_session_timeout": _SESSION_SECONDS,
         "broker_heartbeat_interval": _SESSION_SECONDS / 3,
         "consumer_max_fetch_size": _FETCH_BYTES_MAX,
@@ -128,3 +139,17 @@ def _faust_options(settings: Settings) -> dict[str, Any]:
         "topic_disable_leader": True,
         "web_enabled": False,
     }
+
+
+def _credentials(connection: KafkaConnection) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """How the worker proves who it is, and how the connection is protected."""
+    protected = connection.security_protocol.endswith("SSL")
+    context = ssl.create_default_context(cafile=connection.ca_file) if protected else None
+    if connection.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            mechanism=connection.sasl_mechanism,
+            username=connection.sasl_username,
+            password=connection.sasl_password,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if protected else None

@@ -10,8 +10,8 @@ A flush, in this order:
 3. the lane rows are acknowledged by ClickHouse: from here on a restart resumes behind them;
 4. the offsets are committed to Kafka, for lag tools only.
 
-Whatever fails is tried again in place; what cannot be tried any more, because the worker stops or the lane moves, was
-never said to be done, and the next owner does it again from the lane row.
+Whatever is slow or away is tried again in place. What cannot be tried any more, because the worker stops or the lane
+moves, was never said to be done, and the next owner does it again from the lane row.
 """
 
 import asyncio
@@ -76,8 +76,11 @@ class Limits:
 class Lanes:
     """Every lane of this worker."""
 
-    def __init__(self, store: LaneStore, letters: LetterTopic, source: Source, limits: Limits) -> None:
-        self._store, self._letters, self._source, self._limits = store, letters, source, limits
+    def __init__(
+        self, store: LaneStore, letters: LetterTopic, source: Source, limits: Limits, fail: Callable[[Exception], None]
+    ) -> None:
+        """fail: ends the process; called with what no retry mends, for the lanes can't be trusted any more."""
+        self._store, self._letters, self._source, self._limits, self._fail = store, letters, source, limits, fail
         self._lanes: dict[int, Lane] = {}
         self._taking_over: asyncio.Task[None] | None = None
         self._read_at: dict[int, float] = {}
@@ -129,6 +132,10 @@ class Lanes:
             await self._run(self._measure, lambda: self._store.take(lane, records))
         except Stopped:
             self._lanes.pop(partition, None)
+        except Exception as error:
+            # Faust would log it, call the event done and go on behind it.
+            self._own_nothing()
+            self._fail(error)
         _count(lane)
 
     async def flush(self) -> None:
@@ -156,6 +163,10 @@ class Lanes:
                 await self.flush()
             except Stopped:
                 return
+            except Exception as error:
+                self._own_nothing()
+                self._fail(error)
+                return
             await asyncio.sleep(max(0.0, self._limits.flush_seconds - (clock() - started)))
 
     async def stop(self, patience_seconds: float) -> None:
@@ -168,6 +179,14 @@ class Lanes:
         metrics.LANES_OWNED.set(0)
 
     async def _take_over(self, partitions: frozenset[int]) -> None:
+        try:
+            await self._load(partitions)
+        except Stopped:
+            return
+        except Exception as error:
+            self._fail(error)
+
+    async def _load(self, partitions: frozenset[int]) -> None:
         for partition in sorted(partitions):
             lane = await self._run(self._insert, partial(self._store.load, partition))
             self._read_at[partition] = time.monotonic()

@@ -1,4 +1,4 @@
-"""Logs: one event a line on standard error, for people or as JSON; Faust and the Kafka clients join from warnings on."""
+"""Logs: one event a line on standard error, for people or as JSON; Faust joins in from warnings on."""
 
 import logging
 import sys

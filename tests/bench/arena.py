@@ -84,7 +84,7 @@ async def _fill(destination: Destination, events: Events) -> None:
     async with LaneBatches.to(destination) as batches:
         for start in range(0, len(events), _PUBLISHED_TOGETHER):
             together = events[start : start + _PUBLISHED_TOGETHER]
-            keys, values = together.keys(), together.values()
+            keys, values = together.record_keys(), together.record_values()
             for span, record_at in together.stamps():
                 await batches.add(keys[span], values[span], record_at)
         await batches.flush()

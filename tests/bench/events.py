@@ -118,12 +118,12 @@ class Events:
         digits = pc.utf8_lpad(pa.array(self.customer).cast(pa.string()), 7, "0")
         return pc.binary_join_element_wise("c", digits, "")
 
-    def keys(self) -> list[bytes]:
+    def record_keys(self) -> list[bytes]:
         """The key of each record."""
         keys: list[bytes] = self.customer_ids.cast(pa.binary()).to_pylist()
         return keys
 
-    def values(self) -> list[bytes]:
+    def record_values(self) -> list[bytes]:
         """Each event as an Avro single object."""
         (bodies,) = pyruhvro.serialize_record_batch(self._batch(), _AVRO, 1)
         header = SINGLE_OBJECT + FINGERPRINT

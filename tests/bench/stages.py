@@ -160,7 +160,7 @@ def _lane(partition: int) -> Lane:
 
 def _polls(events: Events) -> Iterator[tuple[int, Records]]:
     """The events as polls of each partition, in the order of the log."""
-    values, keys = events.values(), events.keys()
+    values, keys = events.record_values(), events.record_keys()
     partitions = np.fromiter((lane_of(key, PARTITIONS) for key in keys), np.int64, len(keys))
     size = max(1, _POLL_BYTES * len(values) // sum(map(len, values)))
     of_lane = [np.flatnonzero(partitions == partition) for partition in range(PARTITIONS)]

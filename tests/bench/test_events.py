@@ -1,6 +1,7 @@
 import numpy as np
 
-from schemas.codec import CURRENT, Touchpoint, decode_avro, encode_single_object
+from schemas.codec import CURRENT, decode_avro, encode_single_object
+from schemas.touchpoint import Touchpoint
 from streams.channels.lanes import lane_of
 from tests.bench.events import CUSTOMERS_MAX, PLACES, SPAN_MS, generate
 
@@ -10,12 +11,12 @@ END_MS = 1_790_000_000_000
 
 def test_the_same_seed_makes_the_same_events() -> None:
     first, again, other = generate(500, END_MS), generate(500, END_MS), generate(500, END_MS, seed=2)
-    assert first.values() == again.values()
-    assert first.values() != other.values()
+    assert first.record_values() == again.record_values()
+    assert first.record_values() != other.record_values()
 
 
 def test_events_are_encoded_as_the_codec_encodes_them() -> None:
-    for value in generate(2_000, END_MS).values():
+    for value in generate(2_000, END_MS).record_values():
         event = decode_avro(value[10:], CURRENT)
         assert isinstance(event, Touchpoint)
         assert value == encode_single_object(event)
@@ -23,14 +24,14 @@ def test_events_are_encoded_as_the_codec_encodes_them() -> None:
 
 def test_events_are_those_of_the_last_minute_and_each_is_a_customers_who_is_its_key() -> None:
     events = generate(2_000, END_MS)
-    decoded = [decode_avro(value[10:], CURRENT) for value in events.values()]
+    decoded = [decode_avro(value[10:], CURRENT) for value in events.record_values()]
     assert [event.customer_id for event in decoded if isinstance(event, Touchpoint)] == [
-        key.decode() for key in events.keys()
+        key.decode() for key in events.record_keys()
     ]
     assert END_MS - SPAN_MS <= events.record_at.min() <= events.record_at.max() < END_MS
     assert (np.diff(events.record_at) >= 0).all()
     assert (events.occurred_at <= events.record_at).all()
-    assert len({lane_of(key, 4) for key in events.keys()}) == 4
+    assert len({lane_of(key, 4) for key in events.record_keys()}) == 4
 
 
 def test_there_are_7_channels_40_touchpoints_and_a_few_customers_who_come_often() -> None:

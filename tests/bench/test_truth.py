@@ -19,7 +19,7 @@ def recomputed(events: Events) -> Tables:
     log = [
         Record(offset, int(record_at), key, value)
         for offset, (record_at, key, value) in enumerate(
-            zip(events.record_at, events.keys(), events.values(), strict=True)
+            zip(events.record_at, events.record_keys(), events.record_values(), strict=True)
         )
     ]
     journey = YAML(typ="safe").load(Path(DEFAULT_FILE))
@@ -59,11 +59,8 @@ def test_customers_are_those_of_a_recomputation_from_the_bytes() -> None:
     events = generate(4_000, END_MS)
     rows = recomputed(events).touchpoints.values()
     assert customers(events) == len({row["customer_id"] for row in rows})
-    panes = {
-        (row["occurred_at"] // PANE_MS, row["stage"], row["channel"], row["touchpoint"], row["segment"])
-        + (row["customer_id"],)
-        for row in rows
-    }
+    names = ("stage", "channel", "touchpoint", "segment", "customer_id")
+    panes = {(row["occurred_at"] // PANE_MS, *(row[name] for name in names)) for row in rows}
     assert pane_customers(events) == len(panes)
 
 

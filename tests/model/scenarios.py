@@ -16,12 +16,13 @@ from tests.oracle.log import DEFINITIONS, Definitions, Record
 from tests.oracle.strategies import DEFINITIONS_KNOWN, RECORD_BYTES, log_of
 
 KINDS = (
-    "take", "take", "take", "take", "flush", "flush", "begin", "insert", "insert", "write", "finish", "crash", "new log",
+    *["take"] * 5, "flush", "flush", "begin", "begin", "insert", "insert", "write", "finish", "crash", "new log",
 )  # fmt: skip
 STEP_BYTES = 4
 SETTINGS_BYTES = 2 + RECORD_BYTES
 STEPS_MAX = 24
-RECORDS_MAX = (24, 8, 8)
+AMOUNTS = (1, 2, 0, 3, 4, 5, 6, 8)
+RECORDS_MAX = (40, 12, 12)
 """Of each log of a scenario."""
 HOT_PANES = (50_000, 2, 7)
 
@@ -83,7 +84,7 @@ def _steps(chosen: bytes) -> Iterator[Step]:
     for start in range(0, len(chosen), STEP_BYTES):
         choices = Choices(chosen[start : start + STEP_BYTES])
         kind, worker = choices.of(KINDS), choices.of((0, 0, 0, 1))
-        yield Step(worker, kind, choices.of(range(8)), choices.byte())
+        yield Step(worker, kind, choices.of(AMOUNTS), choices.byte())
 
 
 def _horizons_fall(first: Definitions, logs: Sequence[Sequence[Record]]) -> Iterator[list[Record]]:

@@ -1,0 +1,108 @@
+"""What the page shows of the rolling rows: bounded, whatever names events bring, and cheap enough for every second."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse.query_texts import query_text
+from sinks.clickhouse.rolling import Window
+
+TREND_METRICS: Final = ("touches", "customers", "nps", "csat", "ces", "success_rate", "duration_ms_p50")
+"""What `trend` knows of each tick."""
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest rows of a window: milliseconds since 1970 of ClickHouse's clock; tick and writing 0 without any."""
+
+    now_ms: int
+    tick_ms: int
+    written_at_ms: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A window at one of its ticks, in one journey: where the queries below look."""
+
+    topic: str
+    window: Window
+    tick_ms: int
+    journey: str
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        """As the queries take them."""
+        place = {"topic": self.topic, "window": self.window.name, "tick_ms": self.tick_ms, "journey": self.journey}
+        return place | more
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rolling rows of the groups that are shown; `names` and `touches` are of all groups, those left out too.
+
+    A row has the columns of `stage_metrics`; its metrics are as in `schemas/metrics.yaml`.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    names: int
+    touches: int
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names that can be chosen from, sorted, and how many there are in all."""
+
+    shown: tuple[str, ...]
+    total: int
+
+
+def newest(client: Client, topic: str, window: Window) -> Newest:
+    """When the window's rows were last written, and for which tick."""
+    found = client.query(query_text("live_newest"), {"topic": topic, "window": window.name})
+    return Newest(**next(iter(found.named_results())))
+
+
+def stages(client: Client, tick: Tick, channel: str, segment: str, declared: Sequence[str], most: int) -> Groups:
+    """The journey's stages, at most `most`: the declared ones first, then the busiest. channel, segment: ALL for all.
+
+    The row of the whole journey (stage ALL) comes before them; there is one of all channels and segments only.
+    """
+    parameters = tick.parameters(channel=channel, segment=segment, declared=list(declared), most=most + 1)
+    groups = _groups(client, "live_stages", parameters)
+    has_whole = bool(groups.rows) and groups.rows[0]["stage"] == "*"
+    return groups if has_whole else Groups(groups.rows[:most], groups.names, groups.touches)
+
+
+def channels(client: Client, tick: Tick, stage: str, segment: str, most: int) -> Groups:
+    """A stage's channels, at most `most`, the busiest first."""
+    return _groups(client, "live_channels", tick.parameters(stage=stage, segment=segment, most=most))
+
+
+def trend(
+    client: Client, tick: Tick, stages: Sequence[str], channel: str, segment: str, ticks: int
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Of each stage the rows of the last `ticks` ticks: `at_ms`, `completeness` and TREND_METRICS, the oldest first."""
+    from_ms = tick.tick_ms - ticks * tick.window.step_ms
+    parameters = tick.parameters(stages=list(stages), channel=channel, segment=segment, from_ms=from_ms)
+    by_stage: dict[str, list[Mapping[str, Any]]] = {}
+    for row in client.query(query_text("live_trend"), parameters).named_results():
+        by_stage.setdefault(row["stage"], []).append(row)
+    return by_stage
+
+
+def names(client: Client, tick: Tick, most: int) -> dict[str, Names]:
+    """Of `journey`, `channel` and `segment` the names at the tick, at most `most` of each, the busiest."""
+    by_dimension: dict[str, list[Mapping[str, Any]]] = {}
+    for row in client.query(query_text("live_names"), tick.parameters(most=most)).named_results():
+        by_dimension.setdefault(row["dimension"], []).append(row)
+    nothing = Names((), 0)
+    return dict.fromkeys(("journey", "channel", "segment"), nothing) | {
+        dimension: Names(tuple(sorted(row["name"] for row in rows)), rows[0]["names"])
+        for dimension, rows in by_dimension.items()
+    }
+
+
+def _groups(client: Client, query: str, parameters: dict[str, Any]) -> Groups:
+    rows = tuple(client.query(query_text(query), parameters).named_results())
+    return Groups(rows, rows[0]["names"], rows[0]["all_touches"]) if rows else Groups((), 0, 0)

@@ -1,0 +1,36 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.bench import ours
+from tests.bench.arena import Topic, arena
+from tests.bench.contest import rounds
+from tests.bench.events import generate
+from tests.bench.peers import PEERS
+from tests.bench.report import document
+from tests.bench.stages import profile
+
+
+@pytest.mark.stack
+def test_every_contestant_measures_all_events_and_is_compared_with_ours(tmp_path: Path) -> None:
+    events = generate(5_000, int(time.time() * 1000))
+    whole, part = Topic("touchpoints", events), Topic("touchpoints-part", events[:500])
+    with arena(tmp_path) as place:
+        for topic in (whole, part):
+            place.publish(topic)
+        runs = list(rounds(place, whole, part, 1, lambda _: None))
+    report = document(runs, 0.0)
+    assert report["ours"]["events"] == len(events)
+    assert report["ours"]["inserts"] > 0
+    assert report["ratios"].keys() == report["peers"].keys() == {peer.name for peer in PEERS}
+    for name, contestant in {ours.NAME: report["ours"], **report["peers"]}.items():
+        assert contestant["events_per_second"] > 0, name
+        assert contestant["cpu_seconds_per_million_events"].keys() == {"contestant", "broker", "clickhouse"}
+
+
+def test_the_profile_names_what_a_lane_does() -> None:
+    spent = profile(generate(2_000, 1_790_000_000_000))
+    expected = {"decode", "validity", "duplicates", "resolve stages", "raw rows", "pane rows", "Arrow streams"}
+    assert expected | {"panes 10 s", "panes 300 s", "panes 3,600 s", "sketches"} <= spent.keys()
+    assert all(stage.cpu_seconds >= 0 for stage in spent.values())
