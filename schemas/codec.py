@@ -73,7 +73,7 @@ class WriterSchemas:
 
     def __init__(self, registry: SchemaRegistry | None = None, *directories: Path) -> None:
         self._registry = registry
-        self._by_fingerprint = {FINGERPRINT: _writer(SCHEMA_TEXT)}
+        self._by_fingerprint = dict.fromkeys(_fingerprints(SCHEMA_TEXT), _writer(SCHEMA_TEXT))
         for directory in (_HERE / "history", *directories):
             for path in sorted(directory.glob("*.avsc")):
                 self._add(path)
@@ -81,7 +81,7 @@ class WriterSchemas:
     def _add(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         try:
-            self._by_fingerprint[fingerprint(text)] = _writer(text)
+            self._by_fingerprint |= dict.fromkeys(_fingerprints(text), _writer(text))
         except UnknownSchema as error:
             raise UnknownSchema(f"{path}: {error}") from error
 
@@ -218,11 +218,17 @@ def _writer(text: str) -> Writer:
         verdict = compatible(SCHEMA_TEXT, text)
         schema = parsed(text)
         resolved = fastavro.parse_schema(without_logical_types(text), named_schemas={})
+        current = fingerprint(text) == FINGERPRINT
     except Exception as error:  # fastavro refuses some schemas that avro takes, in its own ways
         raise UnknownSchema(f"its schema is no Avro schema: {error}") from error
     if not verdict.compatible:
         raise UnknownSchema(f"its schema can't be read as a Touchpoint: {'; '.join(verdict.messages)}")
-    return Writer(fingerprint(text) == FINGERPRINT, schema, resolved)
+    return Writer(current, schema, resolved)
+
+
+def _fingerprints(text: str) -> tuple[bytes, ...]:
+    """What single objects of a schema may carry: the fingerprint, and the one that the `avro` package makes of it."""
+    return fingerprint(text), bytes(parsed(text).fingerprint("CRC-64-AVRO"))
 
 
 def fingerprint(text: str) -> bytes:
@@ -231,7 +237,7 @@ def fingerprint(text: str) -> bytes:
     By `fastavro`: in the `avro` package's canonical form a type with a logical type stays an object, against the rule
     "[PRIMITIVES] Convert primitive schemas to their simple form", and no other language finds the same fingerprint.
     """
-    form = fastavro.schema.to_parsing_canonical_form(json.loads(text))
+    form = fastavro.schema.to_parsing_canonical_form(without_logical_types(text))
     return bytes.fromhex(fastavro.schema.fingerprint(form, "CRC-64-AVRO"))
 
 

@@ -55,7 +55,7 @@ class HttpSchemaRegistry:
         headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
         if parts.username:
             headers |= urllib3.make_headers(basic_auth=f"{parts.username}:{parts.password or ''}")
-        # No retries here: whoever asks retries in place, with a back-off that it can be told to stop.
+        # No retries (nor redirects) here: whoever asks retries in place, with a back-off that it can be told to stop.
         self._http = urllib3.PoolManager(headers=headers, timeout=timeout_seconds, retries=False)
         self._known: dict[int, str] = {}
         self._unknown_until: dict[int, float] = {}
@@ -92,9 +92,9 @@ class HttpSchemaRegistry:
 
     def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
         try:
-            response = self._http.request(method, self._base + path, json=body, preload_content=False, redirect=False)
-            content = response.read(ANSWER_BYTES_MAX + 1)
-            response.release_conn()
+            response = self._http.request(method, self._base + path, json=body, preload_content=False)
+            content = response.read(ANSWER_BYTES_MAX)
+            response.close()
         except urllib3.exceptions.HTTPError as error:
             raise RegistryUnavailable(f"schema registry {self._base} doesn't answer: {error}") from error
         try:

@@ -35,7 +35,8 @@ def differences(expected: dict[tuple[str, ...], dict[str, Any]], found: dict[tup
     for key, fields in expected.items():
         for field, value in fields.items():
             got = found.get(key, {}).get(field)
-            equal = got == value or (isinstance(value, float) and got is not None and math.isclose(got, value, abs_tol=1e-6))
+            close = isinstance(value, float) and got is not None and math.isclose(got, value, abs_tol=1e-6)
+            equal = got == value or close
             if not equal:
                 lines.append(f"{key} {field}: expected {value}, found {got}")
     return lines

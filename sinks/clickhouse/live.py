@@ -7,7 +7,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import Window
+from sinks.clickhouse.rolling import ALL, Window
 
 TREND_METRICS: Final = ("touches", "customers", "nps", "csat", "ces", "success_rate", "duration_ms_p50")
 """What `trend` knows of each tick."""
@@ -49,6 +49,9 @@ class Groups:
     touches: int
 
 
+NO_GROUPS: Final = Groups((), 0, 0)
+
+
 @dataclass(frozen=True)
 class Names:
     """Names that can be chosen from, sorted, and how many there are in all."""
@@ -70,7 +73,7 @@ def stages(client: Client, tick: Tick, channel: str, segment: str, declared: Seq
     """
     parameters = tick.parameters(channel=channel, segment=segment, declared=list(declared), most=most + 1)
     groups = _groups(client, "live_stages", parameters)
-    has_whole = bool(groups.rows) and groups.rows[0]["stage"] == "*"
+    has_whole = bool(groups.rows) and groups.rows[0]["stage"] == ALL
     return groups if has_whole else Groups(groups.rows[:most], groups.names, groups.touches)
 
 
@@ -105,4 +108,4 @@ def names(client: Client, tick: Tick, most: int) -> dict[str, Names]:
 
 def _groups(client: Client, query: str, parameters: dict[str, Any]) -> Groups:
     rows = tuple(client.query(query_text(query), parameters).named_results())
-    return Groups(rows, rows[0]["names"], rows[0]["all_touches"]) if rows else Groups((), 0, 0)
+    return Groups(rows, rows[0]["names"], rows[0]["all_touches"]) if rows else NO_GROUPS

@@ -12,6 +12,7 @@ from sinks.clickhouse.query_texts import query_text
 ALL: Final = "*"
 """In a dimension of a rolling row: all of its values."""
 
+_DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 
@@ -70,7 +71,9 @@ def write_rolling(client: Client, topic: str, window: Window, tick_ms: int) -> N
     client.command(query_text("roll", sums="rolling_sums"), parameters=parameters)
 
 
-def rolling_now(client: Client, topic: str, window: str, where: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+def rolling_now(
+    client: Client, topic: str, window: str, where: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """The newest rows of a window, live ones; where: dimension to its value, ALL for the sum over all values."""
     return _rows(client, "stage_now", topic, window, where or {})
 
@@ -87,7 +90,7 @@ def _rows(client: Client, view: str, topic: str, window: str, where: Mapping[str
             "view": view,
             "topic": topic,
             "window": window,
-            **{f"{name}s": [where[name]] if name in where else [] for name in ("journey", "stage", "channel", "segment")},
+            **{f"{name}s": [where[name]] if name in where else [] for name in _DIMENSIONS},
         },
     )
     return list(found.named_results())

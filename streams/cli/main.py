@@ -13,6 +13,7 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "init": "streams.cli.run:init",
     "worker": "streams.cli.run:worker",
     "gateway": {"": "streams.cli.gateway:gateway", "key": "streams.cli.gateway:key"},
+    "page": "streams.cli.page:page",
     "publish": "streams.cli.publish:publish",
     "simulate": "streams.cli.simulate:simulate",
     "wait": "streams.cli.wait:wait",

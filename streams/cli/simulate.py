@@ -43,12 +43,12 @@ def simulate(
     Example: touchstream simulate --rate 50 --for 600
     """
     settings = load_settings()
-    configure_logs(settings.log_format)
     try:
         options = SimulateOptions(seconds, fast)
         chosen = _scenario(scenario or DEFAULT_FILE, rate, seed)
     except (ValueError, OSError) as error:
         fail(escaped(_lines(error)), WRONG_USE)
+    configure_logs(settings.log_format)
     with errors_in_one_line(), _line() as line:
         task = line.add_task("publishing simulated events", total=None)
         try:

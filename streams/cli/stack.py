@@ -21,7 +21,7 @@ from deploy.local.supervisor import Child, Supervisor
 from streams.prepare import prepare
 from streams.settings import Settings
 
-_LANES_SECONDS: Final = 60
+_LANES_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.1
 _ANSWER_SECONDS: Final = 1.0
 
@@ -36,6 +36,8 @@ class Addresses:
 
     kafka: str
     clickhouse: str
+    gateway: str
+    page: str
     metrics: tuple[str, ...]
     worker_pids: tuple[int, ...]
 
@@ -44,8 +46,8 @@ class Addresses:
         return {
             "kafka": self.kafka,
             "clickhouse": self.clickhouse,
-            "gateway": None,
-            "page": None,
+            "gateway": self.gateway,
+            "page": self.page,
             "metrics": self.metrics[0],
             "workers_metrics": list(self.metrics),
             "worker_pids": list(self.worker_pids),
@@ -53,9 +55,9 @@ class Addresses:
 
 
 class Stack:
-    """Broker, ClickHouse and workers as child processes; use `running`."""
+    """Broker, ClickHouse, workers, gateway and page as child processes; use `running`."""
 
-    def __init__(self, settings: Settings, data: DataDirectory, workers: int) -> None:
+    def __init__(self, settings: Settings, data: DataDirectory, workers: int, simulate: bool) -> None:
         broker = Broker(free_port(9092))
         clickhouse = ClickHouse(data.clickhouse, free_port(8123))
         self.settings = settings.model_copy(
@@ -67,58 +69,79 @@ class Stack:
                 "partitions": max(settings.partitions, workers),
             }
         )
+        self._commands: list[str] = []
         self.supervisor = Supervisor(data.logs)
         self.supervisor.add(replace(broker.child(), restarted=self._prepare)).add(clickhouse.child())
         self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
-        self._metrics: list[str] = []
-        for name in self._workers:
-            self._add_worker(name)
+        self._metrics = [self._add(name, "worker", "metrics", "/metrics") for name in self._workers]
+        self._gateway = self._add("gateway", "gateway", "gateway", "/healthz")
+        notice = ("--notice", "Simulated customers: none of them exists.") if simulate else ()
+        self._page = self._add("page", "page", "page", "/healthz", *notice)
+        self._simulate = simulate
+        if simulate:
+            self.supervisor.add(self._child("simulate", ("simulate",), lambda: True, {}))
 
     def start(self, say: Callable[[str], None]) -> None:
         """Start everything in order and wait until the workers own all lanes. Raises ChildError, NotReady."""
         say("starting broker and ClickHouse")
         self.supervisor.start("broker", "clickhouse")
         self._prepare()
-        say(f"starting {len(self._workers)} workers")
-        self.supervisor.start(*self._workers)
+        say(f"starting workers ({len(self._workers)}), gateway and page")
+        self.supervisor.start(*self._workers, "gateway", "page")
         deadline = time.monotonic() + _LANES_SECONDS
         while self._lanes_owned() < self.settings.partitions:
             if time.monotonic() > deadline:
-                raise NotReady("the workers do not own all lanes after a minute; see the logs in the data directory")
+                raise NotReady("the workers do not own all lanes after two minutes; see the logs in the data directory")
             self.supervisor.tick()
             time.sleep(_LOOK_SECONDS)
+        if self._simulate:
+            say("publishing simulated customers")
+            self.supervisor.start("simulate")
 
     def addresses(self) -> Addresses:
         """Where everything answers now; a worker that is being started again is left out."""
-        pids = tuple(pid for name in self._workers if (pid := self.supervisor.pid(name)) is not None)
-        return Addresses(self.settings.kafka_url, self.settings.clickhouse_url, tuple(self._metrics), pids)
+        return Addresses(
+            kafka=self.settings.kafka_url,
+            clickhouse=self.settings.clickhouse_url,
+            gateway=_origin(self._gateway),
+            page=_origin(self._page),
+            metrics=tuple(self._metrics),
+            worker_pids=tuple(pid for name in self._workers if (pid := self.supervisor.pid(name)) is not None),
+        )
 
     def _prepare(self) -> None:
         for _ in prepare(self.settings):
             pass
 
-    def _add_worker(self, name: str) -> None:
-        port = free_port(self.settings.metrics_port + len(self._metrics))
-        url = f"http://{LOOPBACK}:{port}/metrics"
-        self._metrics.append(url)
+    def _add(self, name: str, command: str, kind: str, path: str, *arguments: str) -> str:
+        """Add a component that answers HTTP on the port that the setting `kind`_port prefers; the URL of its `path`."""
+        port = free_port(getattr(self.settings, f"{kind}_port") + sum(one == command for one in self._commands))
+        self._commands.append(command)
+        url = f"http://{LOOPBACK}:{port}{path}"
+        port_setting = {f"TOUCHSTREAM_{kind.upper()}_PORT": str(port)}
+        self.supervisor.add(self._child(name, (command, *arguments), lambda: _answer(url) is not None, port_setting))
+        return url
+
+    def _child(self, name: str, command: tuple[str, ...], ready: Callable[[], bool], more: dict[str, str]) -> Child:
         environment = {
             "TOUCHSTREAM_KAFKA_URL": self.settings.kafka_url,
             "TOUCHSTREAM_CLICKHOUSE_URL": self.settings.clickhouse_url,
             "TOUCHSTREAM_DATA_DIR": str(self.settings.data_dir),
-            "TOUCHSTREAM_METRICS_PORT": str(port),
+            **more,
         }
-        argv = (sys.executable, "-m", "streams.cli", "worker")
-        self.supervisor.add(Child(name, argv, ready=lambda: _scraped(url) is not None, env=environment))
+        return Child(name, (sys.executable, "-m", "streams.cli", *command), ready=ready, env=environment)
 
     def _lanes_owned(self) -> float:
-        return sum(_gauge(_scraped(url) or "", "touchstream_lanes_owned") for url in self._metrics)
+        return sum(_gauge(_answer(url) or "", "touchstream_lanes_owned") for url in self._metrics)
 
 
 @contextmanager
-def running(settings: Settings, directory: Path, workers: int, say: Callable[[str], None]) -> Iterator[Stack]:
+def running(
+    settings: Settings, directory: Path, workers: int, simulate: bool, say: Callable[[str], None]
+) -> Iterator[Stack]:
     """A stack that runs in the block and leaves nothing behind. Raises what `Stack.start` and DataDirectory raise."""
     with DataDirectory(directory) as data:
-        stack = Stack(settings, data, workers)
+        stack = Stack(settings, data, workers, simulate)
         with stack.supervisor:
             stack.start(say)
             yield stack
@@ -131,13 +154,17 @@ def write_ready_file(path: Path, addresses: Addresses) -> None:
     partial.replace(path)
 
 
-def _scraped(url: str) -> str | None:
+def _answer(url: str) -> str | None:
     try:
         with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - our own loopback address
             text: str = answer.read().decode()
             return text
     except OSError:
         return None
+
+
+def _origin(url: str) -> str:
+    return url[: url.index("/", len("http://"))]
 
 
 def _gauge(text: str, name: str) -> float:

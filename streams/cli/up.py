@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.queries import metrics
+from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
 from streams.logs import configure_logs
+from streams.settings import Settings
 
 
 def up(
@@ -17,7 +20,7 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     seconds: Annotated[float | None, typer.Option("--for", help="End by itself after so many seconds.")] = None,
     ready_file: Annotated[Path | None, typer.Option(help="Gets one JSON object when everything answers.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Publish simulated customers.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Publish simulated customers, labelled so.")] = False,
 ) -> None:
     """The whole stack without Docker: broker, ClickHouse, topics, tables and workers. Ctrl-C stops all of it.
 
@@ -37,7 +40,7 @@ def up(
         signal.signal(number, lambda *_: stop.set())
     started = time.monotonic()
     try:
-        with errors_in_one_line(), running(settings, data or settings.data_dir, workers, _say) as stack:
+        with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say) as stack:
             addresses = stack.addresses()
             _say(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             for name, value in addresses.document().items():
@@ -49,12 +52,22 @@ def up(
                 if ready_file and (now := stack.addresses()) != written:
                     write_ready_file(ready_file, now)
                     written = now
+            if demo:
+                _summary(stack.settings)
             _say("stopping")
     except (ChildError, NotReady, BrokerNotInstalledError, DataDirectoryInUseError) as error:
         fail(escaped(str(error)))
     finally:
         if ready_file:
             ready_file.unlink(missing_ok=True)
+
+
+def _summary(settings: Settings) -> None:
+    """What was measured, for the end of a demo."""
+    client = connect(settings.clickhouse_url)
+    rows = metrics(client, by=["stage"], topic=settings.topic)
+    columns = ["stage", "touches", "customers", "nps", "nps_n", "csat", "csat_n", "success_rate", "purchases"]
+    print_table(rows, columns, title="measured from simulated customers")
 
 
 def _say(text: str) -> None:

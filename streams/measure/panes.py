@@ -6,7 +6,7 @@ tables may be ahead of the lane (a crash between two inserts, a second owner): e
 offset. That guard is what makes replaying harmless.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ from streams.measure.ragged import IntegerLabels, Ragged, TextLabels
 RESOLUTIONS_S: Final = (10, 300, 3600)
 SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 
+_PANE: Final = ("series", "packed")
 _PANE_BIAS: Final = 1 << 40  # pane numbers before 1970 are negative
 _RESOLUTION_BITS: Final = 2
 
@@ -52,6 +53,37 @@ def packed(start_ms: npt.NDArray[np.int64], resolution_s: npt.NDArray[np.int64] 
     number = np.floor_divide(start_ms, np.asarray(resolution_s, np.int64) * 1000) + _PANE_BIAS
     code = np.searchsorted(RESOLUTIONS_S, resolution_s)
     return (number.astype(np.uint64) << np.uint64(_RESOLUTION_BITS)) | np.asarray(code, np.uint64)
+
+
+@dataclass(frozen=True)
+class Deltas:
+    """What events add to panes of one resolution: a row for each pane, and for each label of each of its maps."""
+
+    sums: pl.DataFrame
+    """series, packed, log_offset of the last event, and the columns of SUMS."""
+    maps: Mapping[str, pl.DataFrame]
+    """Name of the map to series, packed, label, value."""
+
+    @classmethod
+    def of(cls, keyed: pl.DataFrame) -> "Deltas":
+        """Of events with columns log_offset, series, packed and those of MEASURED."""
+        durations = keyed.select(*_PANE, "duration_ms").drop_nulls()
+        buckets = durations.with_columns(label=pl.Series(sketch_buckets(durations["duration_ms"].to_numpy())))
+        revenues = keyed.select(*_PANE, "action", label=pl.col("currency").fill_null(""), value="revenue_minor")
+        revenues = revenues.filter(pl.col("value").is_not_null())
+        maps = {
+            "duration_sketch": buckets.with_columns(value=pl.lit(1, pl.Int64)),
+            "revenue_minor_by_currency": revenues,
+            "purchase_revenue_minor_by_currency": revenues.filter(pl.col("action") == "purchase"),
+        }
+        sums = keyed.group_by(_PANE).agg(pl.col("log_offset").max(), **SUMS)
+        return cls(sums, {name: _by_label(values) for name, values in maps.items()})
+
+    def coarser(self, resolution_s: int) -> "Deltas":
+        """The same in longer panes, of which each holds whole panes of these."""
+        sums = _repacked(self.sums, resolution_s).group_by(_PANE)
+        maps = {name: _by_label(_repacked(values, resolution_s)) for name, values in self.maps.items()}
+        return Deltas(sums.agg(pl.col("log_offset").max(), pl.col(*SUMS).sum()), maps)
 
 
 class Panes:
@@ -130,12 +162,15 @@ class Panes:
             emptied = [pl.when("counted").then(name).alias(name) for name in MEASURED]
             events = events.with_columns(emptied)
         ahead = int(events["log_offset"].min()) <= self._admitted_offset_max  # type: ignore[arg-type]
-        for resolution_s in RESOLUTIONS_S:
-            keyed = events.with_columns(
-                pl.col("series").cast(pl.UInt64),
-                packed=pl.Series(packed(events["occurred_at"].to_numpy(), resolution_s)),
-            )
-            self._add(keyed.filter(self._fresh(keyed)) if ahead else keyed)
+        if ahead:
+            for resolution_s in RESOLUTIONS_S:
+                keyed = _keyed(events, resolution_s)
+                self._add(Deltas.of(keyed.filter(self._fresh(keyed))))
+            return
+        deltas = Deltas.of(_keyed(events, RESOLUTIONS_S[0]))
+        self._add(deltas)
+        for resolution_s in RESOLUTIONS_S[1:]:
+            self._add(deltas.coarser(resolution_s))
 
     def changed(self) -> pa.Table:
         """The rows that changed since the last call, as of now; they stay pinned until `acknowledged`."""
@@ -174,28 +209,14 @@ class Panes:
         mask[leaving] = False
         self._keep(mask)
 
-    def _add(self, keyed: pl.DataFrame) -> None:
-        pane = ["series", "packed"]
-        sums = keyed.group_by(pane).agg(pl.col("log_offset").max(), **SUMS)
+    def _add(self, deltas: Deltas) -> None:
+        sums = deltas.sums
         slots = self._slots(sums["series"].to_numpy(), sums["packed"].to_numpy())
         self._sums[slots] += sums.select(SUMS.keys()).to_numpy()
         self._offsets[slots] = np.maximum(self._offsets[slots], sums["log_offset"].to_numpy())
         self._dirty[slots] = True
-        durations = keyed.filter(pl.col("duration_ms").is_not_null())
-        if durations.height:
-            bucket = pl.Series("bucket", sketch_buckets(durations["duration_ms"].to_numpy()))
-            counts = durations.with_columns(bucket).group_by([*pane, "bucket"]).agg(pl.len().cast(pl.Int64))
-            self._maps["duration_sketch"].add(self._found(counts), counts["bucket"], counts["len"].to_numpy())
-        revenues = keyed.filter(pl.col("revenue_minor").is_not_null())
-        if revenues.height:
-            self._add_revenue("revenue_minor_by_currency", revenues)
-            purchases = revenues.filter(pl.col("action") == "purchase")
-            self._add_revenue("purchase_revenue_minor_by_currency", purchases)
-
-    def _add_revenue(self, name: str, revenues: pl.DataFrame) -> None:
-        by = ["series", "packed", pl.col("currency").fill_null("")]
-        sums = revenues.group_by(by).agg(pl.col("revenue_minor").sum())
-        self._maps[name].add(self._found(sums), sums["currency"], sums["revenue_minor"].to_numpy())
+        for name, added in deltas.maps.items():
+            self._maps[name].add(self._found(added), added["label"], added["value"].to_numpy())
 
     def _found(self, groups: pl.DataFrame) -> Rows:
         return self._index.find(groups["series"].to_numpy(), groups["packed"].to_numpy())
@@ -235,6 +256,21 @@ class Panes:
             names = pa.array([series[position] for series in self._series_names], pa.string())
             columns[name] = names.take(numbers)
         return pa.table(columns)
+
+
+def _keyed(events: pl.DataFrame, resolution_s: int) -> pl.DataFrame:
+    """Events with the key of their pane: columns series and packed."""
+    panes = pl.Series(packed(events["occurred_at"].to_numpy(), resolution_s))
+    return events.with_columns(pl.col("series").cast(pl.UInt64), packed=panes)
+
+
+def _repacked(deltas: pl.DataFrame, resolution_s: int) -> pl.DataFrame:
+    keys = PaneKeys(deltas["series"].to_numpy(), deltas["packed"].to_numpy())
+    return deltas.with_columns(packed=pl.Series(packed(keys.start_ms, resolution_s)))
+
+
+def _by_label(values: pl.DataFrame) -> pl.DataFrame:
+    return values.group_by(*_PANE, "label").agg(pl.col("value").sum())
 
 
 def _histograms() -> Iterable[tuple[str, slice]]:

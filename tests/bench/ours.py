@@ -30,7 +30,7 @@ from tests.bench.usage import cpu_seconds, rss_peak_bytes
 
 NAME: Final = "ours"
 _MEASURED_SECONDS_MAX: Final = 600.0
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 1.0
 _RESOLUTIONS_S: Final = (10, 300, 3600)
 _COMMAND: Final = (sys.executable, "-m", "streams.cli")
 

@@ -4,7 +4,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,8 @@ pytestmark = [pytest.mark.stack, needs_data]
 
 CONFORMANCE = DATA / "conformance"
 SUITE = CONFORMANCE / "json_test_suite" / "test_parsing"
-NAUGHTY = [text for text in json.loads((CONFORMANCE / "naughty_strings" / "blns.json").read_text()) if text] if DATA.exists() else []
+BLNS = CONFORMANCE / "naughty_strings" / "blns.json"
+NAUGHTY = [text for text in json.loads(BLNS.read_text()) if text] if BLNS.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_naughty_strings_as_names_and_ids_are_measured_under_their_own_name_or_r
     stack.command("wait")
     interval = ("--from", "1600000000000", "--to", "1600000000001")
     groups = json.loads(stack.command("metrics", "--by", "stage,channel,touchpoint,segment", "--json", *interval))
-    names = [{group[name] for name in ("stage", "channel", "touchpoint", "segment")} for group in groups]
-    assert all(len(one) == 1 for one in names)
-    assert Counter(text for one in names for text in one) == Counter(set(NAUGHTY))
+    found = [{group[name] for name in ("stage", "channel", "touchpoint", "segment")} for group in groups]
+    assert all(len(one) == 1 for one in found)
+    assert Counter(text for one in found for text in one) == Counter(set(NAUGHTY))
     assert sum(group["touches"] for group in groups) == len(NAUGHTY)

@@ -60,6 +60,7 @@ def test_an_insert_that_was_not_taken_is_sent_again_until_it_is(
     front.answers.extend([busy] * 3)
     assert writer.write(FLUSH, Event()) == ()
     assert rows(client) == [8, 1, 1]
+    assert front.inserts == 3 + len(FLUSH.tables)  # the same rows again, not halves of them
 
 
 def test_an_insert_whose_answer_was_lost_counts_once(client: Client, front: Front, writer: Writer) -> None:

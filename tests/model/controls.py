@@ -12,9 +12,10 @@ from pytest import MonkeyPatch
 
 from schemas.codec import WriterSchemas
 from streams import takeover
-from streams.measure import events, lane, panes
+from streams.measure import events, lane
 from streams.measure.duplicates import Clocks, CountedIds
 from streams.measure.lane import Lane, LaneRow, LaneRows
+from streams.measure.measures import SUMS
 from streams.measure.panes import Panes
 from streams.measure.records import Records
 from streams.topics import LogPosition
@@ -23,27 +24,17 @@ from tests.model.schedule import Worker
 from tests.model.tables import MemoryTables
 
 Control = Callable[[MonkeyPatch], None]
-CONTROLS: dict[str, Control] = {}
 HOUR_MS = 3_600_000
 
 
-def control(made: Control) -> Control:
-    """Add one to the table, by its name."""
-    CONTROLS[made.__name__] = made
-    return made
-
-
-@control
 def the_lane_row_is_written_with_the_others(patch: MonkeyPatch) -> None:
     patch.setattr(schedule, "BEFORE_THE_LANE_ROW", (*schedule.BEFORE_THE_LANE_ROW, "lanes"))
 
 
-@control
 def panes_from_the_tables_have_no_guard(patch: MonkeyPatch) -> None:
     patch.setattr(Panes, "_fresh", lambda _, keyed: pl.repeat(True, keyed.height, eager=True))
 
 
-@control
 def ids_are_loaded_past_the_resume_offset(patch: MonkeyPatch) -> None:
     original = MemoryTables.counted_ids
 
@@ -53,13 +44,15 @@ def ids_are_loaded_past_the_resume_offset(patch: MonkeyPatch) -> None:
     patch.setattr(MemoryTables, "counted_ids", counted_ids)
 
 
-@control
 def ids_are_remembered_for_ever(patch: MonkeyPatch) -> None:
     original = CountedIds.count
-    patch.setattr(CountedIds, "count", lambda *given: original(*given[:3], given[3] if given[3] < 0 else 10**15))
+
+    def count_always(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizon_ms: int) -> Any:
+        return original(self, event_ids, clocks, horizon_ms if horizon_ms < 0 else 10**15)
+
+    patch.setattr(CountedIds, "count", count_always)
 
 
-@control
 def ids_are_forgotten_at_a_flush(patch: MonkeyPatch) -> None:
     original = Lane.flushed
 
@@ -70,7 +63,6 @@ def ids_are_forgotten_at_a_flush(patch: MonkeyPatch) -> None:
     patch.setattr(Lane, "flushed", flushed)
 
 
-@control
 def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
     original, hours = CountedIds.count, count(500_000)
 
@@ -80,7 +72,6 @@ def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
     patch.setattr(CountedIds, "count", by_now)
 
 
-@control
 def late_is_judged_by_the_watermark(patch: MonkeyPatch) -> None:
     measure, measured = Lane._measure, events.measured
     watermark = 0
@@ -97,19 +88,16 @@ def late_is_judged_by_the_watermark(patch: MonkeyPatch) -> None:
     patch.setattr(lane, "measured", judge)
 
 
-@control
 def sentiment_is_summed_as_floats(patch: MonkeyPatch) -> None:
     floats = pl.when("counted").then("sentiment").sum() * 1e6
-    patch.setitem(panes.SUMS, "sentiment_sum_micro", floats.round().cast(pl.Int64))
+    patch.setitem(SUMS, "sentiment_sum_micro", floats.round().cast(pl.Int64))
 
 
-@control
 def definitions_are_those_of_the_worker(patch: MonkeyPatch) -> None:
     original = MemoryTables.definitions
     patch.setattr(MemoryTables, "definitions", lambda self, _: original(self, None))
 
 
-@control
 def raw_events_are_keyed_by_their_id(patch: MonkeyPatch) -> None:
     original = MemoryTables.insert
 
@@ -124,7 +112,6 @@ def raw_events_are_keyed_by_their_id(patch: MonkeyPatch) -> None:
     patch.setattr(MemoryTables, "insert", insert)
 
 
-@control
 def panes_in_flight_are_evicted(patch: MonkeyPatch) -> None:
     original = Lane.flush_rows
 
@@ -137,12 +124,10 @@ def panes_in_flight_are_evicted(patch: MonkeyPatch) -> None:
     patch.setattr(Lane, "flush_rows", flush_rows)
 
 
-@control
 def evicted_panes_are_taken_for_new_ones(patch: MonkeyPatch) -> None:
     patch.setattr(Panes, "missing", lambda *_: None)
 
 
-@control
 def a_worker_resumes_from_the_commit_to_kafka(patch: MonkeyPatch) -> None:
     take, take_over = Worker.take, takeover.take_over
     committed: dict[tuple[object, str], int] = {}
@@ -163,7 +148,6 @@ def a_worker_resumes_from_the_commit_to_kafka(patch: MonkeyPatch) -> None:
     patch.setattr(takeover, "take_over", resume)
 
 
-@control
 def pane_rows_are_increments(patch: MonkeyPatch) -> None:
     original = Panes.changed
 
@@ -175,7 +159,6 @@ def pane_rows_are_increments(patch: MonkeyPatch) -> None:
     patch.setattr(Panes, "changed", changed)
 
 
-@control
 def a_new_log_forgets_the_ids_of_the_one_before(patch: MonkeyPatch) -> None:
     original = takeover._load_ids
 
@@ -187,7 +170,6 @@ def a_new_log_forgets_the_ids_of_the_one_before(patch: MonkeyPatch) -> None:
     patch.setattr(takeover, "_load_ids", load_ids)
 
 
-@control
 def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
     original = takeover._row
 
@@ -196,3 +178,23 @@ def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
         return row if row in rows else replace(row, lane_clock=0)
 
     patch.setattr(takeover, "_row", row_of)
+
+
+CONTROLS: tuple[Control, ...] = (
+    the_lane_row_is_written_with_the_others,
+    panes_from_the_tables_have_no_guard,
+    ids_are_loaded_past_the_resume_offset,
+    ids_are_remembered_for_ever,
+    ids_are_forgotten_at_a_flush,
+    ids_expire_by_the_clock_on_the_wall,
+    late_is_judged_by_the_watermark,
+    sentiment_is_summed_as_floats,
+    definitions_are_those_of_the_worker,
+    raw_events_are_keyed_by_their_id,
+    panes_in_flight_are_evicted,
+    evicted_panes_are_taken_for_new_ones,
+    a_worker_resumes_from_the_commit_to_kafka,
+    pane_rows_are_increments,
+    a_new_log_forgets_the_ids_of_the_one_before,
+    a_new_log_starts_the_clock_anew,
+)

@@ -16,11 +16,12 @@ from tests.oracle.log import DEFINITIONS, Definitions, Record
 from tests.oracle.strategies import DEFINITIONS_KNOWN, RECORD_BYTES, log_of
 
 KINDS = (
-    *["take"] * 5, "flush", "flush", "begin", "begin", "insert", "insert", "write", "finish", "crash", "new log",
+    *["take"] * 4, *["flush"] * 3, "begin", "insert", "insert", "write", "finish", "crash", "new log",
 )  # fmt: skip
 STEP_BYTES = 4
 SETTINGS_BYTES = 2 + RECORD_BYTES
 STEPS_MAX = 24
+TOGETHER = 4  # drawn at once: what a draw costs is hardly its length
 AMOUNTS = (1, 2, 0, 3, 4, 5, 6, 8)
 RECORDS_MAX = (40, 12, 12)
 """Of each log of a scenario."""
@@ -31,10 +32,11 @@ HOT_PANES = (50_000, 2, 7)
 class Step:
     """One thing that happens to one of two workers, or to the log.
 
-    take: of the records to come `amount`. flush: begin and finish. begin: note the rows to be written. insert: `amount`
-    of them, in an order drawn from `mix`, but for the lane row. write: all of them, the lane row last. finish: write
-    (again), be acknowledged, and keep some of the panes. crash: forget everything; what comes next takes the lane over,
-    and the other worker writes what it has after `mix` of the reads. new log: an odd `amount` keeps the broker's id.
+    take: `amount` of the records to come. flush: begin, take a few, finish. begin: note the rows to be written.
+    insert: `amount` of them, in an order drawn from `mix`, but for the lane row. write: all of them, the lane row last.
+    finish: write (again), be acknowledged, and keep some of the panes. crash: forget everything; what comes next takes
+    the lane over, and the other worker writes what it has after `mix` of the reads. new log: the broker keeps its id if
+    `amount` is odd.
     """
 
     worker: int
@@ -55,9 +57,16 @@ class Scenario:
 
 def scenarios() -> st.SearchStrategy[Scenario]:
     """All of them."""
-    logs = st.tuples(*(st.binary(max_size=most * RECORD_BYTES) for most in RECORDS_MAX))
+    logs = st.tuples(*(_several(TOGETHER * RECORD_BYTES, most // TOGETHER) for most in RECORDS_MAX))
     settings = st.binary(min_size=SETTINGS_BYTES, max_size=SETTINGS_BYTES)
-    return st.builds(_scenario, settings, logs, st.binary(max_size=STEPS_MAX * STEP_BYTES))
+    return st.builds(_scenario, settings, logs, _several(TOGETHER * STEP_BYTES, STEPS_MAX // TOGETHER))
+
+
+def _several(size: int, most: int) -> st.SearchStrategy[bytes]:
+    """Up to so many times so many bytes. What has no least size would be five long on average, whatever the most."""
+    drawn = st.binary(min_size=size, max_size=size)
+    some = st.integers(0, most).flatmap(lambda least: st.lists(drawn, min_size=least, max_size=most))
+    return some.map(b"".join)
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -69,15 +78,15 @@ def scenario_of(seed: int) -> Scenario:
 
 def _scenario(settings: bytes, logs: Sequence[bytes], steps: bytes) -> Scenario:
     choices = Choices(settings)
-    first, hot_panes = choices.of(DEFINITIONS_KNOWN), choices.of(HOT_PANES)
-    plain = [choices.of((3, 3, 0)) for _ in range(RECORD_BYTES)]
+    first, hot_panes = choices.of((*DEFINITIONS_KNOWN[:1], *DEFINITIONS_KNOWN)), choices.of(HOT_PANES)
+    plain = [0, *(choices.of((3, 3, 0)) for _ in range(1, RECORD_BYTES))]  # all kinds of records
     made = tuple(_horizons_fall(first, [log_of(_plainer(chosen, plain)) for chosen in logs]))
     return Scenario(first, made, list(_steps(steps)), hot_panes)
 
 
 def _plainer(chosen: bytes, plain: Sequence[int]) -> bytes:
     """Choices of which some are always among the first of their options, else events would hardly meet in a pane."""
-    return bytes(byte >> shift for byte, shift in zip(chosen, cycle(plain)))  # noqa: B905 - as long as the choices
+    return bytes(byte >> shift for byte, shift in zip(chosen, cycle(plain)))
 
 
 def _steps(chosen: bytes) -> Iterator[Step]:

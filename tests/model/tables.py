@@ -1,7 +1,7 @@
 """Tables in memory: what ClickHouse makes of the rows after its merges, without ClickHouse."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -63,27 +63,32 @@ class MemoryTables:
 
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
         self._read()
-        rows = [{name: value for name, value in row.items() if name != "watermark"} for row in self.lanes.values()]
+        kept = [row for row in self.lanes.values() if (row["topic"], row["partition"]) == (topic, partition)]
+        rows = [{name: value for name, value in row.items() if name != "watermark"} for row in kept]
         return sorted((LaneRow(**row) for row in rows), key=lambda row: row.generation)
 
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
         self._read()
-        rows = [row for (log, key), row in self.panes.items() if log == log_id and key[0] == resolution_s]
+        rows = [row for row in self._of(self.panes, log_id, partition) if row["resolution_s"] == resolution_s]
         return _panes(sorted(rows, key=lambda row: int(row["pane_start"]), reverse=True)[:limit])
 
     def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
         self._read()
-        wanted = [(log_id, pane_key(row)) for row in plain(keys)]
-        return _panes([self.panes[key] for key in wanted if key in self.panes])
+        wanted = {pane_key(row) for row in plain(keys)}
+        return _panes([row for row in self._of(self.panes, log_id, partition) if pane_key(row) in wanted])
 
     def counted_ids(self, log_id: str, partition: int, below: int, since_ms: int) -> Iterable[pa.Table]:
         self._read()
         rows = [
             {name: row[name] for name in _IDS.names}
-            for (log, offset), row in sorted(self.touchpoints.items(), key=lambda item: item[0][1])
-            if log == log_id and offset < below and row["lane_clock"] >= since_ms
+            for row in self._of(self.touchpoints, log_id, partition)
+            if row["log_offset"] < below and row["lane_clock"] >= since_ms
         ]
-        yield pa.Table.from_pylist(rows, _IDS)
+        yield pa.Table.from_pylist(sorted(rows, key=lambda row: int(row["log_offset"])), _IDS)
+
+    @staticmethod
+    def _of(table: Mapping[tuple[str, Any], Row], log_id: str, partition: int) -> list[Row]:
+        return [row for (log, _), row in table.items() if log == log_id and row["partition"] == partition]
 
     def definitions(self, version: str | None) -> str:
         return self._known[version or self._first]

@@ -37,7 +37,7 @@ class Truth:
         if table == "touchpoints":
             return self.history.final.touchpoints.get(row["log_offset"]), row
         if table == "stage_panes":
-            return self.history.panes.get((pane_key(row), row["log_offset"])), measures(row)  # type: ignore[arg-type]
+            return self.history.panes.get((pane_key(row), row["log_offset"])), measures(row)
         if table == "dead_letters":
             return self.history.final.dead_letters.get(row["log_offset"]), row["reason"]
         if any(row[name] != self.identity[name] for name in IDENTITY):
@@ -48,7 +48,9 @@ class Truth:
         """What the tables lack of what their lane row promises: everything below its next offset."""
         end, final = found.lane.get("next_offset", 0), self.history.final
         lines = [f"touchpoints {at}: missing" for at in final.touchpoints if at < end and at not in found.touchpoints]
-        lines += [f"dead_letters {at}: missing" for at in final.dead_letters if at < end and at not in found.dead_letters]
+        lines += [
+            f"dead_letters {at}: missing" for at in final.dead_letters if at < end and at not in found.dead_letters
+        ]
         for key, offset in self.history.panes:
             if offset < end and (key not in found.panes or found.panes[key]["log_offset"] < offset):
                 lines.append(f"stage_panes {key}: does not hold offset {offset}")
@@ -72,9 +74,7 @@ def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: End
     row = before.truth.history.lanes[before.next_offset]
     ids = {**before.truth.ids, **counted_ids(before.truth.history.final, before.next_offset)}
     known = {one.version: one for one in DEFINITIONS_KNOWN}
-    found = history(
-        log, lane, known[row["definitions"]], WRITER_SCHEMAS, ids, row["lane_clock"], row["occurred_max"]
-    )
+    found = history(log, lane, known[row["definitions"]], WRITER_SCHEMAS, ids, row["lane_clock"], row["occurred_max"])
     generation = before.truth.identity["generation"] + 1
     return Truth(lane, _identity(generation, before.truth.lane.log_id, before.next_offset), found, ids)
 
@@ -92,5 +92,5 @@ def _only(table: str, row: Row, value: Any) -> Tables:
     if table == "touchpoints":
         return Tables(touchpoints={row["log_offset"]: value})
     if table == "stage_panes":
-        return Tables(panes={pane_key(row): value})  # type: ignore[dict-item]
+        return Tables(panes={pane_key(row): value})
     return Tables(dead_letters={row["log_offset"]: value})

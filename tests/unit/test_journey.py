@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.definitions import DefinitionError, Severity
@@ -159,6 +159,10 @@ def like(pattern: str) -> str:
 
 
 @given(st.lists(WILD, min_size=1, max_size=4), NAME)
+@example(["ab*b"], "ab")
+@example(["*a*a*"], "a")
+@example(["a*"], "a")
+@example(["**"], "")
 def test_a_star_stands_for_any_characters(names: list[str], value: str) -> None:
     expected = any(re.fullmatch(like(name), value, re.DOTALL) for name in names)
     assert Pattern.of(tuple(names)).matches(value) == expected
@@ -252,6 +256,10 @@ journeys:
 )
 def test_a_wrong_file_is_told_line_and_remedy(text: str, expected: str) -> None:
     assert expected in errors(text)
+
+
+def test_a_list_of_wrong_items_is_not_called_empty_as_well() -> None:
+    assert errors("format: 1\njourneys:\n  - stages: [{id: a}]\n") == "journey.yaml:3: journeys.0.id is missing; add it"
 
 
 def test_a_file_is_read_from_its_path_and_named_in_its_errors(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import avro.schema
 import fastavro.schema
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from schemas.codec import (
     FINGERPRINT,
     SCHEMA_TEXT,
+    SINGLE_OBJECT,
     Undecodable,
     UnknownSchema,
     WriterSchemas,
@@ -222,3 +224,9 @@ def test_a_schema_file_that_cannot_be_read_as_a_touchpoint_is_named(tmp_path: Pa
     (tmp_path / "wrong.avsc").write_text(text)
     with pytest.raises(UnknownSchema, match=r"wrong\.avsc"):
         WriterSchemas(None, tmp_path)
+
+
+def test_single_objects_with_the_fingerprint_that_the_avro_package_makes_are_read_as_well() -> None:
+    header = SINGLE_OBJECT + bytes(avro.schema.parse(SCHEMA_TEXT).fingerprint("CRC-64-AVRO"))
+    assert WriterSchemas().find(header) == WriterSchemas().find(SINGLE_OBJECT + FINGERPRINT)
+    assert header != SINGLE_OBJECT + FINGERPRINT

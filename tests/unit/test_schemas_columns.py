@@ -205,17 +205,20 @@ def test_a_registered_schema_that_is_not_readable_is_an_unknown_schema(text: str
 
 NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
 NOTHING = {"type": "fixed", "name": "Nothing", "size": 0}
+HIGHEST_LENGTH = b"\xfe" + b"\xff" * 8 + b"\x01"
 COUNT_2_62, COUNT_100_000 = b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f", b"\xc0\x9a\x0c"
 
 
+@pytest.mark.filterwarnings("ignore:Invalid decimal precision")
 @pytest.mark.parametrize(
     ("more", "harmless", "bombs"),
     [
+        ({"type": "bytes", "logicalType": "decimal"}, b"\x02\x01", [HIGHEST_LENGTH]),
         (NODE, b"\x02\x02\x00", [b"\x02" * 1_000_000 + b"\x00", b"\x02" * 200 + b"\x00"]),
         ({"type": "array", "items": "null"}, b"\x04\x00", [COUNT_2_62 + b"\x00", COUNT_100_000 * 300_000 + b"\x00"]),
         ({"type": "array", "items": NOTHING}, b"\x04\x00", [COUNT_2_62 + b"\x00"]),
     ],
-    ids=["a million levels", "an array of nulls", "an array of nothing"],
+    ids=["a decimal without precision, and endless", "a million levels", "an array of nulls", "an array of nothing"],
 )
 def test_a_small_message_of_a_large_value_ends_no_process(
     more: dict[str, object], harmless: bytes, bombs: list[bytes]

@@ -8,11 +8,8 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import pairwise
 from statistics import fmean, median, stdev
-from typing import Any
 
 import polars as pl
 import pytest
@@ -23,84 +20,36 @@ from schemas.journey import Journeys
 from schemas.touchpoint import Reason, Touchpoint
 from schemas.validity import check
 from streams.channels.simulate.customers import Oddity, Planned
-from streams.channels.simulate.rhythm import WEEK_SECONDS, BusyTime, intensity
-from streams.channels.simulate.scenario import Contact, Rhythm, Scenario, load_scenario
+from streams.channels.simulate.scenario import Contact, Rhythm, Scenario
 from streams.channels.simulate.simulator import Simulator
-
-START_MS = 1_795_339_800_000  # Sunday, 22 November 2026, 9:30 UTC
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-SEED = 7
-
-
-@cache
-def scenario(rate: float = 30, customers: int = 600) -> Scenario:
-    """The default one, as many seconds between a customer's events, and fewer customers."""
-    return load_scenario().model_copy(update={"rate": rate, "customers": customers})
-
-
-@cache
-def hour(incidents: bool = True) -> list[Planned]:
-    """A simulated hour."""
-    chosen = scenario() if incidents else scenario().model_copy(update={"incidents": ()})
-    return Simulator(chosen, SEED, START_MS).planned(START_MS, START_MS + HOUR_MS)
-
-
-@cache
-def lives() -> dict[str, list[Planned]]:
-    """The hour by customer, in the order of what happened, each event once."""
-    found: dict[str, list[Planned]] = defaultdict(list)
-    for one in hour():
-        if one.oddity is not Oddity.DUPLICATE:
-            found[one.event.event_id.rsplit("-", 1)[0]].append(one)
-    return {customer: sorted(events, key=lambda one: one.event.occurred_at) for customer, events in found.items()}
-
-
-def answers(planned: Sequence[Planned], instrument: str, stage: str) -> list[int]:
-    good = (one.event for one in planned if one.stage == stage and one.oddity is not Oddity.OUT_OF_SCALE)
-    return [answer for event in good if (answer := getattr(event, instrument)) is not None]
-
-
-def nps(found: Sequence[int]) -> tuple[float, float]:
-    """The score and its variance."""
-    promoters, detractors = (sum(map(true, found)) / len(found) for true in (lambda a: a >= 9, lambda a: a <= 6))
-    score = promoters - detractors
-    return 100 * score, 100**2 * (promoters + detractors - score**2) / len(found)
-
-
-def csat(found: Sequence[int]) -> tuple[float, float]:
-    share = sum(answer >= 4 for answer in found) / len(found)
-    return 100 * share, 100**2 * share * (1 - share) / len(found)
+from tests.simulated import HOUR_MS, MINUTE_MS, SEED, START_MS, answers, few, hour, lives, scenario
 
 
 def test_the_same_scenario_seed_and_start_give_the_same_events() -> None:
-    again = Simulator(scenario(), SEED, START_MS).planned(START_MS, START_MS + 5 * MINUTE_MS)
-    assert again == [one for one in hour() if one.due_ms < START_MS + 5 * MINUTE_MS]
+    assert Simulator(scenario(2), SEED, START_MS).planned(START_MS, START_MS + 10 * MINUTE_MS) == few(10)
+    assert len(few(10)) > 1_000
 
 
 def test_another_process_gives_the_same_events() -> None:
     program = (
-        "from tests.unit.test_simulate_events import *; import hashlib;"
-        "events = Simulator(scenario(), SEED, START_MS).events(START_MS, START_MS + MINUTE_MS);"
-        "print(hashlib.sha256(repr(events).encode()).hexdigest())"
+        "from tests.simulated import few; import hashlib;print(hashlib.sha256(repr(few(10)).encode()).hexdigest())"
     )
-    here = [one.event for one in hour() if one.due_ms < START_MS + MINUTE_MS]
     there = subprocess.run(
         [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": "1"}, check=True, capture_output=True
     )
-    assert there.stdout.decode().strip() == hashlib.sha256(repr(here).encode()).hexdigest()
+    assert there.stdout.decode().strip() == hashlib.sha256(repr(few(10)).encode()).hexdigest()
 
 
 @pytest.mark.parametrize(("seed", "start_ms"), [(SEED + 1, START_MS), (SEED, START_MS + 1)])
 def test_another_seed_or_start_gives_events_with_ids_of_their_own(seed: int, start_ms: int) -> None:
-    others = Simulator(scenario(), seed, start_ms).events(start_ms, start_ms + 5 * MINUTE_MS)
-    ids = {one.event.event_id for one in hour()}
+    others = Simulator(scenario(2), seed, start_ms).events(start_ms, start_ms + 10 * MINUTE_MS)
+    ids = {one.event.event_id for one in few(10)}
     assert others
     assert ids.isdisjoint(event.event_id for event in others)
 
 
 def test_another_start_tells_the_same_story() -> None:
-    constant = scenario().model_copy(update={"rhythm": Rhythm()})
+    constant = scenario(2).model_copy(update={"rhythm": Rhythm()})
     stories = [
         [
             (event.touchpoint, event.nps, event.revenue_minor)
@@ -111,17 +60,17 @@ def test_another_start_tells_the_same_story() -> None:
     assert stories[0] == stories[1]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 10 * MINUTE_MS), max_size=6), st.booleans())
 def test_what_is_due_does_not_depend_on_how_it_is_asked_for(cuts: list[int], backwards: bool) -> None:
     bounds = [0, *sorted(cuts), 10 * MINUTE_MS]
     pieces = list(pairwise(bounds))
-    simulator = Simulator(scenario(), SEED, START_MS)
+    simulator = Simulator(scenario(2), SEED, START_MS)
     found: dict[tuple[int, int], list[Planned]] = {}
     for low, high in reversed(pieces) if backwards else pieces:
         found[low, high] = simulator.planned(START_MS + low, START_MS + high)
     whole = [one for piece in sorted(found) for one in found[piece]]
-    assert whole == [one for one in hour() if one.due_ms < START_MS + 10 * MINUTE_MS]
+    assert whole == few(10)
 
 
 def test_nothing_can_be_asked_for_before_the_start() -> None:
@@ -153,17 +102,10 @@ def test_events_come_in_the_order_in_which_they_are_due_and_in_their_interval() 
 def test_the_default_journey_puts_every_event_into_its_stage() -> None:
     keys = ("journey", "stage", "channel", "touchpoint", "action")
     distinct = {(*(getattr(one.event, key) for key in keys), one.stage) for one in hour()}
-    schema = {name: pl.String for name in (*keys, "planned")}
+    schema = dict.fromkeys((*keys, "planned"), pl.String)
     resolved = Journeys.load().resolve(pl.DataFrame(list(distinct), schema=schema, orient="row"))
     assert resolved.filter(pl.col("stage") != pl.col("planned")).to_dicts() == []
     assert resolved.filter(~pl.col("declared"))["action"].unique().to_list() == ["identify"]
-
-
-def test_the_rate_is_that_of_the_scenario_in_the_rhythm_of_the_hour() -> None:
-    busy = BusyTime(scenario().rhythm, START_MS)
-    expected = scenario().rate * busy.busy(START_MS + HOUR_MS)
-    copies = sum(one.oddity is Oddity.DUPLICATE for one in hour())
-    assert len(hour()) - copies == pytest.approx(expected, rel=0.03)
 
 
 def test_each_minute_has_events_of_all_stages() -> None:
@@ -245,8 +187,7 @@ def test_the_disorder_has_its_shares() -> None:
 
 def test_a_duplicate_is_the_same_event_a_little_later() -> None:
     first = {one.event.event_id: one for one in hour() if one.oddity is None}
-    copies = [one for one in hour() if one.oddity is Oddity.DUPLICATE and one.due_ms > START_MS + MINUTE_MS]
-    for copy in copies:
+    for copy in (one for one in hour() if one.oddity is Oddity.DUPLICATE):
         assert copy.event == first[copy.event.event_id].event
         assert 1_000 <= copy.due_ms - first[copy.event.event_id].due_ms <= 20_000
 
@@ -334,86 +275,6 @@ def test_segments_have_their_shares_and_spend_accordingly() -> None:
         if one.event.action == "purchase" and one.event.revenue_minor:
             spent[one.event.segment].append(one.event.revenue_minor)
     assert median(spent["business"]) > 2 * median(spent["consumer"])
-
-
-def without_values(planned: Planned) -> tuple[Any, ...]:
-    event = planned.event
-    return planned.due_ms, planned.stage, planned.oddity, event.event_id, event.occurred_at, event.touchpoint
-
-
-def test_an_incident_changes_values_of_its_stage_in_its_time_and_nothing_else() -> None:
-    (incident,) = scenario().incidents
-    began, ended = START_MS + incident.after, START_MS + incident.after + incident.lasts
-    changed = 0
-    for calm, struck in zip(hour(incidents=False), hour(), strict=True):
-        assert without_values(calm) == without_values(struck)
-        if calm.stage != incident.stage or not began <= calm.event.occurred_at < ended:
-            assert calm == struck
-        changed += calm != struck
-    assert changed > 200
-
-
-@pytest.mark.parametrize(("instrument", "score"), [("nps", nps), ("csat", csat)])
-def test_at_the_default_rate_the_incident_is_beyond_doubt_in_windows_of_a_minute(
-    instrument: str, score: Callable[[Sequence[int]], tuple[float, float]]
-) -> None:
-    default = load_scenario()
-    (incident,) = default.incidents
-    planned = Simulator(default, default.seed, START_MS).planned(START_MS, START_MS + 5 * MINUTE_MS)
-    windows = [
-        answers(
-            [one for one in planned if 0 <= one.event.occurred_at - START_MS - at < MINUTE_MS], instrument, "support"
-        )
-        for at in (0, incident.after, 3 * MINUTE_MS, 4 * MINUTE_MS)
-    ]
-    assert min(map(len, windows)) >= 150
-    (before, variance), (during, variance_during), *after = map(score, windows)
-    assert before - during > 30
-    assert (before - during) / math.sqrt(variance + variance_during) > 6
-    assert all(abs(before - value) < 20 for value, _ in after)
-
-
-def test_failures_and_durations_of_the_stage_rise_in_the_incident() -> None:
-    (incident,) = scenario().incidents
-    means = []
-    for planned in (hour(incidents=False), hour()):
-        events = [
-            one.event
-            for one in planned
-            if one.stage == incident.stage
-            and incident.after <= one.event.occurred_at - START_MS < incident.after + incident.lasts
-            and one.oddity is not Oddity.OUT_OF_SCALE
-        ]
-        failed = fmean(event.outcome == "failure" for event in events if event.outcome)
-        lasted = fmean(event.duration_ms for event in events if event.duration_ms)
-        felt = fmean(event.sentiment for event in events if event.sentiment is not None)
-        means.append((failed, lasted, felt))
-    (failed, lasted, felt), (failed_then, lasted_then, felt_then) = means
-    assert failed_then - failed > 0.2
-    assert lasted_then / lasted == pytest.approx(incident.effects.duration_factor, rel=0.01)
-    assert felt - felt_then > 0.3
-
-
-@given(st.integers(0, 10 * WEEK_SECONDS * 1_000), st.integers(-WEEK_SECONDS, WEEK_SECONDS))
-def test_busy_time_has_an_inverse_and_a_mean_of_one(since_ms: int, busy: int) -> None:
-    time = BusyTime(scenario().rhythm, START_MS)
-    assert time.moment(time.busy(START_MS + since_ms)) == pytest.approx(START_MS + since_ms, abs=1)
-    assert time.busy(time.moment(busy)) == pytest.approx(busy, abs=0.002)
-    assert time.busy(START_MS + since_ms + WEEK_SECONDS * 1_000) - time.busy(START_MS + since_ms) == pytest.approx(
-        WEEK_SECONDS
-    )
-
-
-def test_busy_hours_and_days_have_more_events_than_others() -> None:
-    rhythm = Rhythm(hours=(1.0,) * 12 + (3.0,) + (1.0,) * 11, weekdays=(1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0))
-    monday_ms = 1_795_392_000_000  # 23 November 2026
-    time = BusyTime(rhythm, monday_ms)
-    per_hour = [
-        time.busy(monday_ms + (hour + 1) * HOUR_MS) - time.busy(monday_ms + hour * HOUR_MS) for hour in range(72)
-    ]
-    assert per_hour[12] / per_hour[11] == pytest.approx(3)
-    assert per_hour[48] / per_hour[24] == pytest.approx(2)
-    assert intensity(rhythm, 2 * 86_400 + 12 * 3_600) == 6
 
 
 def test_a_scenario_of_one_touchpoint_does_only_that() -> None:

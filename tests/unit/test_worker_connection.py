@@ -14,8 +14,7 @@ PASSED_ON = "what the settings say"
 
 def options(**settings: Any) -> dict[str, Any]:
     connection = KafkaConnection(servers=("kafka:9092",), **settings)
-    given: dict[str, Any] = credentials_to_aiokafka_auth(_credentials(connection), None)
-    return given
+    return dict(credentials_to_aiokafka_auth(_credentials(connection), None))
 
 
 def test_plain_connections_have_no_credentials() -> None:

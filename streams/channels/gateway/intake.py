@@ -68,10 +68,10 @@ def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: in
     event, given_id = _read(text, index)
     if isinstance(event, Refusal):
         return _refuse(judged, event)
-    event = msgspec.structs.replace(event, received_at=now_ms)
     refusal = check(event, now_ms)
     if refusal is not None:
         return _refuse(judged, Refusal(index, refusal.reason, refusal.detail))
+    event = msgspec.structs.replace(event, received_at=now_ms)
     value = encoder.event(event)
     if len(value) > EVENT_BYTES_MAX:
         detail = f"{len(value)} bytes; an event has at most {EVENT_BYTES_MAX}"

@@ -111,7 +111,7 @@ def _bodies() -> Schema:
         "application/x-ndjson": {
             "schema": {
                 "type": "string",
-                "description": "One JSON object a line. A line that is no JSON is refused, and no reason to refuse others.",
+                "description": "One JSON object a line. A line that is no JSON is refused, the others are not.",
             }
         },
     }

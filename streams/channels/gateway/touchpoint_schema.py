@@ -33,6 +33,7 @@ _WHOLE: Final = ("duration_ms", "nps", "csat", "ces", "revenue_minor")
 
 def touchpoint_schema() -> Schema:
     """What an event has to be, to be accepted. What can't be said in JSON Schema is said in words."""
+    properties = _properties()
     words = {field["name"]: field["doc"] for field in json.loads(SCHEMA_TEXT)["fields"]}
     return {
         "type": "object",
@@ -41,7 +42,7 @@ def touchpoint_schema() -> Schema:
             f" {NAME_BYTES_MAX} bytes in UTF-8; an empty optional text counts as absent; `occurred_at` is at most ten"
             " minutes ahead of now; an encoded event has at most 1 MiB."
         ),
-        "properties": {name: {**schema, "description": words[name]} for name, schema in _properties().items()},
+        "properties": {name: {**properties[name], "description": word} for name, word in words.items()},
         "required": ["occurred_at", "channel", "touchpoint"],
         "anyOf": [
             {"required": [name], "properties": {name: {"type": "string", "minLength": 1}}}

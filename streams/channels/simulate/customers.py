@@ -160,8 +160,8 @@ class Customers:
     def _disordered(self, rng: Random, stage: str, event: Touchpoint) -> list[Planned]:
         disorder, drawn, at_ms = self._scenario.disorder, rng.random(), event.occurred_at
         if drawn < disorder.duplicates:
-            later_ms = at_ms + rng.randint(*DUPLICATE_MS)
-            return [Planned(at_ms, stage, event), Planned(later_ms, stage, event, Oddity.DUPLICATE)]
+            copy = Planned(at_ms + rng.randint(*DUPLICATE_MS), stage, event, Oddity.DUPLICATE)
+            return [Planned(at_ms, stage, event), copy] if at_ms >= self._start_ms else []  # else only the copy came
         drawn -= disorder.duplicates
         if drawn < disorder.late:
             return [Planned(at_ms + rng.randint(*disorder.late_by), stage, event, Oddity.LATE)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ LANES = 4
 
 @dataclass(frozen=True)
 class RunningGateway:
-    """A gateway that answers; `process` is its leash, which passes signals on."""
+    """A gateway that answers."""
 
     url: str
     client: httpx.Client
@@ -41,6 +43,9 @@ class RunningGateway:
 
     def ready(self) -> bool:
         return self.client.get("/readyz").status_code == 200
+
+    def log(self) -> str:
+        return self.process.log_path.read_text()
 
 
 @contextmanager
@@ -61,6 +66,11 @@ def running_gateway(
         yield RunningGateway(url, client, process)
 
 
+def send_signal(process: Process, number: signal.Signals) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, number)
+
+
 def answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/healthz").status_code == 200
@@ -72,27 +82,42 @@ def create_topic(kafka_url: str, topic: str) -> None:
     ensure_topics(KafkaConnection.from_url(kafka_url), topic_specs(Settings(topic=topic, partitions=LANES)))
 
 
-def records(kafka_url: str, topic: str) -> list[Any]:
-    """All records of a topic, lane by lane."""
-    connection = KafkaConnection.from_url(kafka_url)
-    found: list[Any] = []
-    consumer = KafkaConsumer(enable_auto_commit=False, **connection.client_options())
-    try:
-        for lane, position in log_identity(connection, topic).items():
-            partition = TopicPartition(topic, lane)
-            consumer.assign([partition])
-            consumer.seek(partition, 0)
-            end = len(found) + position.end_offset
-            while len(found) < end:
-                for polled in consumer.poll(timeout_ms=1000).values():
-                    found += polled
-    finally:
-        consumer.close()
-    return found
+@dataclass(frozen=True)
+class Log:
+    """A topic's records from some offset of each lane on."""
 
+    kafka_url: str
+    topic: str
+    begins: Mapping[int, int] = field(default_factory=dict)
 
-def events(kafka_url: str, topic: str) -> list[dict[str, Any]]:
-    """All events of a topic, decoded, lane by lane in the log's order."""
-    frame, refused = decode_batch([record.value for record in records(kafka_url, topic)], WriterSchemas())
-    assert refused == []
-    return frame.to_dicts()
+    @classmethod
+    def from_now_on(cls, kafka_url: str, topic: str) -> Log:
+        ends = log_identity(KafkaConnection.from_url(kafka_url), topic)
+        return cls(kafka_url, topic, {lane: position.end_offset for lane, position in ends.items()})
+
+    def records(self) -> list[Any]:
+        """Lane by lane."""
+        connection = KafkaConnection.from_url(self.kafka_url)
+        found: list[Any] = []
+        consumer = KafkaConsumer(enable_auto_commit=False, **connection.client_options())
+        try:
+            for lane, position in log_identity(connection, self.topic).items():
+                partition, begin = TopicPartition(self.topic, lane), self.begins.get(lane, 0)
+                consumer.assign([partition])
+                consumer.seek(partition, begin)
+                until = len(found) + position.end_offset - begin
+                while len(found) < until:
+                    for polled in consumer.poll(timeout_ms=1000).values():
+                        found += polled
+        finally:
+            consumer.close()
+        return found
+
+    def events(self) -> list[dict[str, Any]]:
+        """Decoded, lane by lane in the log's order."""
+        frame, refused = decode_batch([record.value for record in self.records()], WriterSchemas())
+        assert refused == []
+        return frame.to_dicts()
+
+    def event_ids(self) -> set[str]:
+        return {event["event_id"] for event in self.events()}

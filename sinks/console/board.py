@@ -1,0 +1,219 @@
+"""The journey as the page draws it: stages from left to right, each with its figures. Pure: rows in, a board out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from schemas.journey import Journey, Stage
+from schemas.metrics import Catalogue
+from sinks.clickhouse.live import NO_GROUPS, Groups, Names, Newest
+from sinks.clickhouse.rolling import ALL
+from sinks.console.figures import Figure, figures
+from sinks.console.selection import Selection
+from sinks.console.trend import Trend, trend
+
+STAGES_MAX: Final = 30
+CHANNELS_MAX: Final = 50
+NAMES_MAX: Final = 50
+"""Of each list to choose from."""
+ALERTS_MAX: Final = 10
+TREND_TICKS: Final = 60
+
+_NO_NAMES: Final = Names((), 0)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert that is firing. stage and channel: ALL for all of them; `since_ms`: milliseconds since 1970."""
+
+    rule: str
+    stage: str
+    channel: str
+    text: str
+    since_ms: int
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What ClickHouse said for one selection at one tick."""
+
+    newest: Newest
+    stages: Groups = NO_GROUPS
+    channels: Groups = NO_GROUPS
+    trend: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    names: Mapping[str, Names] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
+
+
+@dataclass(frozen=True)
+class Other:
+    """What has no place on the screen: how many names, and their touches."""
+
+    names: int
+    touches: int
+    shown: int
+
+
+@dataclass(frozen=True)
+class ChannelCard:
+    """A channel of the opened stage."""
+
+    name: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class StageCard:
+    """A stage; `heard` is false where no row knows it. `completeness` is a share, None without a row."""
+
+    id: str
+    declared: bool
+    heard: bool
+    description: str | None
+    owner: str | None
+    completeness: float | None
+    figures: tuple[Figure, ...]
+    trends: Mapping[str, Trend]
+    alerts: tuple[str, ...]
+    """The rules that are firing."""
+    opened: bool
+    address: str
+    """The query of the page with this stage opened, or closed again."""
+    channels: tuple[ChannelCard, ...] = ()
+    other_channels: Other | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A list to choose from. `left_out`: names that have no place in it."""
+
+    names: tuple[str, ...]
+    chosen: str
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that the page shows of one selection."""
+
+    selection: Selection
+    journey: str
+    whole: tuple[Figure, ...]
+    """Of the whole journey; empty where a channel or a segment is chosen."""
+    alerts: tuple[Alert, ...]
+    other_alerts: int
+    stages: tuple[StageCard, ...]
+    other_stages: Other | None
+    journeys: Choice
+    channels: Choice
+    segments: Choice
+    until: datetime | None
+    complete_until: datetime | None
+    """The newest tick of the trend that every lane has passed."""
+
+
+def board(journeys: Sequence[Journey], catalogue: Catalogue, selection: Selection, readings: Readings) -> Board:
+    """Put together what the page shows."""
+    journey = journey_of(journeys, selection)
+    declared = declared_stages(journeys, journey)
+    rows = {row["stage"]: row for row in readings.stages.rows}
+    whole = rows.pop(ALL, None)
+    shown = shown_stages(declared, rows)
+    return Board(
+        selection=selection,
+        journey=journey,
+        whole=figures(whole, catalogue) if whole else (),
+        alerts=readings.alerts[:ALERTS_MAX],
+        other_alerts=len(readings.alerts[ALERTS_MAX:]),
+        stages=tuple(
+            _stage_card(name, declared.get(name), rows.get(name), catalogue, selection, readings) for name in shown
+        ),
+        other_stages=_other(readings.stages, [rows[name] for name in shown if name in rows]),
+        journeys=_choice(_journey_names(journeys, readings), journey),
+        channels=_choice(readings.names.get("channel", _NO_NAMES), selection.channel),
+        segments=_choice(readings.names.get("segment", _NO_NAMES), selection.segment),
+        until=_instant(readings.newest.tick_ms),
+        complete_until=_instant(_complete_until(readings)),
+    )
+
+
+def journey_of(journeys: Sequence[Journey], selection: Selection) -> str:
+    """The journey that is looked at: the first one declared, unless another is chosen."""
+    return journeys[0].id if selection.journey is None else selection.journey
+
+
+def declared_stages(journeys: Sequence[Journey], journey: str) -> dict[str, Stage]:
+    """The stages that a journey declares, in its order; none of an undeclared journey."""
+    return next(({stage.id: stage for stage in one.stages} for one in journeys if one.id == journey), {})
+
+
+def shown_stages(declared: Mapping[str, Stage], heard: Mapping[str, Any]) -> list[str]:
+    """The stages on the screen, at most STAGES_MAX: the declared in their order, then the others by name."""
+    undeclared = sorted(name for name in heard if name not in declared)
+    return [*declared, *undeclared][:STAGES_MAX]
+
+
+def _stage_card(
+    name: str,
+    stage: Stage | None,
+    row: Mapping[str, Any] | None,
+    catalogue: Catalogue,
+    selection: Selection,
+    readings: Readings,
+) -> StageCard:
+    shown = figures(row, catalogue)
+    opened = selection.opened == name
+    until_ms, step_ms = readings.newest.tick_ms, selection.rolling.step_ms
+    rows = readings.trend.get(name, ())
+    lines = {
+        figure.metric: trend(rows, catalogue.metrics[figure.metric], until_ms, step_ms, TREND_TICKS) for figure in shown
+    }
+    channels = readings.channels if opened else NO_GROUPS
+    return StageCard(
+        id=name,
+        declared=stage is not None,
+        heard=row is not None,
+        description=stage.description if stage else None,
+        owner=stage.owner if stage else None,
+        completeness=row["completeness"] if row else None,
+        figures=shown,
+        trends={metric: line for metric, line in lines.items() if line is not None},
+        alerts=tuple(dict.fromkeys(alert.rule for alert in readings.alerts if alert.stage == name))[:ALERTS_MAX],
+        opened=opened,
+        address=selection.opening(None if opened else name).query,
+        channels=tuple(
+            ChannelCard(row["channel"], figures(row, catalogue))
+            for row in sorted(channels.rows, key=lambda row: str(row["channel"]))
+        ),
+        other_channels=_other(channels, channels.rows),
+    )
+
+
+def _other(groups: Groups, shown: Sequence[Mapping[str, Any]]) -> Other | None:
+    names = groups.names - len(shown)
+    touches = groups.touches - sum(row["touches"] for row in shown)
+    return Other(names, touches, len(shown)) if names > 0 else None
+
+
+def _journey_names(journeys: Sequence[Journey], readings: Readings) -> Names:
+    """The declared ones, then those that were heard of, at most NAMES_MAX."""
+    heard = readings.names.get("journey", _NO_NAMES)
+    declared = tuple(journey.id for journey in journeys)
+    both = (*declared, *(name for name in heard.shown if name not in declared))
+    return Names(both[:NAMES_MAX], max(heard.total, len(both)))
+
+
+def _choice(names: Names, chosen: str) -> Choice:
+    """What is chosen is in its list, also when it is silent."""
+    absent = () if chosen in (*names.shown, ALL) else (chosen,)
+    return Choice((*absent, *names.shown), chosen, max(0, names.total - len(names.shown)))
+
+
+def _complete_until(readings: Readings) -> int:
+    ticks = (row["at_ms"] for rows in readings.trend.values() for row in rows if row["completeness"] >= 1)
+    return max(ticks, default=0)
+
+
+def _instant(at_ms: int) -> datetime | None:
+    return datetime.fromtimestamp(at_ms / 1_000, UTC) if at_ms else None

@@ -1,0 +1,70 @@
+"""Boards as HTML, by the templates in `templates/`. Names come from events: each is escaped wherever it stands."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from schemas.metrics import Catalogue
+from sinks.clickhouse.rolling import ALL, WINDOWS
+from sinks.console.board import Board
+from sinks.console.figures import LABELS, number
+from sinks.console.health import Health
+from sinks.console.selection import Selection
+from sinks.console.trend import HEIGHT, WIDTH
+
+_NAME_CHARS: Final = 80
+
+
+class Drawing:
+    """Draws the whole page, its board, and its health."""
+
+    def __init__(self, catalogue: Catalogue, notice: str | None = None) -> None:
+        """notice: a line at the top of the page, such as that the customers are simulated."""
+        self._templates = Environment(
+            loader=PackageLoader("sinks.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"named": _named, "attribute": _attribute}
+        metrics = [(LABELS[name], catalogue.metrics[name]) for name in LABELS if name in catalogue.metrics]
+        self._templates.globals |= {
+            "ALL": ALL,
+            "windows": WINDOWS,
+            "metrics": metrics,
+            "notice": notice,
+            "number": number,
+            "trend_box": f"0 0 {WIDTH} {HEIGHT}",
+        }
+
+    def page(self, selection: Selection, board: str, health: Health) -> str:
+        """The document; `board` is drawn already."""
+        return self._draw("page.html", {"selection": selection, "board": Markup(board), "health": health})  # noqa: S704
+
+    def board(self, board: Board) -> str:
+        """All that changes with new numbers."""
+        return self._draw("board.html", {"board": board})
+
+    def health(self, health: Health) -> str:
+        """All that changes every second."""
+        return self._draw("health.html", {"health": health})
+
+    def _draw(self, template: str, values: Mapping[str, Any]) -> str:
+        return self._templates.get_template(template).render(values)
+
+
+def _named(name: str) -> Markup:
+    """A name as it came, in a direction of its own; one that is too long for a screen is whole in its title."""
+    if not name.strip():
+        return Markup('<bdi class="blank">“{}”</bdi>').format(name)
+    if len(name) <= _NAME_CHARS:
+        return Markup("<bdi>{}</bdi>").format(name)
+    return Markup('<bdi title="{}">{}…</bdi>').format(_attribute(name), name[:_NAME_CHARS])
+
+
+def _attribute(value: str) -> Markup:
+    """An attribute's value that is read back as it was: a bare line break wouldn't be."""
+    return Markup(str(escape(value)).replace("\r", "&#13;").replace("\n", "&#10;"))  # noqa: S704 - escaped before

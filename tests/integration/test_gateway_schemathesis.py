@@ -1,0 +1,30 @@
+"""Schemathesis: requests made from the OpenAPI document, valid and broken, find no answer that it doesn't describe."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.channels.gateway.keys import key_line, new_key
+from tests.gateway_process import create_topic, running_gateway
+from tests.stack import eventually
+
+
+@pytest.mark.parametrize("keys", [False, True], ids=["open", "with keys"])
+def test_schemathesis_finds_nothing(keys: bool, kafka_url: str, unique_name: str, tmp_path: Path) -> None:
+    create_topic(kafka_url, unique_name)
+    key, file = new_key(), tmp_path / "keys"
+    file.write_text(key_line("schemathesis", key) + "\n")
+    settings = {"GATEWAY_KEYS_FILE": str(file)} if keys else {}
+    with running_gateway(tmp_path, kafka_url, unique_name, settings) as gateway:
+        eventually(gateway.ready)
+        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{gateway.url}/openapi.json", "--no-color"]
+        options = ["--max-examples", "20", "--seed", "1"]
+        header = ["--header", f"Authorization: Bearer {key}"] if keys else []
+        run = subprocess.run([*command, *options, *header], cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "No issues found" in run.stdout
+        assert "request failed" not in gateway.log()

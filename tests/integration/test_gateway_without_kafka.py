@@ -1,0 +1,169 @@
+"""Kafka away: 503, nothing that was accepted is lost, and sending again works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer
+
+from deploy.local.broker import Broker
+from deploy.local.ports import free_port
+from deploy.local.process import Process, running
+from tests.gateway_process import Log, RunningGateway, create_topic, running_gateway, send_signal
+from tests.stack import eventually
+
+TOPIC = "touchpoints"
+SOON = {"GATEWAY_DELIVERY_SECONDS": "1"}
+NOW_MS = time.time_ns() // 1_000_000
+
+
+def event(number: int) -> dict[str, Any]:
+    return {
+        "event_id": f"e{number}",
+        "occurred_at": NOW_MS,
+        "customer_id": f"c{number % 23}",
+        "channel": "web",
+        "touchpoint": "t",
+    }
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker(free_port())
+
+
+@pytest.fixture
+def kafka(broker: Broker, tmp_path: Path) -> Iterator[Process]:
+    """A broker of one's own, with the topic."""
+    with running(broker.child(), tmp_path / "broker") as process:
+        create_topic(broker.url, TOPIC)
+        try:
+            yield process
+        finally:
+            if process.pid is not None:
+                send_signal(process, signal.SIGCONT)
+
+
+def state(gateway: RunningGateway) -> tuple[int, str]:
+    response = gateway.client.get("/readyz")
+    return response.status_code, response.json()["state"]
+
+
+def test_a_kafka_that_does_not_answer_is_503_and_sending_again_loses_and_doubles_nothing(
+    broker: Broker, kafka: Process, tmp_path: Path
+) -> None:
+    with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
+        eventually(gateway.ready)
+        assert gateway.post([event(number) for number in range(50)]).status_code == 202
+        send_signal(kafka, signal.SIGSTOP)
+        response = gateway.post([event(number) for number in range(40, 100)])
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert state(gateway) == (503, "disconnected")
+        assert gateway.client.get("/healthz").status_code == 200
+        send_signal(kafka, signal.SIGCONT)
+        eventually(lambda: gateway.post([event(number) for number in range(40, 100)]).status_code == 202)
+        eventually(lambda: state(gateway) == (200, "ready"))
+        assert Log(broker.url, TOPIC).event_ids() == {f"e{number}" for number in range(100)}
+
+
+def test_a_503_tells_the_ids_that_were_given_so_that_sending_again_counts_once(
+    broker: Broker, kafka: Process, tmp_path: Path
+) -> None:
+    with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
+        eventually(gateway.ready)
+        send_signal(kafka, signal.SIGSTOP)
+        sent = [event(0), {name: value for name, value in event(1).items() if name != "event_id"}]
+        response = gateway.post(sent)
+        assert response.status_code == 503
+        (given,) = response.json()["event_ids"]
+        assert given["index"] == 1
+        send_signal(kafka, signal.SIGCONT)
+        sent[1]["event_id"] = given["event_id"]
+        eventually(lambda: gateway.post(sent).status_code == 202)
+        assert Log(broker.url, TOPIC).event_ids() == {"e0", given["event_id"]}
+
+
+def test_nothing_that_was_accepted_is_lost_while_kafka_comes_and_goes(
+    broker: Broker, kafka: Process, tmp_path: Path
+) -> None:
+    accepted: list[int] = []
+    refused: list[int] = []
+    with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
+        eventually(gateway.ready)
+
+        def send(first: int) -> None:
+            numbers = range(first, first + 20)
+            while (response := gateway.post([event(number) for number in numbers])).status_code != 202:
+                assert response.status_code == 503
+                refused.append(first)
+                time.sleep(0.05)
+            accepted.extend(numbers)
+
+        def send_every_fourth(start: int) -> None:
+            for first in range(start, 2000, 80):
+                send(first)
+
+        senders = [threading.Thread(target=send_every_fourth, args=(start,)) for start in range(0, 80, 20)]
+        for sender in senders:
+            sender.start()
+        for share in (200, 800):
+            eventually(lambda share=share: len(accepted) >= share)  # type: ignore[misc]
+            send_signal(kafka, signal.SIGSTOP)
+            before = len(refused)
+            eventually(lambda before=before: len(refused) > before)  # type: ignore[misc]
+            send_signal(kafka, signal.SIGCONT)
+        for sender in senders:
+            sender.join(60)
+        assert sorted(accepted) == list(range(2000))
+        assert Log(broker.url, TOPIC).event_ids() == {f"e{number}" for number in range(2000)}
+
+
+def test_a_kafka_that_was_killed_and_started_again_is_found_again(
+    broker: Broker, kafka: Process, tmp_path: Path
+) -> None:
+    with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
+        eventually(gateway.ready)
+        assert gateway.post(event(1)).status_code == 202
+        assert Log(broker.url, TOPIC).event_ids() == {"e1"}
+        kafka.kill()
+        assert gateway.post(event(2)).status_code == 503
+        assert state(gateway) == (503, "disconnected")
+        with running(broker.child(), tmp_path / "again"):  # its log is empty: it keeps it in memory
+            create_topic(broker.url, TOPIC)
+            eventually(lambda: gateway.post(event(2)).status_code == 202)
+            eventually(gateway.ready)
+            assert gateway.post(event(3)).status_code == 202
+            assert Log(broker.url, TOPIC).event_ids() == {"e2", "e3"}
+        assert "e2" not in gateway.log()
+
+
+def test_a_gateway_starts_without_kafka_and_finds_it_later(broker: Broker, tmp_path: Path) -> None:
+    with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
+        assert state(gateway) == (503, "disconnected")
+        assert gateway.post(event(1)).status_code == 503
+        assert gateway.post(b"{").status_code == 503
+        assert gateway.post(b"[").status_code == 400
+        with running(broker.child(), tmp_path / "broker"):
+            eventually(lambda: "touchstream init" in gateway.client.get("/readyz").text)
+            consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
+            assert TOPIC not in consumer.topics()  # looking for it must not make it, with any number of lanes
+            consumer.close()
+            create_topic(broker.url, TOPIC)
+            eventually(gateway.ready)
+            assert gateway.post(event(1)).status_code == 202
+            assert Log(broker.url, TOPIC).event_ids() == {"e1"}
+
+
+def test_a_gateway_without_kafka_stops_when_it_is_told_to(broker: Broker, tmp_path: Path) -> None:
+    with running_gateway(tmp_path, broker.url, TOPIC) as gateway:
+        assert gateway.process.pid is not None
+        os.kill(gateway.process.pid, signal.SIGINT)
+        eventually(lambda: gateway.process.pid is None, 20)
+        assert "gateway stopped" in gateway.log()

@@ -1,0 +1,99 @@
+"""Events of a request, judged one by one: what is used, what is refused and why."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from schemas.codec import Undecodable, WriterSchemas
+from schemas.columns import decode_batch
+from schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from streams.channels.encoding import Encoder
+from streams.channels.gateway.body import EventTexts
+from streams.channels.gateway.intake import SLICE_EVENTS, Judged, judge
+
+NOW = 1_800_000_000_000
+EVENT: dict[str, Any] = {"event_id": "e", "occurred_at": NOW, "customer_id": "c", "channel": "web", "touchpoint": "t"}
+
+
+def judged(*events: Any, lines: bool = False, encoder: Encoder | None = None) -> Judged:
+    """Bytes are texts already."""
+    texts = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
+    return asyncio.run(judge(EventTexts(texts, lines), encoder or Encoder(), NOW))
+
+
+def decoded(found: Judged) -> list[dict[str, Any]]:
+    frame, refused = decode_batch([record.value for record in found.records], WriterSchemas())
+    assert refused == []
+    return frame.to_dicts()
+
+
+def test_an_event_is_used_as_it_is_and_stamped_with_the_time_of_its_receipt() -> None:
+    found = judged(EVENT | {"nps": 9, "attributes": {"x": "y"}, "received_at": 5})
+    (event,) = decoded(found)
+    assert {name: event[name] for name in EVENT} == EVENT
+    assert (event["nps"], event["received_at"]) == (9, NOW)
+    assert (found.records[0].key, found.refused, found.given_ids) == (b"c", [], [])
+
+
+def test_times_and_numbers_may_be_spelled_as_the_codec_takes_them() -> None:
+    found = judged(EVENT | {"occurred_at": "2026-01-31T09:30:00+01:00", "nps": 9.0})
+    assert [(event["occurred_at"], event["nps"]) for event in decoded(found)] == [(1769848200000, 9)]
+
+
+def test_the_events_that_can_be_used_are_and_the_others_are_listed_with_their_index() -> None:
+    large = {"attributes": {"a": "x" * EVENT_BYTES_MAX}}
+    broken: list[tuple[Any, Reason]] = [
+        (EVENT | {"nps": 11}, Reason.OUT_OF_SCALE),
+        (EVENT | {"nps": "9"}, Reason.WRONG_TYPE),
+        (EVENT | {"npss": 9}, Reason.WRONG_TYPE),
+        (EVENT | {"customer_id": ""}, Reason.NO_CUSTOMER),
+        (EVENT | {"channel": ""}, Reason.MISSING_FIELD),
+        (EVENT | {"event_id": ""}, Reason.MISSING_FIELD),
+        (EVENT | {"occurred_at": None}, Reason.MISSING_FIELD),
+        ({}, Reason.MISSING_FIELD),
+        (EVENT | {"occurred_at": NOW + 600_001}, Reason.FROM_THE_FUTURE),
+        (EVENT | {"occurred_at": -(10**14)}, Reason.TOO_OLD),
+        (EVENT | large, Reason.TOO_LARGE),
+        *((value, Reason.WRONG_TYPE) for value in (5, "text", None, True, [EVENT], 1.5)),
+    ]
+    found = judged(*(one for event, _ in broken for one in (event, EVENT)))
+    assert len(found.records) == len(broken)
+    assert [refused.index for refused in found.refused] == list(range(0, 2 * len(broken), 2))
+    assert [refused.reason for refused in found.refused] == [reason for _, reason in broken]
+    assert all(0 < len(refused.detail) <= 300 for refused in found.refused)
+
+
+def test_an_event_without_id_is_given_one_of_its_own_and_told_it() -> None:
+    without = {name: value for name, value in EVENT.items() if name != "event_id"}
+    found = judged(EVENT, without, without | {"event_id": None}, without | {"nps": 11})
+    ids = [event["event_id"] for event in decoded(found)]
+    assert [(given.index, given.event_id) for given in found.given_ids] == [(1, ids[1]), (2, ids[2])]
+    assert len(set(ids)) == 3
+
+
+def test_a_broken_line_says_nothing_about_the_others_but_a_broken_element_about_the_whole_array() -> None:
+    found = judged(b"{", EVENT, b"nonsense", lines=True)
+    assert [(refused.index, refused.reason) for refused in found.refused] == [
+        (0, Reason.UNDECODABLE),
+        (2, Reason.UNDECODABLE),
+    ]
+    assert len(found.records) == 1
+    with pytest.raises(Undecodable):
+        judged(EVENT, b'"\xff"')
+    with pytest.raises(Undecodable):
+        judged(b"{", b"nonsense", lines=True)
+    assert judged(lines=True).records == []
+
+
+def test_events_keep_their_order_over_many_slices() -> None:
+    found = judged(*(EVENT | {"event_id": str(number)} for number in range(3 * SLICE_EVENTS + 5)))
+    assert [event["event_id"] for event in decoded(found)] == [str(number) for number in range(3 * SLICE_EVENTS + 5)]
+
+
+def test_events_are_written_as_the_encoder_writes_them() -> None:
+    (record,) = judged(EVENT, encoder=Encoder(7)).records
+    assert record.value[:5] == b"\x00\x00\x00\x00\x07"
