@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     page_host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="Address on which the page listens; it has no login: beyond loopback put a proxy with one before it.",
+        description="Address on which the page listens; it has no login: beyond loopback put a proxy before it.",
     )
     page_port: int = Field(8090, ge=0, le=65_535, description="Port of the page; 0: any free one.")
     log_format: Literal["console", "json"] = Field(
