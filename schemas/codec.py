@@ -81,7 +81,8 @@ class WriterSchemas:
     def _add(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         try:
-            self._by_fingerprint |= dict.fromkeys(_fingerprints(text), _writer(text))
+            writer = _writer(text)  # first, as it says what is wrong with a schema
+            self._by_fingerprint |= dict.fromkeys(_fingerprints(text), writer)
         except UnknownSchema as error:
             raise UnknownSchema(f"{path}: {error}") from error
 

@@ -114,7 +114,8 @@ class Lanes:
             await asyncio.wait_for(asyncio.shield(self.flush()), patience_seconds)
         except TimeoutError:
             log.warning("lanes let go before their last flush was acknowledged; their next owner repeats it")
-        self._own_nothing()
+        finally:
+            self._own_nothing()
 
     async def take(self, partition: int, position: int, records: Records) -> None:
         """Measure all that the log holds from `position` to the last record. Waits while too much is pending."""
@@ -126,9 +127,9 @@ class Lanes:
             # Fetched before the lane was loaded anew: between the two would be a hole.
             await self._source.start_reading({partition: lane.row.next_offset})
             return
-        while self.pending_rows > self._limits.pending_rows_max:
-            await self.flush()
         try:
+            while self.pending_rows > self._limits.pending_rows_max:
+                await self.flush()
             await self._run(self._measure, lambda: self._store.take(lane, records))
         except Stopped:
             self._lanes.pop(partition, None)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-READY_SECONDS = 120
+READY_SECONDS = 400
 LOOK_SECONDS = 0.05
 
 
@@ -76,7 +76,7 @@ def running_stack(directory: Path, workers: int = 2) -> Iterator[RunningStack]:
         process.wait(60)
 
 
-def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
+def eventually(true: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until it is true."""
     deadline = time.monotonic() + seconds
     while not true():

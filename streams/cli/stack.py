@@ -21,6 +21,7 @@ from deploy.local.supervisor import Child, Supervisor
 from streams.prepare import prepare
 from streams.settings import Settings
 
+_READY_SECONDS: Final = 180  # on a slow and busy machine
 _LANES_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.1
 _ANSWER_SECONDS: Final = 1.0
@@ -129,7 +130,13 @@ class Stack:
             "TOUCHSTREAM_DATA_DIR": str(self.settings.data_dir),
             **more,
         }
-        return Child(name, (sys.executable, "-m", "streams.cli", *command), ready=ready, env=environment)
+        return Child(
+            name,
+            (sys.executable, "-m", "streams.cli", *command),
+            ready=ready,
+            env=environment,
+            ready_seconds=_READY_SECONDS,
+        )
 
     def _lanes_owned(self) -> float:
         return sum(_gauge(_answer(url) or "", "touchstream_lanes_owned") for url in self._metrics)

@@ -215,7 +215,8 @@ def test_a_new_owner_reads_the_newest_panes_of_its_lane_first(subject: Subject) 
     starts = [pane(pane_start=hour * 3_600_000, log_offset=hour) for hour in range(5)]
     others = [pane(partition=1), pane(log_id="other"), pane(resolution_s=300)]
     subject.sink.write(flush_of(stage_panes=[*starts, *others]), Event())
-    subject.sink.write(flush_of(stage_panes=[starts[4] | {"log_offset": 9, "touches": 3}]), Event())
+    after = [starts[4] | {"log_offset": 9, "touches": 3}, starts[3] | {"log_offset": 1, "touches": 7}]
+    subject.sink.write(flush_of(stage_panes=after), Event())
     found = subject.reader.newest_panes("log", 0, 3600, 3).to_pylist()
     assert [(row["log_offset"], row["touches"]) for row in found] == [(9, 3), (3, 0), (2, 0)]
 

@@ -19,7 +19,6 @@ from streams.measure.measures import SUMS
 from streams.measure.panes import Panes
 from streams.measure.records import Records
 from streams.topics import LogPosition
-from tests.model import schedule
 from tests.model.schedule import Worker
 from tests.model.tables import MemoryTables
 
@@ -27,8 +26,14 @@ Control = Callable[[MonkeyPatch], None]
 HOUR_MS = 3_600_000
 
 
-def the_lane_row_is_written_with_the_others(patch: MonkeyPatch) -> None:
-    patch.setattr(schedule, "BEFORE_THE_LANE_ROW", (*schedule.BEFORE_THE_LANE_ROW, "lanes"))
+def the_lane_row_is_written_first(patch: MonkeyPatch) -> None:
+    original = Worker.insert
+
+    def insert(self: Worker, amount: int, mix: int) -> None:
+        self.move()
+        original(self, amount, mix)
+
+    patch.setattr(Worker, "insert", insert)
 
 
 def panes_from_the_tables_have_no_guard(patch: MonkeyPatch) -> None:
@@ -181,7 +186,7 @@ def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
 
 
 CONTROLS: tuple[Control, ...] = (
-    the_lane_row_is_written_with_the_others,
+    the_lane_row_is_written_first,
     panes_from_the_tables_have_no_guard,
     ids_are_loaded_past_the_resume_offset,
     ids_are_remembered_for_ever,

@@ -17,7 +17,6 @@ from tests.model.truth import PARTITION, TOPIC
 from tests.model.world import Log, World
 from tests.oracle.log import Record
 
-BEFORE_THE_LANE_ROW: tuple[str, ...] = ("touchpoints", "stage_panes", "dead_letters")
 PANES_MAX = (1_000_000, 0, 1, 3, 6, 12)
 
 
@@ -76,18 +75,20 @@ class Worker:
             self._in_flight = [(name, row) for name, rows in tables.items() for row in plain(rows)]
 
     def insert(self, amount: int, mix: int) -> None:
-        rows = [row for row in self._in_flight or () if row[0] in BEFORE_THE_LANE_ROW]
+        rows = [row for row in self._in_flight or () if row[0] != "lanes"]
         self._world.tables.insert(Random(mix).sample(rows, min(amount, len(rows))))
 
     def write(self) -> None:
-        """Insert everything that is in flight, the lane row last, if it may be written."""
-        if self._lane is None:
-            return
-        self.begin()
-        rows = self._in_flight or []
-        self._world.tables.insert(row for row in rows if row[0] != "lanes")
+        """Insert everything that is in flight, the lane row last."""
+        if self._lane is not None:
+            self.begin()
+            self._world.tables.insert(row for row in self._in_flight or () if row[0] != "lanes")
+            self.move()
+
+    def move(self) -> None:
+        """Insert the lane row, if it may be written."""
         if self._world.may_move(self._log):
-            self._world.tables.insert(row for row in rows if row[0] == "lanes")
+            self._world.tables.insert(row for row in self._in_flight or () if row[0] == "lanes")
 
     def finish(self, panes_max: int = 1_000_000) -> None:
         self.write()

@@ -1,7 +1,7 @@
 """The tables, recomputed from the log: one record after the other, in plain dicts and whole numbers."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ def history(
         found.lanes[record.offset + 1] = oracle.lane_row(record.offset + 1)
         for key, pane in oracle.tables.panes.items():
             if pane["log_offset"] == record.offset:
-                found.panes[key, record.offset] = deepcopy(pane)
+                found.panes[key, record.offset] = {name: copy(value) for name, value in pane.items()}
     found.final = oracle.tables
     found.final.lane = oracle.lane_row(log[-1].offset + 1 if log else 0)
     return found

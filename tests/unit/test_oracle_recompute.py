@@ -113,6 +113,14 @@ def test_an_id_counted_in_the_log_before_is_a_duplicate_within_the_horizon() -> 
     assert list(late.touchpoints) == [0]
 
 
+def test_a_new_log_goes_on_with_the_clock_and_the_highest_event_of_the_one_before() -> None:
+    after = tables(
+        event(0, NOW, occurred_at=NOW - 5), predecessor_clock=NOW + 7, predecessor_occurred_max=NOW + HOUR_MS
+    )
+    assert (after.lane["lane_clock"], after.lane["occurred_max"]) == (NOW + 7, NOW + HOUR_MS)
+    assert after.touchpoints[0]["lane_clock"] == NOW + 7
+
+
 def test_the_lane_clock_never_goes_back_and_stands_in_for_missing_timestamps() -> None:
     found = tables(event(0), event(1, NOW - 5_000), event(2, None), event(3, -1), event(4, NOW + 1))
     assert [row["record_at"] - NOW for row in found.touchpoints.values()] == [0, -5_000, 0, 0, 1]

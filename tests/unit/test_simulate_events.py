@@ -20,7 +20,7 @@ from schemas.journey import Journeys
 from schemas.touchpoint import Reason, Touchpoint
 from schemas.validity import check
 from streams.channels.simulate.customers import Oddity, Planned
-from streams.channels.simulate.scenario import Contact, Rhythm, Scenario
+from streams.channels.simulate.scenario import Contact, Rhythm, Scenario, read_scenario
 from streams.channels.simulate.simulator import Simulator
 from tests.simulated import HOUR_MS, MINUTE_MS, SEED, START_MS, answers, few, hour, lives, scenario
 
@@ -237,9 +237,26 @@ def test_customers_are_anonymous_until_they_are_identified() -> None:
 
 
 def test_nothing_happens_after_an_unsubscribe() -> None:
-    actions = [[one.event.action for one in events] for events in lives().values()]
-    assert sum("unsubscribe" in life for life in actions) > 30
-    assert all(life.index("unsubscribe") == len(life) - 1 for life in actions if "unsubscribe" in life)
+    one = read_scenario(
+        """
+        format: 1
+        rate: 10
+        customers: 50
+        stages:
+          - {id: first, visited_by: 1, optional: true, contacts: 1, touchpoints: [
+              {channel: web, touchpoint: page, weight: 1},
+              {channel: web, touchpoint: bye, action: unsubscribe, chance: 0.5}]}
+          - {id: second, visited_by: 1, contacts: 1, touchpoints: [{channel: web, touchpoint: page, weight: 1}]}
+        """
+    )
+    planned = Simulator(one, SEED, START_MS).planned(START_MS, START_MS + HOUR_MS)
+    actions: dict[str, list[str]] = defaultdict(list)
+    for event in (one.event for one in planned):
+        actions[event.event_id.rsplit("-", 1)[0]].append(event.action)
+    ended = [life for life in actions.values() if "unsubscribe" in life]
+    assert len(ended) / len(actions) == pytest.approx(0.5, abs=0.03)
+    assert all(life[-1] == "unsubscribe" for life in ended)
+    assert len(planned) == pytest.approx(one.rate * 3_600, rel=0.02)
 
 
 def test_purchases_bring_money_and_returns_give_back_what_was_paid() -> None:

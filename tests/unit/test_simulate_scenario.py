@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,9 @@ def test_the_default_scenario_uses_all_channels(default: Scenario) -> None:
     channels |= {stage.survey.channel for stage in default.stages if stage.survey}
     wanted = {"web", "app", "store", "call_centre", "email", "ads", "social", "survey", "delivery", "device"}
     assert wanted <= channels
+
+
+def test_the_example_in_the_documentation_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulate.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert [read_scenario(example).stages[0].id for example in examples] == ["purchase"]

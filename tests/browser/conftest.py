@@ -1,0 +1,44 @@
+"""A browser for all tests, and pages that may not complain."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from tests.browser.chromium import NONE_FOUND, WIDE, chromium, chromium_path
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if chromium_path() is None:
+        pytest.skip(NONE_FOUND)
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens an address in a window of its own. The test fails where a page had errors: scripts, or what its own
+    content security policy forbids. What only says that a server is away is no error of the page."""
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and "net::" not in message.text:
+            errors.append(message.text)
+
+    def opened(url: str, size: tuple[int, int] = WIDE, scheme: Literal["light", "dark"] = "light") -> Page:
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        pages.append(page)
+        page.on("console", heard)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert errors == []

@@ -1,0 +1,69 @@
+"""Rolling rows and lanes as workers write them, without workers."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse.rolling import ALL, BY_NAME
+
+DECLARED = ["awareness", "consideration", "purchase", "delivery", "use", "support", "loyalty"]
+
+
+def row(stage: str, channel: str = ALL, segment: str = ALL, **metrics: Any) -> dict[str, Any]:
+    """A row of `stage_metrics`: answers to every instrument, enough to be relied on."""
+    answered = {
+        "touches": 4211, "duplicates": 0, "late": 0, "customers": 1873,
+        "nps": 12.25, "nps_n": 400, "nps_low": 4.5, "nps_high": 19.75,
+        "csat": 81.5, "csat_n": 200, "csat_low": 75.5, "csat_high": 86.25,
+        "csat_mean_n": 200, "ces": 5.25, "ces_n": 100, "ces_low": 5.0, "ces_high": 5.5, "ces_easy_n": 100,
+        "success_rate": 0.875, "success_rate_n": 800, "success_rate_low": 0.85, "success_rate_high": 0.9,
+        "duration_ms_p50": 84_000.0, "duration_ms_n": 3900, "sentiment_n": 0, "purchases": 0,
+        "average_order_minor_n": 0,
+    }  # fmt: skip
+    place = {"journey": "customer", "stage": stage, "channel": channel, "segment": segment}
+    return place | answered | metrics
+
+
+def journey() -> list[dict[str, Any]]:
+    """Every declared stage and the whole journey; two channels of support, and a segment."""
+    return [
+        row(ALL, touches=29_477),
+        *(row(stage, nps=10.5 + place, touches=1000 + place) for place, stage in enumerate(DECLARED)),
+        row("support", "chat", touches=605, nps=44.5),
+        row("support", "call_centre", touches=400),
+        row("support", segment="business", touches=77, nps=-3.5),
+    ]
+
+
+def write_rows(
+    client: Client, rows: Sequence[dict[str, Any]], window: str = "5m", ticks: int = 1, completeness: float = 0
+) -> int:
+    """Write rows at the live tick of a window, and at `ticks` - 1 complete ticks before it; the live tick, ms."""
+    tick_ms = BY_NAME[window].live_tick(time.time_ns() // 1_000_000)
+    step_ms = BY_NAME[window].step_ms
+    place = {"topic": "touchpoints", "window": window}
+    written = [
+        place | one | {"tick": _instant(tick_ms - back * step_ms), "completeness": 1.0 if back else completeness}
+        for back in range(ticks)
+        for one in rows
+    ]
+    names = sorted({name for one in written for name in one})
+    client.insert("stage_metrics", [[one[name] for name in names] for one in written], names)
+    return tick_ms
+
+
+def write_lanes(client: Client, partitions: int = 4, ago_ms: int = 0) -> None:
+    """Lanes that were written so long ago, when they had applied everything."""
+    at = _instant(time.time_ns() // 1_000_000 - ago_ms)
+    names = ("topic", "partition", "log_id", "generation", "next_offset", "lane_clock", "occurred_max", "watermark")
+    rest = ("definitions", "predecessor_log_id", "predecessor_next_offset", "written_at")
+    offset = time.time_ns()  # the newest row of a lane is that with the highest offset
+    rows = [["touchpoints", lane, "log", 1, offset, at, at, at, "v1", "", 0, at] for lane in range(partitions)]
+    client.insert("lanes", rows, [*names, *rest])
+
+
+def _instant(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -1,0 +1,104 @@
+"""The page as a process, and what a browser shows of it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+from playwright.sync_api import Page
+
+from deploy.local.ports import free_port
+from deploy.local.process import Child, Process, running
+
+UNSEEN = ".unseen, .skip, svg, option, [hidden], details:not([open]) > :not(summary), legend, input"
+TOO_WIDE = """(unseen) => {
+  const screen = document.documentElement.clientWidth;
+  return [...document.body.querySelectorAll("*")]
+    .filter((one) => !one.closest(unseen))
+    .filter((one) => {
+      const box = one.getBoundingClientRect();
+      const clipped = one.clientWidth && one.scrollWidth > one.clientWidth + 1;
+      return box.width && (box.left < -0.5 || box.right > screen + 0.5 || clipped);
+    })
+    .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 60)}`);
+}"""
+
+
+@dataclass(frozen=True)
+class RunningPage:
+    """A page that answers."""
+
+    url: str
+    process: Process
+
+    def address(self, **selection: str) -> str:
+        """With a selection: window, channel, segment, journey, open."""
+        return f"{self.url}/?{urlencode(selection)}"
+
+    def log(self) -> str:
+        return self.process.log_path.read_text()
+
+
+@contextmanager
+def running_page(directory: Path, clickhouse_url: str, *options: str) -> Iterator[RunningPage]:
+    """`touchstream page` on a free port, answering, whether it has found ClickHouse or not."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    child = Child(
+        "page",
+        (sys.executable, "-m", "streams.cli", "page", *options),
+        ready=lambda: _answers(url),
+        env={"TOUCHSTREAM_CLICKHOUSE_URL": clickhouse_url, "TOUCHSTREAM_PAGE_PORT": str(port)},
+    )
+    with running(child, directory) as process:
+        yield RunningPage(url, process)
+
+
+def state(page: Page) -> str | None:
+    """What the page says of its numbers: live, waiting, stale, workers-away, clickhouse-away, lost."""
+    return page.locator("body").get_attribute("data-state")
+
+
+def expect_state(page: Page, wanted: str, seconds: float = 30) -> None:
+    """Wait until the page says so."""
+    page.wait_for_function("state => document.body.dataset.state === state", arg=wanted, timeout=1000 * seconds)
+
+
+def stages(page: Page) -> list[str]:
+    """The stages, from left to right."""
+    found: list[str] = page.locator(".stage h3 bdi").all_text_contents()
+    return found
+
+
+def figures(page: Page) -> dict[str, dict[str, Any]]:
+    """Of each stage its figures, all read at one moment: metric to exact value, text, n and interval as shown."""
+    found: dict[str, dict[str, Any]] = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".stage")].map((stage) => [
+          stage.dataset.stage,
+          Object.fromEntries([...stage.querySelectorAll(".figure")].map((figure) => [figure.dataset.metric, {
+            value: figure.querySelector("data.value") ? Number(figure.querySelector("data.value").value) : null,
+            text: figure.querySelector(".value").textContent,
+            n: figure.querySelector(".n")?.textContent ?? null,
+            interval: figure.querySelector(".interval")?.textContent ?? null,
+            note: figure.querySelector(".note")?.textContent ?? null,
+          }])),
+        ]))"""
+    )
+    return found
+
+
+def too_wide(page: Page) -> list[str]:
+    """Elements that reach over the screen's edge, or whose content is wider than they are."""
+    found: list[str] = page.evaluate(TOO_WIDE, UNSEEN)
+    return found
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=1).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,257 @@
+"""What the page shows of rolling rows, and how it behaves: with ClickHouse, without workers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from clickhouse_connect.driver.client import Client
+from playwright.sync_api import expect
+
+from sinks.clickhouse.rolling import ALL
+from tests.browser.chromium import NARROW, WIDE
+from tests.browser.conftest import OpenPage
+from tests.browser.rolling_rows import DECLARED, journey, row, write_lanes, write_rows
+from tests.browser.running_page import RunningPage, expect_state, figures, running_page, stages, too_wide
+from tests.clickhouse_rows import database_url, migrated_database
+
+pytestmark = pytest.mark.stack
+
+COUNTS = {"touches", "customers"}
+TITLE = "Touchstream: the customer journey now"
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+
+
+@dataclass(frozen=True)
+class Shown:
+    page: RunningPage
+    tables: Client
+
+
+@pytest.fixture(scope="module")
+def running(clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """A page on a database of its own."""
+    with migrated_database(clickhouse_url) as client:
+        url = database_url(clickhouse_url, client.database or "")
+        with running_page(tmp_path_factory.mktemp("page"), url) as page:
+            yield Shown(page, client)
+
+
+@pytest.fixture
+def shown(running: Shown) -> Shown:
+    """The page, with no rows yet, and with lanes that have just been written."""
+    running.tables.command("TRUNCATE TABLE stage_metrics")
+    write_lanes(running.tables)
+    return running
+
+
+def test_the_stages_stand_in_the_journeys_order_with_their_owners_and_the_undeclared_after_them(
+    shown: Shown, open_page: OpenPage
+) -> None:
+    write_rows(shown.tables, [*journey(), row("zeta"), row("alpha")])
+    page = open_page(shown.page.url)
+    assert stages(page) == [*DECLARED, "alpha", "zeta"]
+    expect(page.locator("[data-stage=support] .owner")).to_have_text("Owner: customer service")
+    expect(page.locator("[data-stage=alpha] .owner")).to_contain_text("undeclared")
+    boxes = [box for one in page.locator(".stage").all() if (box := one.bounding_box())]
+    places = [(round(box["y"]), box["x"]) for box in boxes]
+    assert len(places) == 9
+    assert places == sorted(places)
+
+
+def test_every_value_is_exact_and_stands_with_its_n_and_interval(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, journey())
+    support = figures(open_page(shown.page.url))["support"]
+    assert support["nps"] == {"value": 15.5, "text": "+15.5", "n": "n 400", "interval": "4.5 to 19.8", "note": None}
+    assert support["success_rate"]["value"] == 0.875
+    assert support["success_rate"]["text"] == "87.5 %"
+    assert support["success_rate"]["interval"] == "85.0 to 90.0"
+    assert support["duration_ms_p50"]["text"] == "1 min 24 s"
+    assert support["touches"]["text"] == "1,005"
+    assert [name for name, figure in support.items() if figure["n"] is None] == sorted(COUNTS, reverse=True)
+
+
+def test_a_value_on_too_few_answers_is_called_not_reliable(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, [row("support", nps=33.25, nps_n=12), row("use", nps=None, nps_n=0)])
+    found = figures(open_page(shown.page.url))
+    assert found["support"]["nps"]["note"] == "not reliable below n 50"
+    assert found["support"]["csat"]["note"] is None
+    assert (found["use"]["nps"]["text"], found["use"]["nps"]["n"]) == ("–", "n 0")
+
+
+def test_a_stage_that_nobody_has_heard_of_is_there_without_values(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, [row("use")])
+    page = open_page(shown.page.url)
+    assert stages(page) == DECLARED
+    expect(page.locator("[data-stage=loyalty] .completeness")).to_have_text("Silent for a week or more")
+    assert {figure["value"] for figure in figures(page)["loyalty"].values()} == {None}
+
+
+def test_newer_numbers_appear_without_a_reload_and_keep_the_focus(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, journey(), ticks=3)
+    page = open_page(shown.page.url)
+    page.evaluate("window.kept = 1")
+    page.locator("[data-stage=use] a").focus()
+    write_rows(shown.tables, [row("use", touches=123_456)])
+    expect(page.locator("[data-stage=use] [data-metric=touches] .value")).to_have_text("123,456", timeout=20_000)
+    assert page.evaluate("window.kept") == 1
+    assert page.evaluate("document.activeElement.closest('.stage').dataset.stage") == "use"
+
+
+def test_a_trend_is_drawn_from_the_ticks_before(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, journey(), ticks=10)
+    trend = open_page(shown.page.url).locator("[data-stage=use] [data-metric=nps] .trend")
+    assert (trend.locator(".complete").get_attribute("d") or "").count("L") == 8
+    assert (trend.locator(".open").get_attribute("d") or "").count("L") == 1
+    assert trend.get_attribute("aria-label") == "NPS, trend: from +14.5 to +14.5, lowest +14.5, highest +14.5"
+
+
+def test_window_channel_and_segment_are_chosen_and_stay_in_the_address(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, journey())
+    write_rows(shown.tables, [row("support", touches=9)], window="1h")
+    page = open_page(shown.page.url)
+    page.evaluate("window.kept = 1")
+    support = page.locator("[data-stage=support]")
+    page.get_by_label("Channel").select_option("chat")
+    expect(support.locator("[data-metric=touches] .value")).to_have_text("605")
+    page.get_by_label("Channel").select_option(ALL)
+    page.get_by_label("Segment").select_option("business")
+    expect(support.locator("[data-metric=nps] .value")).to_have_text("−3.5")
+    page.get_by_label("Segment").select_option(ALL)
+    page.get_by_text("1h", exact=True).click()
+    expect(support.locator("[data-metric=touches] .value")).to_have_text("9")
+    assert "window=1h" in page.url
+    page.go_back()
+    expect(support.locator("[data-metric=touches] .value")).to_have_text("1,005")
+    assert page.evaluate("window.kept") == 1
+
+
+def test_a_stage_opens_to_its_channels_by_keyboard_and_closes_again(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, journey())
+    page = open_page(shown.page.url)
+    link = page.locator("[data-stage=support] a")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".channel h4")).to_have_text(["call_centre", "chat"])
+    expect(page.locator("[data-channel=chat] [data-metric=nps] .value")).to_have_text("+44.5")
+    expect(link).to_have_attribute("aria-expanded", "true")
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".channel")).to_have_count(0)
+
+
+def test_at_most_30_stages_and_50_channels_are_shown_and_the_rest_is_called_other(
+    shown: Shown, open_page: OpenPage
+) -> None:
+    many = [row(f"stage {number:03}", touches=number) for number in range(1000)]
+    channels = [row("use", f"channel {number:03}", touches=number) for number in range(70)]
+    write_rows(shown.tables, [*journey(), *many, *channels])
+    page = open_page(shown.page.address(open="use"))
+    assert len(stages(page)) == 30
+    assert stages(page)[:8] == [*DECLARED, "stage 977"]
+    rest = sum(range(977))
+    expect(page.locator("main > .other")).to_contain_text(f"other: 977 more stages with {rest:,} touches")
+    assert page.locator(".channel").count() == 50
+    expect(page.locator("#channels .other")).to_contain_text("other: 20 more channels with 190 touches")
+    expect(page.get_by_label("Channel").locator("option[disabled]")).to_have_text("other: 22 more")
+    assert too_wide(page) == []
+
+
+HOSTILE = [
+    "<script>document.title = 'owned'</script>",
+    '"><img src=x onerror="document.title=\'owned\'">',
+    "' onmouseover='document.title=1'",
+    "</option></select><svg onload=\"document.title='owned'\">",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt; &amp;amp;",
+    "javascript:document.title='owned'",
+    "data: x\n\nevent: board\ndata: owned",
+    "a\rb",
+    "السلام עברית \u202eevil",
+    "🧑‍🚀" * 20,
+    "W" * 300,
+    "  ",
+    "#%2F?&=+;",
+]
+
+
+def as_shown(name: str) -> str:
+    """HTML knows one kind of line break; what is blank is quoted, what is long is cut."""
+    if not name.strip():
+        return f"“{name}”"
+    return name.replace("\r", "\n") if len(name) <= 80 else f"{name[:80]}…"
+
+
+def test_names_from_events_are_shown_as_text_whatever_they_are(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, [row(name) for name in HOSTILE])
+    page = open_page(shown.page.url, NARROW)
+    assert stages(page) == [*DECLARED, *map(as_shown, sorted(HOSTILE))]
+    assert page.title() == TITLE
+    assert page.locator("main script, main img, main svg:not(.trend)").count() == 0
+    assert too_wide(page) == []
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_can_be_chosen_and_opened(shown: Shown, open_page: OpenPage, name: str) -> None:
+    write_rows(shown.tables, [row(name), row(name, name), row(name, segment=name), row(name, name, name, touches=7)])
+    page = open_page(shown.page.url, NARROW)
+    page.get_by_label("Channel").select_option(index=1)
+    expect(page.locator("[name=channel] option:checked")).to_have_attribute("value", name)
+    page.get_by_label("Segment").select_option(index=1)
+    stage = page.locator(".stage.undeclared")
+    expect(stage.locator("[data-metric=touches] .value")).to_have_text("7")
+    stage.locator("a").click()
+    expect(page.locator(".channel h4 bdi")).to_have_text(as_shown(name), use_inner_text=False)
+    page.reload()
+    expect(page.locator(".channel [data-metric=touches] .value")).to_have_text("7")
+    assert page.title() == TITLE
+    assert too_wide(page) == []
+
+
+def test_it_says_what_is_away_and_recovers_when_the_lanes_are_written_again(shown: Shown, open_page: OpenPage) -> None:
+    write_lanes(shown.tables, ago_ms=60_000)
+    write_rows(shown.tables, journey())
+    page = open_page(shown.page.url)
+    expect_state(page, "workers-away")
+    expect(page.locator("#health")).to_contain_text("Workers away")
+    assert figures(page)["support"]["nps"]["value"] == 15.5
+    write_lanes(shown.tables)
+    expect_state(page, "live")
+
+
+def test_lanes_that_fall_behind_and_rows_that_grow_old_are_stale(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, journey())
+    page = open_page(shown.page.url)
+    expect_state(page, "live")
+    shown.tables.command("ALTER TABLE stage_metrics DELETE WHERE 1 SETTINGS mutations_sync = 1")
+    expect_state(page, "waiting")
+
+
+def test_a_page_whose_server_is_gone_says_so_and_keeps_its_numbers(
+    shown: Shown, open_page: OpenPage, clickhouse_url: str, tmp_path: Path
+) -> None:
+    write_rows(shown.tables, journey())
+    with running_page(tmp_path, database_url(clickhouse_url, shown.tables.database or "")) as served:
+        page = open_page(served.url)
+        expect_state(page, "live")
+    expect_state(page, "lost")
+    expect(page.locator("#lost")).to_contain_text("No word from this page's server")
+    assert figures(page)["support"]["nps"]["value"] == 15.5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "name"), [(WIDE, "wide"), (NARROW, "narrow"), ((768, 1024), "tablet")])
+def test_nothing_overflows_and_everybody_can_read_it(
+    shown: Shown, open_page: OpenPage, size: tuple[int, int], name: str, scheme: Literal["light", "dark"]
+) -> None:
+    rows = [*journey(), row("delivery", nps=-71.25, nps_n=9, customers=None, touches=123_456_789), row("über alles")]
+    write_rows(shown.tables, rows, ticks=30)
+    page = open_page(shown.page.address(open="support"), size, scheme)
+    expect_state(page, "live")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"page-{name}-{scheme}.png", full_page=True)
+    assert too_wide(page) == []
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()

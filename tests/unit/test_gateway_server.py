@@ -1,0 +1,81 @@
+"""What the gateway refuses to start with, and how it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+
+from streams.channels.bulk import Destination
+from streams.channels.encoding import Encoder
+from streams.channels.gateway import KeyFileError
+from streams.channels.gateway.app import Gateway
+from streams.channels.gateway.delivery import Delivery
+from streams.channels.gateway.keys import key_line
+from streams.channels.gateway.rate import Rate
+from streams.channels.gateway.server import gateway, is_loopback, listening
+from streams.connection import KafkaConnection
+from streams.settings import Settings
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])  # noqa: S104  that is the point
+def test_it_does_not_start_for_others_without_keys(host: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="TOUCHSTREAM_GATEWAY_KEYS_FILE"):
+        gateway(Settings(gateway_host=host))
+    (tmp_path / "keys").write_text("# none yet\n")
+    with pytest.raises(KeyFileError, match="has 0 keys"):
+        gateway(Settings(gateway_host=host, gateway_keys_file=tmp_path / "keys"))
+    (tmp_path / "keys").write_text(key_line("shop", "key"))
+    assert gateway(Settings(gateway_host=host, gateway_keys_file=tmp_path / "keys")).keys is not None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_on_this_machine_alone_it_starts_without_keys(host: str) -> None:
+    assert is_loopback(host)
+    assert gateway(Settings(gateway_host=host)).keys is None
+
+
+def test_answers_are_not_held_back() -> None:
+    with listening("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # what asyncio looks at before it turns Nagle's algorithm off
+
+
+def test_an_address_that_is_taken_is_said_to_be() -> None:
+    with listening("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}: Address already in use; set TOUCHSTREAM_GATEWAY_HOST"):
+            listening("127.0.0.1", port).__enter__()
+    with pytest.raises(OSError, match="can't listen on no.such.host.invalid:80"):
+        listening("no.such.host.invalid", 80).__enter__()
+
+
+class Broken(Delivery):
+    """Fails in a way that nobody thought of."""
+
+    @property
+    def encoder(self) -> Encoder:
+        raise RuntimeError("the event of somebody-in-particular")
+
+    async def __aenter__(self) -> Broken:
+        return self
+
+
+def test_what_goes_wrong_inside_stays_inside() -> None:
+    delivery = Broken(Destination(KafkaConnection.from_url("kafka://127.0.0.1:1")), 1)
+    application = Gateway(delivery, None, Rate(1000), 1000).application()
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(application, raise_app_exceptions=True)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.post("/v1/touchpoints", content=b"{}")
+
+    with structlog.testing.capture_logs() as log:
+        response = asyncio.run(post())
+    assert response.status_code == response.json()["status"] == 500
+    assert "somebody-in-particular" not in response.text + str(log)
+    assert (log[0]["error"], log[0]["path"]) == ("RuntimeError", "/v1/touchpoints")
+    assert "test_gateway_server.py:" in log[0]["at"]

@@ -1,0 +1,51 @@
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from streams.measure.measures import MEASURED
+from streams.measure.panes import RESOLUTIONS_S, Deltas, _keyed
+
+HOUR_MS = 3_600_000
+
+EVENT = st.fixed_dictionaries(
+    {
+        "series": st.integers(0, 2),
+        "occurred_at": st.integers(-2 * HOUR_MS, 2 * HOUR_MS),
+        "counted": st.booleans(),
+        "late": st.booleans(),
+        "action": st.sampled_from(["purchase", "contact"]),
+        "outcome": st.sampled_from(["success", "failure", "abandoned", ""]),
+        "duration_ms": st.none() | st.integers(0, 5),
+        "sentiment_micro": st.none() | st.integers(-(10**6), 10**6),
+        "nps": st.none() | st.integers(0, 10),
+        "csat": st.none() | st.integers(1, 5),
+        "ces": st.none() | st.integers(1, 7),
+        "revenue_minor": st.none() | st.integers(-100, 100),
+        "currency": st.sampled_from(["EUR", "USD", ""]),
+    }
+)
+TYPES = {
+    "series": pl.UInt32,
+    "nps": pl.Int32,
+    "csat": pl.Int32,
+    "ces": pl.Int32,
+    "duration_ms": pl.Int64,
+    "sentiment_micro": pl.Int64,
+    "revenue_minor": pl.Int64,
+}
+
+
+@given(st.lists(EVENT, min_size=1, max_size=40))
+def test_longer_panes_are_the_same_made_of_events_and_made_of_panes_of_ten_seconds(
+    events: list[dict[str, object]],
+) -> None:
+    frame = pl.DataFrame(events, schema_overrides=TYPES).with_row_index("log_offset", 7).cast({"log_offset": pl.Int64})
+    frame = frame.with_columns([pl.when("counted").then(name).alias(name) for name in MEASURED])
+    tens = Deltas.of(_keyed(frame, RESOLUTIONS_S[0]))
+    for resolution_s in RESOLUTIONS_S[1:]:
+        of_events, of_panes = Deltas.of(_keyed(frame, resolution_s)), tens.coarser(resolution_s)
+        assert_frame_equal(of_panes.sums, of_events.sums, check_row_order=False)
+        assert of_panes.maps.keys() == of_events.maps.keys()
+        for name, values in of_events.maps.items():
+            assert_frame_equal(of_panes.maps[name], values, check_row_order=False)
