@@ -19,6 +19,8 @@ LABELS: Final = {
 """The metrics on the page, in its order."""
 
 NOTHING: Final = "–"
+_MILLIONS: Final = 10_000_000
+"""From here on counts are shown in millions: a card has room for nine characters."""
 _MINUS: Final = "\u2212"
 _SECOND_MS, _MINUTE_MS, _HOUR_MS, _DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 
@@ -68,7 +70,7 @@ def number(value: float, unit: str) -> str:
         return _signed(f"{value:.2f}")
     if unit in ("percent", "share"):
         return f"{value * (100 if unit == 'share' else 1):.1f} %"
-    return _signed(f"{value:,.0f}")
+    return _signed(f"{value:,.0f}") if abs(value) < _MILLIONS else f"{value / 1e6:,.1f} M"
 
 
 def duration(milliseconds: float) -> str:

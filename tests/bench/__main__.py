@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from tests.bench.arena import Topic, arena
+from tests.bench.arena import Topics, arena
 from tests.bench.contest import PeerFailedError, rounds
 from tests.bench.events import generate
 from tests.bench.report import document, print_table
@@ -34,12 +34,12 @@ def main() -> None:
     if options.profile:
         print_stages(console, profile(events), len(events))
         return
-    whole, part = Topic("touchpoints", events), Topic("touchpoints-part", events[: int(len(events) * SLOW_SHARE)])
+    topics = Topics.of(events, int(len(events) * SLOW_SHARE))
     try:
         with tempfile.TemporaryDirectory(prefix="touchstream-bench-") as directory, arena(Path(directory)) as place:
-            for topic in (whole, part):
-                console.print(f"{len(topic.events):,} events published in {place.publish(topic):.1f} s: {topic.name}")
-            done = list(rounds(place, whole, part, options.rounds, console.print))
+            console.print("publishing")
+            place.publish(topics)
+            done = list(rounds(place, topics, options.rounds, console.print))
     except (WrongError, PeerFailedError) as error:
         sys.exit(str(error))
     report = document(done, load_average)

@@ -1,12 +1,11 @@
 """Where contestants run: the local broker with the events in its log, and the local ClickHouse, each a process."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from clickhouse_connect.driver.client import Client
 
@@ -31,6 +30,23 @@ class Topic:
 
     name: str
     events: Events
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The same events for everybody; `slow` has the first of them, for peers that would need minutes for all.
+
+    Ours has a topic of its own, because a worker adds heartbeats to it.
+    """
+
+    ours: Topic
+    peers: Topic
+    slow: Topic
+
+    @classmethod
+    def of(cls, events: Events, slow: int) -> Self:
+        """For slow peers so many of the events."""
+        return cls(Topic("touchpoints", events), Topic("peers", events), Topic("slow-peers", events[:slow]))
 
 
 class Arena:
@@ -59,13 +75,12 @@ class Arena:
         query = "SELECT sum(value) FROM system.events WHERE event = 'InsertQuery'"
         return int(self._client.query(query).result_rows[0][0])
 
-    def publish(self, topic: Topic) -> float:
-        """Create a topic and put its events in; the seconds that took."""
-        started = time.monotonic()
+    def publish(self, topics: Topics) -> None:
+        """Create the topics and put their events in."""
         connection = KafkaConnection.from_url(self.broker.url)
-        ensure_topics(connection, [TopicSpec(topic.name, PARTITIONS, 1)])
-        asyncio.run(_fill(Destination(connection, topic.name), topic.events))
-        return time.monotonic() - started
+        for topic in (topics.ours, topics.peers, topics.slow):
+            ensure_topics(connection, [TopicSpec(topic.name, PARTITIONS, 1)])
+            asyncio.run(_fill(Destination(connection, topic.name), topic.events))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from tests.bench import ours, truth
-from tests.bench.arena import PARTITIONS, Arena, Topic
+from tests.bench.arena import PARTITIONS, Arena, Topic, Topics
 from tests.bench.peers import PEERS, Peer
 from tests.bench.peers.peer import Job, Report
 from tests.bench.run import Run
@@ -23,15 +23,15 @@ class PeerFailedError(RuntimeError):
     """A peer ended without a report; the message holds what it said."""
 
 
-def rounds(arena: Arena, whole: Topic, part: Topic, count: int, say: Callable[[str], None]) -> Iterator[list[Run]]:
-    """Each round: every peer and ours, once. `part` is for the slow ones. Raises WrongError, PeerFailedError."""
+def rounds(arena: Arena, topics: Topics, count: int, say: Callable[[str], None]) -> Iterator[list[Run]]:
+    """Each round: every peer and ours, once. Raises WrongError, PeerFailedError."""
     for number in range(1, count + 1):
         runs = []
         for peer in PEERS:
             say(f"round {number} of {count}: {peer.name}")
-            runs.append(_run(arena, peer, part if peer.slow else whole, number))
+            runs.append(_run(arena, peer, topics.slow if peer.slow else topics.peers, number))
         say(f"round {number} of {count}: {ours.NAME}")
-        runs.append(ours.run(arena, whole, number))
+        runs.append(ours.run(arena, topics.ours, number))
         yield runs
 
 

@@ -28,7 +28,7 @@ from streams.channels.lanes import lane_of
 from streams.measure.definitions import Definitions, document
 from streams.measure.duplicates import CountedIds
 from streams.measure.lane import Lane, LaneRow
-from streams.measure.panes import Panes
+from streams.measure.panes import Deltas, Panes
 from streams.measure.ragged import Ragged
 from streams.measure.records import Records
 from tests.bench import truth
@@ -93,23 +93,19 @@ def _called(name: str) -> Callable[..., str]:
     return lambda *_: name
 
 
-def _resolution(_panes: Panes, keyed: Any) -> str:
-    """The stage of `Panes._add`: a pane's number holds its resolution."""
-    code = int(keyed["packed"][0]) & 3
-    return f"panes {streams.measure.panes.RESOLUTIONS_S[code]:,} s"
-
-
 _STAGES: Final[Sequence[tuple[object, str, Callable[..., str]]]] = (
     (streams.measure.events, "decode_batch", _called("decode")),
     (streams.measure.events, "refusals", _called("validity")),
     (CountedIds, "count", _called("duplicates")),
     (streams.measure.lane, "resolve", _called("resolve stages")),
     (streams.measure.lane, "measured", _called("late, sentiment")),
-    (Panes, "_add", _resolution),
-    (streams.measure.panes, "sketch_buckets", _called("sketches")),
-    (Ragged, "add", _called("sketches and revenue by pane")),
-    (Panes, "changed", _called("pane rows")),
-    (streams.flush, "_touchpoints", _called("raw rows")),
+    (Deltas, "of", _called("panes 10 s")),
+    (Deltas, "coarser", lambda _, resolution_s: f"panes {resolution_s:,} s"),
+    (streams.measure.panes, "sketch_buckets", _called("sketch buckets")),
+    (Panes, "_add", _called("panes: add to state")),
+    (Ragged, "add", _called("sketches, revenue: add to state")),
+    (Panes, "changed", _called("pane rows to Arrow")),
+    (streams.flush, "_touchpoints", _called("raw rows to Arrow")),
     (Lane, "take", _called("rest of the lane")),
 )
 
@@ -135,7 +131,7 @@ def _flush(lanes: Sequence[Lane], watches: Stopwatches) -> int:
     """What a flush does before it is sent; the raw events in it."""
     with watches.stage("rest of the flush"):
         tables = in_commit_order(streams.flush.flush_of([lane.flush_rows() for lane in lanes]).tables)
-        with watches.stage("Arrow streams"):
+        with watches.stage("Arrow to bytes"):
             for rows in tables.values():
                 arrow_stream(rows)
         for lane in lanes:

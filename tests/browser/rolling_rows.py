@@ -9,6 +9,8 @@ from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.rolling import ALL, BY_NAME
 
+STAYS_FRESH = -3_600_000
+"""Written in an hour: what doesn't grow old however slow a test is."""
 DECLARED = ["awareness", "consideration", "purchase", "delivery", "use", "support", "loyalty"]
 
 
@@ -39,29 +41,32 @@ def journey() -> list[dict[str, Any]]:
 
 
 def write_rows(
-    client: Client, rows: Sequence[dict[str, Any]], window: str = "5m", ticks: int = 1, completeness: float = 0
-) -> int:
-    """Write rows at the live tick of a window, and at `ticks` - 1 complete ticks before it; the live tick, ms."""
-    tick_ms = BY_NAME[window].live_tick(time.time_ns() // 1_000_000)
-    step_ms = BY_NAME[window].step_ms
-    place = {"topic": "touchpoints", "window": window}
+    client: Client, rows: Sequence[dict[str, Any]], window: str = "5m", ticks: int = 1, ago_ms: int = STAYS_FRESH
+) -> None:
+    """Write rows at the live tick of a window, and at `ticks` - 1 complete ticks before it, written so long ago."""
+    now_ms = time.time_ns() // 1_000_000
+    tick_ms, step_ms = BY_NAME[window].live_tick(now_ms), BY_NAME[window].step_ms
+    place = {"topic": "touchpoints", "window": window, "written_at": _instant(now_ms - ago_ms)}
     written = [
-        place | one | {"tick": _instant(tick_ms - back * step_ms), "completeness": 1.0 if back else completeness}
+        place | one | {"tick": _instant(tick_ms - back * step_ms), "completeness": 1.0 if back else 0.0}
         for back in range(ticks)
         for one in rows
     ]
     names = sorted({name for one in written for name in one})
     client.insert("stage_metrics", [[one[name] for name in names] for one in written], names)
-    return tick_ms
 
 
-def write_lanes(client: Client, partitions: int = 4, ago_ms: int = 0) -> None:
-    """Lanes that were written so long ago, when they had applied everything."""
-    at = _instant(time.time_ns() // 1_000_000 - ago_ms)
+def write_lanes(
+    client: Client, partitions: int = 4, ago_ms: int = STAYS_FRESH, clock_ago_ms: int | None = None
+) -> None:
+    """Lanes that were written so long ago, when they had applied everything up to so long ago."""
+    now_ms = time.time_ns() // 1_000_000
+    at = _instant(now_ms - ago_ms)
+    clock = at if clock_ago_ms is None else _instant(now_ms - clock_ago_ms)
     names = ("topic", "partition", "log_id", "generation", "next_offset", "lane_clock", "occurred_max", "watermark")
     rest = ("definitions", "predecessor_log_id", "predecessor_next_offset", "written_at")
     offset = time.time_ns()  # the newest row of a lane is that with the highest offset
-    rows = [["touchpoints", lane, "log", 1, offset, at, at, at, "v1", "", 0, at] for lane in range(partitions)]
+    rows = [["touchpoints", lane, "log", 1, offset, clock, clock, clock, "v1", "", 0, at] for lane in range(lanes)]
     client.insert("lanes", rows, [*names, *rest])
 
 

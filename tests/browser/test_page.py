@@ -1,5 +1,6 @@
 """What the page shows of rolling rows, and how it behaves: with ClickHouse, without workers."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,8 +226,16 @@ def test_lanes_that_fall_behind_and_rows_that_grow_old_are_stale(shown: Shown, o
     write_rows(shown.tables, journey())
     page = open_page(shown.page.url)
     expect_state(page, "live")
-    shown.tables.command("ALTER TABLE stage_metrics DELETE WHERE 1 SETTINGS mutations_sync = 1")
+    write_lanes(shown.tables, lanes=1, clock_ago_ms=90_000)
+    expect_state(page, "stale")
+    expect(page.locator("#health")).to_contain_text(re.compile("1 of 4 lanes are up to .+ behind their events"))
+    write_lanes(shown.tables)
+    expect_state(page, "live")
+    shown.tables.command("TRUNCATE TABLE stage_metrics")
     expect_state(page, "waiting")
+    write_rows(shown.tables, journey(), ago_ms=20_000)
+    expect_state(page, "stale")
+    expect(page.locator("#health")).to_contain_text(re.compile("last written .+ ago"))
 
 
 def test_a_page_whose_server_is_gone_says_so_and_keeps_its_numbers(

@@ -49,9 +49,9 @@ class Worker:
             self.finish(PANES_MAX[step.amount % len(PANES_MAX)])
 
     def take_over(self, other: "Worker", reads: int) -> None:
-        """Load the lane; between two reads, or not at all, the other one writes what it has."""
+        """Load the lane; between two reads, or not at all, the other one goes on."""
         world = self._world
-        world.tables.after_reads(reads % 8, other.write)
+        world.tables.after_reads(reads % 8, other.go_on)
         self._log = world.log
         self._lane = takeover.take_over(TOPIC, PARTITION, world.position(), world.tables, world.writers)
         world.tables.after_reads(0, lambda: None)
@@ -67,7 +67,14 @@ class Worker:
         known = [record for record in self._log.records if record.offset < next_offset]
         chosen = [*known[len(known) - again :], *self._log.records[len(known) : len(known) + amount]]
         if chosen:
+            self._world.published(self._log, chosen[-1].offset + 1)
             self.lane.take(records(chosen))
+
+    def go_on(self) -> None:
+        """Take what has been published meanwhile, and write."""
+        if self._lane is not None:
+            self.take(2)
+            self.write()
 
     def begin(self) -> None:
         if self._in_flight is None and self.lane.changed:
@@ -80,10 +87,9 @@ class Worker:
 
     def write(self) -> None:
         """Insert everything that is in flight, the lane row last."""
-        if self._lane is not None:
-            self.begin()
-            self._world.tables.insert(row for row in self._in_flight or () if row[0] != "lanes")
-            self.move()
+        self.begin()
+        self._world.tables.insert(row for row in self._in_flight or () if row[0] != "lanes")
+        self.move()
 
     def move(self) -> None:
         """Insert the lane row, if it may be written."""

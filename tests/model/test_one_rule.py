@@ -10,7 +10,7 @@ from tests.model.scenarios import Scenario, scenario_of, scenarios
 from tests.model.schedule import run
 from tests.model.truth import Untrue
 
-TRIES_MAX = 60  # twice what the most patient control needs
+TRIES_MAX = 60  # the most patient control needs 6
 
 
 @PROFILE

@@ -38,6 +38,7 @@ class World:
         self._waiting = list(logs)
         self._first = first
         self._logs: dict[str, Log] = {}
+        self._published: dict[str, int] = {}
         self.tables = MemoryTables([first, *DEFINITIONS_KNOWN], self._check)
         self.log = self._begin("log-1", "log-1", None)
 
@@ -66,13 +67,17 @@ class World:
         return log
 
     def position(self) -> LogPosition:
-        """What the broker says of the log now."""
-        end = self.log.records[-1].offset + 1 if self.log.records else 0
+        """What the broker says of the log now. Each record is published when a worker first reads it."""
+        end = self._published.get(self.log.id, 0)
         # Limit: what begins anew under the same id is looked at, and has its lane row, before it has grown past the
         # end of the one before.
         if self.limited and self.log.short_end is not None and self.log.id not in self.tables.lanes:
             end = min(end, self.log.short_end)
         return LogPosition(self.log.broker_id, 0, end)
+
+    def published(self, log: Log, end: int) -> None:
+        """The log holds the records below `end` now."""
+        self._published[log.id] = max(end, self._published.get(log.id, 0))
 
     def may_move(self, log: Log) -> bool:
         """Whether a worker may write a lane row now.

@@ -1,5 +1,5 @@
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -36,6 +36,7 @@ TYPES = {
 }
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(EVENT, min_size=1, max_size=40))
 def test_longer_panes_are_the_same_made_of_events_and_made_of_panes_of_ten_seconds(
     events: list[dict[str, object]],

@@ -1,0 +1,43 @@
+"""docker-compose.yml says what the settings know, pins what it runs and opens nothing by itself."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from streams.cli.main import COMMANDS
+from streams.settings import SECRETS, Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_setting_exists(name: str) -> None:
+    known = {f"TOUCHSTREAM_{field.upper()}" for field in Settings.model_fields} | {
+        f"TOUCHSTREAM_{secret.upper()}_FILE" for secret in SECRETS
+    }
+    given = {key for key in SERVICES[name].get("environment", {}) if key.startswith("TOUCHSTREAM_")}
+    assert given <= known
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_image_is_pinned_and_every_port_is_on_loopback(name: str) -> None:
+    assert re.fullmatch(r"[\w./-]+:\d+\.\d+[\w.]*", SERVICES[name]["image"])
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+def test_every_component_runs_a_command_that_there_is() -> None:
+    components = {name: service for name, service in SERVICES.items() if service["image"].startswith("touchstream:")}
+    assert components
+    assert all(service["command"][0] in COMMANDS for service in components.values())
+
+
+def test_secrets_come_from_files_and_every_one_that_is_used_is_declared() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert not re.search(r"PASSWORD:\s*\S", text)
+    used = {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
+    assert used == COMPOSE["secrets"].keys()
