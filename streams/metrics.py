@@ -35,6 +35,9 @@ GATEWAY_EVENTS: Final = Counter(
     " their refusal.",
     ["outcome"],
 )
+GATEWAY_AT_WORK: Final = Gauge(
+    "touchstream_gateway_at_work", "Requests whose events the gateway holds now; above a bound, more are answered 503."
+)
 GATEWAY_SECONDS: Final = Histogram(
     "touchstream_gateway_seconds",
     "From a request's head to the end of its answer, by path, in seconds.",

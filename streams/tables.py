@@ -52,8 +52,7 @@ class Tables:
         topic, connection = self._settings.topic, self._settings.kafka_connection()
 
         def loaded() -> Lane:
-            position = log_identity(connection, topic)[partition]
-            return take_over(topic, partition, position, self, self._writers)
+            return take_over(topic, partition, lambda: log_identity(connection, topic)[partition], self, self._writers)
 
         return self._retry(f"the lane of partition {partition}", loaded, _AWAY)
 

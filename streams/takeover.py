@@ -6,7 +6,7 @@ goes on with its predecessor's clock, definitions and remembered ids, so that th
 once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -46,10 +46,16 @@ class LaneTables(Protocol):
         """The content of a version; None: of the first that was in force."""
 
 
-def take_over(topic: str, partition: int, position: LogPosition, tables: LaneTables, writers: WriterSchemas) -> Lane:
-    """The lane as the tables have it, ready to go on at `lane.row.next_offset`."""
+def take_over(
+    topic: str, partition: int, position: Callable[[], LogPosition], tables: LaneTables, writers: WriterSchemas
+) -> Lane:
+    """The lane as the tables have it, ready to go on at `lane.row.next_offset`.
+
+    position: asked for once the lane rows are read. An owner that does not know yet that it lost the lane may move the
+    row at any time; a log whose end was seen before that would seem to end below it, and to be another.
+    """
     rows = tables.lane_rows(topic, partition)
-    row = _row(topic, partition, position, rows)
+    row = _row(topic, partition, position(), rows)
     definitions = Definitions.parse(tables.definitions(row.definitions or None))
     row = replace(row, definitions=definitions.version)
     lane = Lane(row, definitions, writers, lambda keys: tables.panes_by_key(row.log_id, partition, keys))

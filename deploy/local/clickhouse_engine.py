@@ -29,6 +29,8 @@ SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # chDB hands a stream out as one whole document per block; only in these formats is their sequence a document again.
 _STREAMED_FORMATS = frozenset({"Native", "RowBinary", "JSONEachRow", "TabSeparated", "TSV", "CSV"})
 # What would stand after the rows, or around them.
+# What else only reads (SHOW, DESCRIBE, EXPLAIN) chDB doesn't stream.
+_SELECTS = re.compile(rb"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
 _NOT_ONLY_ROWS = re.compile(rb"\b(totals|extremes|output_format_json_array_of_rows)\b", re.IGNORECASE)
 
 
@@ -142,7 +144,8 @@ class Engine:
         text = b"".join((query.text, *query.data))
         read_only = _admit(connection, text)
         name = (output_format(text) if read_only else None) or query.default_format
-        if query.streamed and read_only and name in _STREAMED_FORMATS and not _NOT_ONLY_ROWS.search(text):
+        rows = read_only and _SELECTS.match(text) and not _NOT_ONLY_ROWS.search(text)
+        if query.streamed and rows and name in _STREAMED_FORMATS:
             return self._streamed(connection, text, name)
         result = connection.query(text, name)
         size = result.size()

@@ -35,7 +35,7 @@ from sinks.console.board import (
     journey_of,
     shown_stages,
 )
-from sinks.console.health import Health, State, clickhouse_away, health
+from sinks.console.health import Health, clickhouse_away, health
 from sinks.console.selection import Selection
 
 log = structlog.get_logger(__name__)
@@ -153,9 +153,12 @@ class Feed:
                 self._threads, self._reader.view, selection, before
             )
         except Exception as error:  # whatever it is, viewers keep what they have and are told
-            if watched.view.health.state is not State.CLICKHOUSE_AWAY:
-                log.warning("the page's numbers can't be read, trying again", error=_words(error))
-            watched.view = replace(watched.view, health=clickhouse_away(_trouble(error)))
+            if watched.trouble != _words(error):
+                watched.trouble = _words(error)
+                log.warning("the page's numbers can't be read, trying again", error=watched.trouble)
+            watched.view = replace(watched.view, health=clickhouse_away(_reason(error)))
+        else:
+            watched.trouble = None
         finally:
             watched.read_at = self._clock()
             watched.reading = None
@@ -169,9 +172,11 @@ class _Watched:
     readings: Readings | None = None
     read_at: float = float("-inf")
     reading: "asyncio.Task[None] | None" = None
+    trouble: str | None = None
+    """What went wrong, as the log has it: once, not every second."""
 
 
-def _trouble(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What a viewer is told; the log has the rest."""
     if not isinstance(error, ClickHouseError):
         return "its answer can't be used; the log of this page says more"

@@ -56,13 +56,10 @@ def write_rows(
     client.insert("stage_metrics", [[one[name] for name in names] for one in written], names)
 
 
-def write_lanes(
-    client: Client, partitions: int = 4, ago_ms: int = STAYS_FRESH, clock_ago_ms: int | None = None
-) -> None:
+def write_lanes(client: Client, lanes: int = 4, ago_ms: int = STAYS_FRESH, clock_ago_ms: int = STAYS_FRESH) -> None:
     """Lanes that were written so long ago, when they had applied everything up to so long ago."""
     now_ms = time.time_ns() // 1_000_000
-    at = _instant(now_ms - ago_ms)
-    clock = at if clock_ago_ms is None else _instant(now_ms - clock_ago_ms)
+    at, clock = _instant(now_ms - ago_ms), _instant(now_ms - clock_ago_ms)
     names = ("topic", "partition", "log_id", "generation", "next_offset", "lane_clock", "occurred_max", "watermark")
     rest = ("definitions", "predecessor_log_id", "predecessor_next_offset", "written_at")
     offset = time.time_ns()  # the newest row of a lane is that with the highest offset

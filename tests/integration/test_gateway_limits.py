@@ -9,6 +9,7 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,8 @@ def test_only_who_has_a_key_may_send(kafka_url: str, topic: str, tmp_path: Path)
         eventually(gateway.ready)
         assert [gateway.post(BODY, **bearer(key)).status_code for key in (shop, app)] == [202, 202]
         assert gateway.post(BODY, authorization=f"bearer  {shop}", origin="https://shop.example").status_code == 202
-        for headers in ({}, {"authorization": "Bearer"}, bearer(new_key()), bearer("shop"), {"authorization": f"Basic {shop}"}):
-            response = gateway.post(BODY, **headers)
+        for authorization in ("", "Bearer", shop, f"Basic {shop}", "Bearer shop", f"Bearer {new_key()}"):
+            response = gateway.post(BODY, authorization=authorization)
             assert response.status_code == 401
             assert response.headers["www-authenticate"].startswith("Bearer")
         assert gateway.client.get("/openapi.json").json()["components"]["securitySchemes"]
@@ -104,8 +105,9 @@ def test_the_number_of_events_and_the_depth_are_bounded(plain: RunningGateway) -
 def test_headers_are_bounded(plain: RunningGateway) -> None:
     assert plain.post(BODY, x_large="x" * 8_000).status_code == 202
     connection = http.client.HTTPConnection(plain.url.removeprefix("http://"))
-    connection.request("POST", PATH, BODY, {"X-Large": "x" * 64_000})
-    assert connection.getresponse().status == 400
+    with suppress(BrokenPipeError, ConnectionResetError):  # it doesn't listen to the end
+        connection.request("POST", PATH, BODY, {"X-Large": "x" * 4 * MIB})
+        assert connection.getresponse().status == 400
     connection.close()
     assert plain.post(BODY).status_code == 202
 
@@ -139,8 +141,10 @@ def test_requests_at_once_are_bounded_and_those_at_work_are_finished(plain: Runn
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=plain.url, timeout=60, limits=limits) as client:
             at_work = [asyncio.create_task(client.post(PATH, content=slow())) for _ in range(REQUESTS_AT_ONCE_MAX)]
-            while (response := await client.post(PATH, content=BODY)).status_code == 202:
+            full = f"touchstream_gateway_at_work {REQUESTS_AT_ONCE_MAX}.0"
+            while full not in (await client.get("/metrics")).text:
                 pass
+            response = await client.post(PATH, content=BODY)
             assert (response.status_code, response.headers["retry-after"]) == (503, "1")
             assert (await client.get("/healthz")).status_code == 200
             finish.set()

@@ -10,7 +10,6 @@ import polars as pl
 import pyarrow as pa
 from pytest import MonkeyPatch
 
-from schemas.codec import WriterSchemas
 from streams import takeover
 from streams.measure import events, lane
 from streams.measure.duplicates import Clocks, CountedIds
@@ -143,8 +142,8 @@ def a_worker_resumes_from_the_commit_to_kafka(patch: MonkeyPatch) -> None:
         at = self._world.tables, row.log_id
         committed[at] = max(committed.get(at, 0), row.next_offset)
 
-    def resume(topic: str, partition: int, position: LogPosition, tables: MemoryTables, writers: WriterSchemas) -> Lane:
-        loaded = take_over(topic, partition, position, tables, writers)
+    def resume(*given: Any) -> Lane:
+        loaded, tables = take_over(*given), given[3]
         offset = committed.get((tables, loaded.row.log_id), 0)
         loaded.row = replace(loaded.row, next_offset=max(loaded.row.next_offset, offset))
         return loaded
@@ -185,6 +184,16 @@ def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
     patch.setattr(takeover, "_row", row_of)
 
 
+def the_end_of_the_log_is_asked_for_before_the_lane_row_is_read(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(topic: str, partition: int, position: Callable[[], LogPosition], *given: Any) -> Lane:
+        before = position()
+        return original(topic, partition, lambda: before, *given)
+
+    patch.setattr(takeover, "take_over", take_over)
+
+
 CONTROLS: tuple[Control, ...] = (
     the_lane_row_is_written_first,
     panes_from_the_tables_have_no_guard,
@@ -202,4 +211,5 @@ CONTROLS: tuple[Control, ...] = (
     pane_rows_are_increments,
     a_new_log_forgets_the_ids_of_the_one_before,
     a_new_log_starts_the_clock_anew,
+    the_end_of_the_log_is_asked_for_before_the_lane_row_is_read,
 )

@@ -53,7 +53,7 @@ class Worker:
         world = self._world
         world.tables.after_reads(reads % 8, other.go_on)
         self._log = world.log
-        self._lane = takeover.take_over(TOPIC, PARTITION, world.position(), world.tables, world.writers)
+        self._lane = takeover.take_over(TOPIC, PARTITION, world.position, world.tables, world.writers)
         world.tables.after_reads(0, lambda: None)
 
     @property

@@ -27,7 +27,7 @@ class RefusingStore:
 
     def load(self, partition: int) -> Lane:
         world = self._world
-        return take_over(TOPIC, partition, world.position(), world.tables, world.writers)
+        return take_over(TOPIC, partition, world.position, world.tables, world.writers)
 
     def take(self, lane: Lane, records: Records) -> None:
         lane.take(records)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas.codec import WriterSchemas
 from streams.topics import LogPosition
 from tests.model.tables import MemoryTables, Row
-from tests.model.truth import Ending, Truth, truth_of
+from tests.model.truth import Ending, Truth, Untrue, truth_of
 from tests.oracle.compare import difference
 from tests.oracle.log import Definitions, Record
 from tests.oracle.strategies import DEFINITIONS_KNOWN
@@ -87,7 +87,10 @@ class World:
         return not self.limited or log is self.log or {log.id, self.log.id} <= self.tables.lanes.keys()
 
     def _check(self, table: str, row: Row) -> None:
-        self._logs[row["log_id"]].truth.check(table, row)
+        log = self._logs.get(row["log_id"])
+        if log is None:
+            raise Untrue(f"a row of a log that never was: {row}")
+        log.truth.check(table, row)
 
     def differences(self) -> list[str]:
         """What the tables hold too much, too little or wrongly, once everything in the last log is measured."""

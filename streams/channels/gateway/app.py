@@ -139,7 +139,8 @@ class Gateway:
             raise come_back(503, "Too many requests at once", "send the request again later", RETRY_SECONDS)
         self.at_work += 1
         try:
-            yield
+            with metrics.GATEWAY_AT_WORK.track_inprogress():
+                yield
         finally:
             self.at_work -= 1
 

@@ -32,7 +32,7 @@ class Simulator:
         """The same, each with the moment at which it is due, its stage and what is odd about it."""
         if from_ms < self.start_ms:
             raise ValueError(f"the simulation starts at {self.start_ms}; ask for nothing before")
-        if self._at_ms is None:
+        if from_ms != self._at_ms:
             self._ahead, self._next = [], max(self._customers.first, self._customers.earliest(from_ms))
         self._at_ms = to_ms
         while self._customers.begin_ms(self._next) < to_ms:

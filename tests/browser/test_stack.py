@@ -1,0 +1,84 @@
+"""The whole way: events are published, workers measure them, and the page shows what the rolling rows say."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.rolling import ALL, rolling_now
+from tests.browser.conftest import OpenPage
+from tests.browser.rolling_rows import DECLARED
+from tests.browser.running_page import RunningPage, expect_state, figures, running_page, stages
+from tests.stack import RunningStack, eventually, running_stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    with running_stack(tmp_path_factory.mktemp("stack"), workers=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def served(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
+    with running_page(tmp_path_factory.mktemp("page"), stack.addresses["clickhouse"]) as page:
+        yield page
+
+
+def publish(stack: RunningStack, directory: Path, events: list[dict[str, Any]]) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    plain = {"channel": "web", "touchpoint": "page", "occurred_at": now_ms}
+    lines = [
+        json.dumps(plain | {"event_id": f"{now_ms}-{n}", "customer_id": f"c{n}"} | e) for n, e in enumerate(events)
+    ]
+    file = directory / "events.ndjson"
+    file.write_text("\n".join(lines))
+    stack.command("publish", str(file))
+    stack.command("wait", "--timeout", "60")
+
+
+def test_the_page_shows_exactly_what_the_rolling_rows_say(
+    stack: RunningStack, served: RunningPage, open_page: OpenPage, tmp_path: Path
+) -> None:
+    answers = [{"stage": "support", "nps": n % 11, "csat": 1 + n % 5, "ces": 1 + n % 7} for n in range(120)]
+    contacts = [{"stage": stage, "outcome": "success", "duration_ms": 900} for stage in (*DECLARED, "elsewhere")]
+    publish(stack, tmp_path, answers + contacts)
+    page = open_page(served.address(window="1h"))
+    client = connect(stack.addresses["clickhouse"])
+
+    def equal() -> bool:
+        rows = rolling_now(client, "touchpoints", "1h", {"channel": ALL, "segment": ALL})
+        said = {row["stage"]: row for row in rows if row["stage"] != ALL}
+        shown = figures(page)
+        return len(said) == 8 and all(
+            figure["value"] == row[metric] for stage, row in said.items() for metric, figure in shown[stage].items()
+        )
+
+    eventually(equal)
+    assert stages(page) == [*DECLARED, "elsewhere"]
+    assert touches(page, "support") == 121
+    expect_state(page, "live")
+
+
+def test_newly_published_events_appear_without_a_reload(
+    stack: RunningStack, served: RunningPage, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(served.address(window="15m"))
+    page.evaluate("window.kept = 1")
+    eventually(lambda: "loyalty" in figures(page))
+    before = touches(page, "loyalty") or 0
+    publish(stack, tmp_path, [{"stage": "loyalty", "channel": "<i>new</i>"}] * 7)
+    eventually(lambda: touches(page, "loyalty") == before + 7)
+    expect(page.get_by_label("Channel").locator("option", has_text="<i>new</i>")).to_have_count(1)
+    assert page.evaluate("window.kept") == 1
+
+
+def touches(page: Page, stage: str) -> int | None:
+    value: int | None = figures(page)[stage]["touches"]["value"]
+    return value
