@@ -23,8 +23,9 @@ setup: $(BIN)/.installed ## .venv with .venv/bin/touchstream
 demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEMO_SECONDS=60 ends by itself)
 	$(BIN)/touchstream up --demo --workers $(WORKERS) $(if $(filter-out 0,$(DEMO_SECONDS)),--for $(DEMO_SECONDS))
 
-test: setup ## all tests, on real parts: the local broker and ClickHouse
-	$(BIN)/pytest tests
+test: setup ## all tests, on real parts: the local broker and ClickHouse; browser tests where there is a Chromium
+	$(BIN)/pytest tests --ignore tests/browser
+	$(BIN)/pytest tests/browser
 
 check: setup ## format, lint, types, import rule, unit tests
 	$(BIN)/ruff format --check .

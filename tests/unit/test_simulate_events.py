@@ -86,10 +86,11 @@ def test_everything_is_labelled_as_simulated() -> None:
 
 
 def test_all_events_are_valid_but_those_that_say_that_they_are_not() -> None:
-    refusals = [(one, refusal) for one in hour() if (refusal := check(one.event, one.due_ms))]
+    some = hour()[::3]
+    refusals = [(one, refusal) for one in some if (refusal := check(one.event, one.due_ms))]
     assert {refusal.reason for _, refusal in refusals} == {Reason.OUT_OF_SCALE}
-    faulty = [one for one in hour() if one.event.attributes.get("simulated_fault") == "out_of_scale"]
-    assert [one for one, _ in refusals] == faulty == [one for one in hour() if one.oddity is Oddity.OUT_OF_SCALE]
+    faulty = [one for one in some if one.event.attributes.get("simulated_fault") == "out_of_scale"]
+    assert [one for one, _ in refusals] == faulty == [one for one in some if one.oddity is Oddity.OUT_OF_SCALE]
 
 
 def test_events_come_in_the_order_in_which_they_are_due_and_in_their_interval() -> None:
