@@ -6,36 +6,19 @@ While ClickHouse is away, slow or refuses, the last board stays and its health s
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.journey import Journey
-from schemas.metrics import Catalogue
 from sinks.clickhouse import live
-from sinks.clickhouse.client import connect
 from sinks.clickhouse.errors import Kind, first_line, kind, remedy
-from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import ALL
-from sinks.console.board import (
-    CHANNELS_MAX,
-    NAMES_MAX,
-    STAGES_MAX,
-    TREND_TICKS,
-    Alert,
-    Board,
-    Readings,
-    board,
-    declared_stages,
-    journey_of,
-    shown_stages,
-)
-from sinks.console.health import Health, clickhouse_away, health
+from sinks.console.board import Readings
+from sinks.console.health import clickhouse_away
+from sinks.console.reader import View
 from sinks.console.selection import Selection
 
 log = structlog.get_logger(__name__)
@@ -48,82 +31,31 @@ SELECTIONS_MAX: Final = 256
 _QUERIES_AT_ONCE: Final = 4
 _SILENT: Final = "it does not answer; trying again"
 
-CurrentAlerts = Callable[[Client], Sequence[Alert]]
 
-
-@dataclass(frozen=True)
-class View:
-    """What a viewer gets: the board as HTML, the same object as long as nothing newer was written, and its health."""
-
-    board: str
-    health: Health
-
-
-class Reader:
-    """Reads boards from ClickHouse; blocking, for several threads."""
-
-    def __init__(
-        self,
-        clickhouse_url: str,
-        topic: str,
-        journeys: Sequence[Journey],
-        catalogue: Catalogue,
-        draw: Callable[[Board], str],
-        current_alerts: CurrentAlerts | None = None,
-    ) -> None:
-        self._url, self._topic, self._journeys, self._catalogue = clickhouse_url, topic, journeys, catalogue
-        self._draw, self._current_alerts = draw, current_alerts
-        self._client: Client | None = None
+class Boards(Protocol):
+    """Where views come from: `sinks.console.reader.Reader`. Blocking, for several threads."""
 
     def board(self, selection: Selection, readings: Readings) -> str:
-        """The board, drawn."""
-        return self._draw(board(self._journeys, self._catalogue, selection, readings))
+        """A board of these readings."""
 
     def view(self, selection: Selection, before: tuple[Readings, str] | None) -> tuple[Readings, View]:
-        """The view as of now; the board before it where nothing newer was written. Raises ClickHouseError."""
-        client = self._connected()
-        newest = live.newest(client, self._topic, selection.rolling)
-        state = health(selection.rolling, newest, lanes(client, self._topic))
-        alerts = tuple(self._current_alerts(client)) if self._current_alerts else ()
-        if before and _same(before[0], newest, alerts):
-            return before[0], View(before[1], state)
-        readings = replace(self._read(client, selection, newest), alerts=alerts)
-        return readings, View(self.board(selection, readings), state)
-
-    def _connected(self) -> Client:
-        # Two threads may connect at once; either client will do.
-        if self._client is None:
-            self._client = connect(self._url)
-        return self._client
-
-    def _read(self, client: Client, selection: Selection, newest: live.Newest) -> Readings:
-        journey = journey_of(self._journeys, selection)
-        declared = declared_stages(self._journeys, journey)
-        tick = live.Tick(self._topic, selection.rolling, newest.tick_ms, journey)
-        stages = live.stages(client, tick, selection.channel, selection.segment, list(declared), STAGES_MAX)
-        shown = shown_stages(declared, {row["stage"]: row for row in stages.rows if row["stage"] != ALL})
-        opened = selection.opened if selection.opened in shown else None
-        return Readings(
-            newest=newest,
-            stages=stages,
-            channels=live.channels(client, tick, opened, selection.segment, CHANNELS_MAX) if opened else live.NO_GROUPS,
-            trend=live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS),
-            names=live.names(client, tick, NAMES_MAX),
-        )
-
-
-def _same(before: Readings, newest: live.Newest, alerts: tuple[Alert, ...]) -> bool:
-    read = before.newest
-    return (read.tick_ms, read.written_at_ms, before.alerts) == (newest.tick_ms, newest.written_at_ms, alerts)
+        """The view as of now, and what it was made of; the board before it where nothing newer was written."""
 
 
 class Feed:
     """The newest view of each selection that somebody looks at."""
 
-    def __init__(self, reader: Reader, clock: Callable[[], float] = time.monotonic) -> None:
-        self._reader, self._clock = reader, clock
+    def __init__(
+        self, reader: Boards, clock: Callable[[], float] = time.monotonic, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._reader, self._clock, self._patience_seconds = reader, clock, patience_seconds
         self._selections: OrderedDict[Selection, _Watched] = OrderedDict()
         self._threads = ThreadPoolExecutor(_QUERIES_AT_ONCE, "page")
+
+    @property
+    def watched(self) -> int:
+        """Selections that are remembered, at most SELECTIONS_MAX."""
+        return len(self._selections)
 
     async def view(self, selection: Selection) -> View:
         """The view as of at most a second ago. Raises nothing of ClickHouse: its absence is a state of the view."""
@@ -131,7 +63,7 @@ class Feed:
         if watched.reading is None and self._clock() - watched.read_at >= FRESH_SECONDS:
             watched.reading = asyncio.create_task(self._read(selection, watched))
         if watched.reading is not None:
-            answered, _ = await asyncio.wait({watched.reading}, timeout=PATIENCE_SECONDS)
+            answered, _ = await asyncio.wait({watched.reading}, timeout=self._patience_seconds)
             if not answered:
                 watched.view = replace(watched.view, health=clickhouse_away(_SILENT))
         return watched.view

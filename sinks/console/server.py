@@ -15,7 +15,8 @@ from schemas.journey import Journey
 from schemas.metrics import Catalogue
 from sinks.console.app import VIEWERS_MAX, Console
 from sinks.console.drawing import Drawing
-from sinks.console.feed import CurrentAlerts, Feed, Reader
+from sinks.console.feed import Feed
+from sinks.console.reader import CurrentAlerts, Reader
 
 log = structlog.get_logger(__name__)
 

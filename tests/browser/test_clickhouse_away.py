@@ -16,6 +16,7 @@ from sinks.clickhouse.migrations import Migrating, migrate
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import journey, write_lanes, write_rows
 from tests.browser.running_page import expect_state, figures, running_page
+from tests.clickhouse_rows import database_url
 from tests.stack import eventually
 
 pytestmark = pytest.mark.stack
@@ -74,7 +75,7 @@ def test_the_page_does_not_wait_for_a_clickhouse_that_hangs(
 def test_tables_that_are_missing_are_named_as_what_they_are(
     tmp_path: Path, clickhouse_url: str, unique_name: str, open_page: OpenPage
 ) -> None:
-    with running_page(tmp_path, clickhouse_url.replace("/default", f"/{unique_name}")) as served:
+    with running_page(tmp_path, database_url(clickhouse_url, unique_name)) as served:
         page = open_page(served.url)
         expect_state(page, "clickhouse-away")
         expect(page.locator("#health")).to_contain_text("run `touchstream init`")

@@ -38,13 +38,14 @@ RETRY_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Summary:
-    """What was published, that is, acknowledged by Kafka.
+    """What was published, that is, acknowledged by Kafka, of a simulation that starts at `start_ms` (since 1970).
 
     `by_stage` counts all of it, in the scenario's order; `duplicates`, `late` and `out_of_scale` are among it.
     `unacknowledged` events were sent before the end and not answered. `left_out_seconds` of the simulation passed
     unpublished, because Kafka was away or the machine slept. `refused` is 0: what is out of scale is sent on purpose.
     """
 
+    start_ms: int
     published: int
     by_stage: dict[str, int]
     duplicates: int
@@ -148,6 +149,7 @@ class Runner:
 
     def _summary(self, seconds: float) -> Summary:
         return Summary(
+            start_ms=self._simulator.start_ms,
             published=self._stages.total(),
             by_stage=dict(self._stages),
             duplicates=self._oddities[Oddity.DUPLICATE],
