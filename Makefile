@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
 
-.PHONY: setup demo test check format bench bench-quick lock clean
+.PHONY: setup demo test test-browser check format bench bench-quick lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -23,8 +23,10 @@ setup: $(BIN)/.installed ## .venv with .venv/bin/touchstream
 demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEMO_SECONDS=60 ends by itself)
 	$(BIN)/touchstream up --demo --workers $(WORKERS) $(if $(filter-out 0,$(DEMO_SECONDS)),--for $(DEMO_SECONDS))
 
-test: setup ## all tests, on real parts: the local broker and ClickHouse; browser tests where there is a Chromium
-	$(BIN)/pytest tests --ignore tests/browser
+test: setup ## the tests, on real parts: the local broker and the ClickHouse engine
+	$(BIN)/pytest tests/unit tests/contract tests/model tests/integration tests/failure
+
+test-browser: setup ## the page in headless Chromium (Debian's package), skipped where there is none
 	$(BIN)/pytest tests/browser
 
 check: setup ## format, lint, types, import rule, unit tests

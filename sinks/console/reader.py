@@ -88,9 +88,7 @@ class Reader:
         return Readings(
             newest=newest,
             stages=stages,
-            channels=live.channels(client, tick, opened, selection.segment, CHANNELS_MAX)
-            if opened is not None
-            else live.NO_GROUPS,
+            channels=channels,
             trend=live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS),
             names=live.names(client, tick, NAMES_MAX),
         )

@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from streams.cli.main import COMMANDS
-from streams.settings import SECRETS, Settings
+from streams.settings import Settings
+from streams.settings_sources import SECRETS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())

@@ -125,9 +125,10 @@ class Delivery:
                 self._link = await self._connect()
                 log.info("connected to Kafka", topic=self._destination.topic)
             except (KafkaError, TopicError, RegistryUnavailable, SchemaRefused, OSError) as error:
-                if str(error) != self._problem:
+                problem = _said_of(error)
+                if problem != self._problem:
                     log.warning("can't connect yet", error=str(error))
-                self._problem = str(error)
+                self._problem = problem
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _connect(self) -> tuple[AIOKafkaProducer, Encoder]:
@@ -158,6 +159,14 @@ class Delivery:
         if self._failed_at is not None:
             log.info("Kafka takes events again")
         self._failed_at = None
+
+
+def _said_of(error: Exception) -> str:
+    """To anybody who asks: no addresses of servers."""
+    if isinstance(error, TopicError):
+        return str(error)
+    registry = isinstance(error, RegistryUnavailable | SchemaRefused)
+    return "the schema registry doesn't take the schema" if registry else "Kafka can't be reached"
 
 
 async def _require(producer: AIOKafkaProducer, topic: str) -> None:

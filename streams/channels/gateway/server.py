@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import math
 import signal
 import socket
@@ -38,6 +39,8 @@ def serve(settings: Settings) -> None:
     Raises KeyFileError if the keys can't be used or there are none where they are needed, and OSError if the address
     can't be had.
     """
+    # It says every attempt, several times a second while Kafka is away; `Delivery` says what changes.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     application = gateway(settings).application()
     with listening(settings.gateway_host, settings.gateway_port) as listener, _stop_signals_held():
         address = listener.getsockname()

@@ -1,0 +1,82 @@
+"""The journey as the page draws it: the file's order, the screen's bounds, and nothing left out in silence."""
+
+from typing import Any
+
+from schemas.journey import Journeys
+from schemas.metrics import Catalogue
+from sinks.clickhouse.live import Groups, Names, Newest
+from sinks.clickhouse.rolling import ALL
+from sinks.console.board import STAGES_MAX, Alert, Board, Other, Readings, board
+from sinks.console.selection import Selection
+
+JOURNEYS = Journeys.load().journeys
+DECLARED = [stage.id for stage in JOURNEYS[0].stages]
+NEWEST = Newest(0, 1_795_317_000_000, 1_795_316_999_000)
+
+
+def row(stage: str, touches: int = 5, channel: str = ALL) -> dict[str, Any]:
+    return {"stage": stage, "channel": channel, "touches": touches, "completeness": 0.0}
+
+
+def drawn(readings: Readings, selection: Selection | None = None) -> Board:
+    return board(JOURNEYS, Catalogue.load(), selection or Selection(), readings)
+
+
+def of(*rows: dict[str, Any], names: int | None = None, touches: int | None = None) -> Groups:
+    stages = [one for one in rows if one["stage"] != ALL]
+    return Groups(rows, names or len(stages), touches or sum(one["touches"] for one in stages))
+
+
+def test_declared_stages_stand_in_the_files_order_whatever_the_rows_and_others_after_them_by_name() -> None:
+    found = drawn(Readings(NEWEST, of(row("zeta", 99), row("alpha", 1), row("loyalty"), row("awareness"))))
+    assert [stage.id for stage in found.stages] == [*DECLARED, "alpha", "zeta"]
+    assert [stage.declared for stage in found.stages] == [True] * 7 + [False] * 2
+    assert [stage.id for stage in found.stages if stage.heard] == ["awareness", "loyalty", "alpha", "zeta"]
+    assert found.other_stages is None
+
+
+def test_another_journey_than_the_declared_ones_has_undeclared_stages_only() -> None:
+    found = drawn(Readings(NEWEST, of(row("use"))), Selection(journey="elsewhere"))
+    assert [(stage.id, stage.declared) for stage in found.stages] == [("use", False)]
+    assert found.journeys.names == ("elsewhere", "customer")
+
+
+def test_stages_that_have_no_place_are_other_with_their_number_and_touches() -> None:
+    shown = [row(f"s{n:02}", 10) for n in range(STAGES_MAX - len(DECLARED))]
+    found = drawn(Readings(NEWEST, of(row(ALL, 1000), *shown, names=123, touches=1000)))
+    assert len(found.stages) == STAGES_MAX
+    assert found.other_stages == Other(names=100, touches=770, shown=23)
+
+
+def test_only_the_opened_stage_has_channels_and_its_address_closes_it_again() -> None:
+    channels = Groups((row("use", 7, "web"), row("use", 9, "app")), 5, 30)
+    found = drawn(Readings(NEWEST, of(row("use")), channels), Selection(opened="use"))
+    opened = {stage.id: stage for stage in found.stages}["use"]
+    assert [channel.name for channel in opened.channels] == ["app", "web"]
+    assert opened.other_channels == Other(3, 14, 2)
+    assert "open" not in opened.address
+    assert [stage.id for stage in found.stages if stage.channels] == ["use"]
+
+
+def test_a_chosen_name_stays_in_its_list_when_it_is_silent() -> None:
+    readings = Readings(NEWEST, names={"channel": Names(("app", "web"), 60), "segment": Names((), 0)})
+    found = drawn(readings, Selection(channel="fax"))
+    assert (found.channels.names, found.channels.left_out) == (("fax", "app", "web"), 58)
+    assert found.segments.names == ()
+
+
+def test_alerts_stand_above_the_journey_and_at_their_stage() -> None:
+    firing = [Alert("nps_low", "use", ALL, "NPS +3", 0), Alert("silent", ALL, "web", "no events", 0)]
+    found = drawn(Readings(NEWEST, of(row("use")), alerts=tuple(firing)))
+    assert found.alerts == tuple(firing)
+    assert {stage.id: stage.alerts for stage in found.stages if stage.alerts} == {"use": ("nps_low",)}
+
+
+def test_the_newest_complete_tick_is_said() -> None:
+    trend = {
+        "use": [{"at_ms": at, "completeness": complete} for at, complete in ((1000, 1.0), (2000, 1.0), (3000, 0.5))]
+    }
+    found = drawn(Readings(NEWEST, of(row("use")), trend=trend))
+    assert found.complete_until is not None
+    assert found.complete_until.timestamp() == 2
+    assert drawn(Readings(Newest(0, 0, 0))).until is None
