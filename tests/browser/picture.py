@@ -1,7 +1,7 @@
 """Makes the picture of the page for the README: `python -m tests.browser.picture docs/page.png`.
 
-Simulated customers, the whole stack, a real browser. The last twenty minutes are published at once, and what the rolling
-windows would have said in them is written afterwards, so that the trends don't have to be waited for.
+Simulated customers, the whole stack, a real browser. The last twenty minutes are published at once, and what the
+rolling windows would have said in them is written afterwards, so that the trends do not have to be waited for.
 """
 
 import sys

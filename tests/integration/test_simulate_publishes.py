@@ -23,6 +23,7 @@ from schemas.codec import WriterSchemas
 from schemas.columns import decode_batch
 from streams.channels.bulk import Destination, LaneBatches
 from streams.channels.encoding import Encoder
+from streams.channels.in_flight import DeliveryFailed
 from streams.channels.lanes import lane_of
 from streams.channels.simulate.clocks import LeapingClock
 from streams.channels.simulate.runner import BEHIND_MS_MAX, Runner, Summary
@@ -81,9 +82,25 @@ class StallingClock(LeapingClock):
         await super().sleep_until(at_ms + self._for_ms if at_ms == self._stalls_at_ms else at_ms)
 
 
-def run(destination: Destination, clock: LeapingClock, until_ms: int, tick_ms: int = 5_000) -> Summary:
+class ForgetfulBatches(LaneBatches):
+    """Learns of no acknowledgement the first time."""
+
+    async def flush(self) -> None:
+        await super().flush()
+        if not hasattr(self, "forgot"):
+            self.forgot = True
+            raise DeliveryFailed(1, TimeoutError())
+
+
+def run(
+    destination: Destination,
+    clock: LeapingClock,
+    until_ms: int,
+    kind: type[LaneBatches] = LaneBatches,
+    tick_ms: int = 5_000,
+) -> Summary:
     async def published() -> Summary:
-        async with LaneBatches.to(destination) as batches:
+        async with kind.to(destination) as batches:
             return await Runner(Simulator(SCENARIO, 1, START_MS), batches, Encoder()).run(clock, until_ms, tick_ms)
 
     return asyncio.run(published())
@@ -104,6 +121,19 @@ def test_all_events_of_the_simulation_arrive_in_order_each_in_its_customers_lane
         assert events["key"].to_list() == [event.key for event in ours]
         assert events["occurred_at"].to_list() == [event.occurred_at for event in ours]
         assert events["nps"].to_list() == [event.nps for event in ours]
+
+
+def test_what_kafka_did_not_acknowledge_is_sent_again_and_counted_once(destination: Destination) -> None:
+    until_ms = START_MS + MINUTE_MS
+    summary = run(destination, LeapingClock(START_MS), until_ms, ForgetfulBatches)
+    assert (summary.published, summary.unacknowledged) == (len(due := expected_ids(until_ms)), 0)
+    first_tick = len(expected_ids(START_MS + 5_000))
+    assert first_tick > 0
+    assert arrived(destination).height == len(due) + first_tick
+
+
+def expected_ids(until_ms: int) -> list[str]:
+    return [event.event_id for event in Simulator(SCENARIO, 1, START_MS).events(START_MS, until_ms)]
 
 
 def test_what_a_short_stall_delayed_is_made_up_for(destination: Destination) -> None:

@@ -75,6 +75,15 @@ def test_a_few_bytes_that_would_become_gigabytes_are_refused_in_little_memory() 
         tracemalloc.stop()
 
 
+def test_what_becomes_little_but_is_large_itself_is_refused() -> None:
+    plain = gzip.compress(b"[]", mtime=0)
+    name = b"x" * BOUND + b"\0"
+    assert (
+        problem(in_pieces(plain[:3] + b"\x08" + plain[4:10] + name + plain[10:], 1000), content_encoding="gzip").status
+        == 413
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
