@@ -13,7 +13,7 @@ from sinks.clickhouse.client import connect
 from sinks.clickhouse.rolling import ALL, rolling_now
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import DECLARED
-from tests.browser.running_page import RunningPage, expect_state, figures, running_page, stages
+from tests.browser.running_page import expect_state, figures, stages
 from tests.stack import RunningStack, eventually, running_stack
 
 pytestmark = pytest.mark.stack
@@ -23,12 +23,6 @@ pytestmark = pytest.mark.stack
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with running_stack(tmp_path_factory.mktemp("stack"), workers=1) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def served(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
-    with running_page(tmp_path_factory.mktemp("page"), stack.addresses["clickhouse"]) as page:
-        yield page
 
 
 def publish(stack: RunningStack, directory: Path, events: list[dict[str, Any]]) -> None:
@@ -44,12 +38,12 @@ def publish(stack: RunningStack, directory: Path, events: list[dict[str, Any]]) 
 
 
 def test_the_page_shows_exactly_what_the_rolling_rows_say(
-    stack: RunningStack, served: RunningPage, open_page: OpenPage, tmp_path: Path
+    stack: RunningStack, open_page: OpenPage, tmp_path: Path
 ) -> None:
     answers = [{"stage": "support", "nps": n % 11, "csat": 1 + n % 5, "ces": 1 + n % 7} for n in range(120)]
     contacts = [{"stage": stage, "outcome": "success", "duration_ms": 900} for stage in (*DECLARED, "elsewhere")]
     publish(stack, tmp_path, answers + contacts)
-    page = open_page(served.address(window="1h"))
+    page = open_page(f"{stack.addresses['page']}/?window=1h")
     client = connect(stack.addresses["clickhouse"])
 
     def equal() -> bool:
@@ -67,9 +61,9 @@ def test_the_page_shows_exactly_what_the_rolling_rows_say(
 
 
 def test_newly_published_events_appear_without_a_reload(
-    stack: RunningStack, served: RunningPage, open_page: OpenPage, tmp_path: Path
+    stack: RunningStack, open_page: OpenPage, tmp_path: Path
 ) -> None:
-    page = open_page(served.address(window="15m"))
+    page = open_page(f"{stack.addresses['page']}/?window=15m")
     page.evaluate("window.kept = 1")
     eventually(lambda: "loyalty" in figures(page))
     before = touches(page, "loyalty") or 0
