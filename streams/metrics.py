@@ -26,7 +26,7 @@ HEARTBEATS: Final = Counter("touchstream_heartbeats", "Heartbeat records publish
 
 GATEWAY_REQUESTS: Final = Counter(
     "touchstream_gateway_requests",
-    "Requests to the gateway, by path (other: none of its own) and status (none: the caller went away first).",
+    "Requests to the gateway, by path (other: none of its own) and status (499: the caller went away first).",
     ["path", "status"],
 )
 GATEWAY_EVENTS: Final = Counter(

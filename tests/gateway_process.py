@@ -71,6 +71,13 @@ def send_signal(process: Process, number: signal.Signals) -> None:
     os.kill(process.pid, number)
 
 
+def pause(process: Process) -> None:
+    """Until SIGCONT. Waits until every thread of it has stopped: until then it goes on answering."""
+    send_signal(process, signal.SIGSTOP)
+    assert process.pid is not None
+    os.waitpid(process.pid, os.WUNTRACED)
+
+
 def answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/healthz").status_code == 200

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3 import Timeout
 
 from schemas.journey import Journey
 from schemas.metrics import Catalogue
@@ -26,6 +29,9 @@ from sinks.console.board import (
 )
 from sinks.console.health import Health, health
 from sinks.console.selection import Selection
+
+_TIMEOUT: Final = Timeout(connect=2, read=5)
+"""Seconds. The queries take milliseconds: a server that is silent for longer hangs, and the page must end."""
 
 CurrentAlerts = Callable[[Client], Sequence[Alert]]
 """Reads the alerts that are firing."""
@@ -73,7 +79,10 @@ class Reader:
     def _connected(self) -> Client:
         # Two threads may connect at once; either client will do.
         if self._client is None:
-            self._client = connect(self._url)
+            client = connect(self._url)
+            if isinstance(client, HttpClient):
+                client.timeout = _TIMEOUT
+            self._client = client
         return self._client
 
     def _read(self, client: Client, selection: Selection, newest: live.Newest) -> Readings:

@@ -51,7 +51,7 @@ def trend(rows: Sequence[Mapping[str, Any]], metric: Metric, until_ms: int, step
     for before, point in pairwise(points):
         if point.at_ms - before.at_ms > step_ms:
             continue  # nothing is known of what lies between
-        complete = before.complete and point.complete
+        complete = point.complete
         start = "" if ends.get(complete) is before else f"M{place(before)}"
         paths[complete] += f"{start}L{place(point)}"
         ends[complete] = point

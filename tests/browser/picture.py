@@ -18,7 +18,7 @@ from sinks.clickhouse.rolling import BY_NAME, write_rolling
 from sinks.console.board import TREND_TICKS
 from tests.browser.chromium import WIDE, chromium
 from tests.browser.running_page import expect_state, running_page
-from tests.stack import RunningStack, eventually, running_stack
+from tests.stack import running_stack
 
 WINDOW: Final = BY_NAME["5m"]
 PAST_SECONDS: Final = 20 * 60
@@ -29,24 +29,16 @@ def main(picture: Path) -> None:
     """Write the picture, a PNG of 1440 × 900."""
     with tempfile.TemporaryDirectory() as directory, running_stack(Path(directory), workers=1) as stack:
         stack.command("simulate", "--fast", "--for", str(PAST_SECONDS))
-        stack.command("wait", "--timeout", "120")
-        clickhouse_url = stack.addresses["clickhouse"]
         live = stack.start("simulate")
         try:
-            eventually(lambda: _complete(stack), 180)
-            _write_past(connect(clickhouse_url))
+            stack.command("wait", "--timeout", "120")
+            clickhouse_url = stack.addresses["clickhouse"]
             with running_page(Path(directory), clickhouse_url, "--notice", NOTICE) as served:
+                _write_past(connect(clickhouse_url))
                 _take(served.address(window=WINDOW.name), picture)
         finally:
             live.terminate()
             live.communicate(timeout=60)
-
-
-def _complete(stack: RunningStack) -> bool:
-    """Whether the lanes have passed what was published at once."""
-    client = connect(stack.addresses["clickhouse"])
-    found = client.query("SELECT count() FROM stage_metrics WHERE window = '5m' AND completeness = 1")
-    return bool(found.result_rows[0][0])
 
 
 def _write_past(client: Client) -> None:

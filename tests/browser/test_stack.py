@@ -50,13 +50,17 @@ def test_the_page_shows_exactly_what_the_rolling_rows_say(
         rows = rolling_now(client, "touchpoints", "1h", {"channel": ALL, "segment": ALL})
         said = {row["stage"]: row for row in rows if row["stage"] != ALL}
         shown = figures(page)
-        return len(said) == 8 and all(
-            figure["value"] == row[metric] for stage, row in said.items() for metric, figure in shown[stage].items()
+        # Until the first live tick is written there are rows of the hour before, in which nothing happened.
+        return (
+            bool(said)
+            and said["support"]["touches"] == 121
+            and all(
+                figure["value"] == row[metric] for stage, row in said.items() for metric, figure in shown[stage].items()
+            )
         )
 
     eventually(equal)
     assert stages(page) == [*DECLARED, "elsewhere"]
-    assert touches(page, "support") == 121
     expect_state(page, "live")
 
 

@@ -155,13 +155,15 @@ def test_requests_at_once_are_bounded_and_those_at_work_are_finished(plain: Runn
 
 
 def test_a_caller_who_goes_away_gives_its_place_back(plain: RunningGateway) -> None:
-    for _ in range(REQUESTS_AT_ONCE_MAX + 1):
+    gone = f'touchstream_gateway_requests_total{{path="{PATH}",status="499"}} {REQUESTS_AT_ONCE_MAX}.0'
+    for _ in range(REQUESTS_AT_ONCE_MAX):
         connection = http.client.HTTPConnection(plain.url.removeprefix("http://"))
         connection.putrequest("POST", PATH)
         connection.putheader("Content-Length", "100")
         connection.endheaders(b"{")
         connection.close()
-    eventually(lambda: plain.post(BODY).status_code == 202)
+    eventually(lambda: gone in plain.client.get("/metrics").text)
+    assert plain.post(BODY).status_code == 202
 
 
 def test_a_request_that_has_begun_is_answered_before_the_gateway_stops(

@@ -16,7 +16,7 @@ from kafka import KafkaConsumer
 from deploy.local.broker import Broker
 from deploy.local.ports import free_port
 from deploy.local.process import Process, running
-from tests.gateway_process import Log, RunningGateway, create_topic, running_gateway, send_signal
+from tests.gateway_process import Log, RunningGateway, create_topic, pause, running_gateway, send_signal
 from tests.stack import eventually
 
 TOPIC = "touchpoints"
@@ -62,7 +62,7 @@ def test_a_kafka_that_does_not_answer_is_503_and_sending_again_loses_and_doubles
     with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
         eventually(gateway.ready)
         assert gateway.post([event(number) for number in range(50)]).status_code == 202
-        send_signal(kafka, signal.SIGSTOP)
+        pause(kafka)
         response = gateway.post([event(number) for number in range(40, 100)])
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
         assert state(gateway) == (503, "disconnected")
@@ -78,7 +78,7 @@ def test_a_503_tells_the_ids_that_were_given_so_that_sending_again_counts_once(
 ) -> None:
     with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
         eventually(gateway.ready)
-        send_signal(kafka, signal.SIGSTOP)
+        pause(kafka)
         sent = [event(0), {name: value for name, value in event(1).items() if name != "event_id"}]
         response = gateway.post(sent)
         assert response.status_code == 503
@@ -115,7 +115,7 @@ def test_nothing_that_was_accepted_is_lost_while_kafka_comes_and_goes(
             sender.start()
         for share in (200, 800):
             eventually(lambda share=share: len(accepted) >= share)  # type: ignore[misc]
-            send_signal(kafka, signal.SIGSTOP)
+            pause(kafka)
             before = len(refused)
             eventually(lambda before=before: len(refused) > before)  # type: ignore[misc]
             send_signal(kafka, signal.SIGCONT)

@@ -93,6 +93,7 @@ def test_what_becomes_little_but_is_large_itself_is_refused() -> None:
         (gzip.compress(b"[1]") + b"x", "one gzip member"),
         (gzip.compress(b"[") + gzip.compress(b"]"), "one gzip member"),
     ],
+    ids=["other bytes", "nothing", "cut off", "a byte more", "two members"],  # gzip notes the time
 )
 def test_gzip_that_is_damaged_is_said_to_be(data: bytes, said: str) -> None:
     caught = problem(in_pieces(data), content_encoding="gzip")

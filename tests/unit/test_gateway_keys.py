@@ -21,7 +21,8 @@ def test_a_key_is_its_owners_and_anything_else_nobodys(tmp_path: Path) -> None:
     lines = ("# senders", "", key_line("shop", shop), f"  {key_line('app', app)} ")
     keys = KeyFile(written(tmp_path / "keys", *lines))
     assert (keys.owner(shop), keys.owner(app)) == ("shop", "app")
-    for other in ("", "shop", shop[:-1], shop + "x", shop.upper(), lines[2], "\ud800", "ü"):
+    others = [new_key() for _ in range(500)]
+    for other in ("", "shop", shop[:-1], shop + "x", shop.upper(), lines[2], "\ud800", "ü", *others):
         assert keys.owner(other) is None
 
 

@@ -38,6 +38,7 @@ REQUESTS_AT_ONCE_MAX: Final = 32
 """With events in memory: each holds up to some four times the bound of a body."""
 RETRY_SECONDS: Final = 1
 JSON_TYPE: Final = "application/json"
+CALLER_WENT_AWAY: Final = 499  # as nginx has it
 NOBODY: Final = "nobody"
 """Who sends where no keys are asked for."""
 
@@ -65,7 +66,12 @@ class Gateway:
         app = Starlette(
             routes=routes,
             lifespan=self._lifespan,
-            exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _failure},
+            exception_handlers={
+                Problem: _problem,
+                HTTPException: _http_problem,
+                ClientDisconnect: _gone,
+                Exception: _failure,
+            },
         )
         app.router.redirect_slashes = False
         return Observed(app, frozenset(route.path for route in routes))
@@ -187,8 +193,6 @@ class Observed:
         path = scope["path"] if scope["path"] in self._paths else "other"
         try:
             await self._app(scope, receive, noting)
-        except ClientDisconnect:
-            pass  # counted below with the status "none"
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             at = f"{where.filename}:{where.lineno}"
@@ -214,6 +218,11 @@ async def _http_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     phrase = HTTPStatus(error.status_code).phrase
     return Problem(error.status_code, phrase, "see /openapi.json for what there is", error.headers).response()
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """For the metrics: nobody reads it."""
+    return Response(status_code=CALLER_WENT_AWAY)
 
 
 async def _failure(_: Request, __: Exception) -> Response:
