@@ -109,7 +109,7 @@ class MemorySink:
 
 
 def _lane_row(row: Row) -> LaneRow:
-    instants = ("lane_clock", "occurred_max", "watermark")
+    instants = ("lane_clock", "occurred_max", "watermark", "ids_since")
     milliseconds = {f"{name}_ms": round(row[name].timestamp() * 1000) for name in instants}
     others = {name: row[name] for name in TABLES["lanes"].schema.names if name not in instants}
     return LaneRow(**others, **milliseconds, written_at_ms=0)

@@ -87,6 +87,8 @@ class LaneRow:
     definitions: str
     predecessor_log_id: str
     predecessor_next_offset: int
+    ids_since_ms: int
+    """Event ids that were counted at an earlier lane clock are forgotten."""
     written_at_ms: int
 
 

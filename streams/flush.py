@@ -12,6 +12,7 @@ from sinks.clickhouse.rows import DEAD_LETTERS, LANES, conform
 from sinks.sink import Flush, Rejected
 from streams.measure.events import DeadLetter
 from streams.measure.lane import LaneRow, LaneRows
+from streams.measure.panes import Panes
 
 _INSTANT: Final = pa.timestamp("ms", tz="UTC")
 
@@ -25,6 +26,11 @@ def flush_of(lanes: Sequence[LaneRows]) -> Flush:
         "lanes": [_lane(lane) for lane in lanes],
     }
     return Flush({name: pa.concat_tables(rows) for name, rows in tables.items() if rows})
+
+
+def first_rows(row: LaneRow, lateness_ms: int) -> LaneRows:
+    """What a log begins with: its lane row, and nothing measured."""
+    return LaneRows(None, Panes().changed(), (), row, row.watermark(lateness_ms))
 
 
 def without(flush: Flush, rejected: Iterable[Rejected], rows: Sequence[LaneRows]) -> Flush:

@@ -15,7 +15,7 @@ from sinks.clickhouse.definitions import known_definitions
 from sinks.clickhouse.lane_reader import ClickHouseLanes
 from sinks.clickhouse.writer import Writer
 from sinks.sink import SinkBusy
-from streams.flush import flush_of, without
+from streams.flush import first_rows, flush_of, without
 from streams.lanes import Stopped
 from streams.measure.lane import Lane, LaneRow, LaneRows
 from streams.measure.records import Records
@@ -70,6 +70,10 @@ class Tables:
         except SinkBusy as busy:
             raise Stopped("a flush") from busy
 
+    def begin(self, row: LaneRow, lateness_ms: int) -> None:
+        """As `LaneTables.begin`."""
+        self.write([first_rows(row, lateness_ms)])
+
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
         """As `LaneTables.lane_rows`."""
         return [
@@ -84,6 +88,7 @@ class Tables:
                 definitions=row.definitions,
                 predecessor_log_id=row.predecessor_log_id,
                 predecessor_next_offset=row.predecessor_next_offset,
+                ids_since=row.ids_since_ms,
             )
             for row in self._reader.lane_history(topic, partition)
         ]

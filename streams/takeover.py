@@ -3,7 +3,8 @@
 A lane is (log id, partition). The log id is Kafka's topic id; when a log ends below the offset that the lane row has
 reached, it is another log under the same id, and the lane gets a new generation. A new log begins with new rows, but
 goes on with its predecessor's clock, definitions and remembered ids, so that the same event published to both counts
-once.
+once. Its first row is written before anything is measured: whatever the broker or an owner of the log before does from
+then on, every owner of the new log goes on from the same.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +34,9 @@ class LaneTables(Protocol):
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
         """The lane rows of every log that the partition has had, by generation."""
 
+    def begin(self, row: LaneRow, lateness_ms: int) -> None:
+        """Write the first row of a log; returns when it is acknowledged."""
+
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
         """The newest rows of `stage_panes` by pane_start, at most so many."""
 
@@ -57,7 +61,10 @@ def take_over(
     rows = tables.lane_rows(topic, partition)
     row = _row(topic, partition, position(), rows)
     definitions = Definitions.parse(tables.definitions(row.definitions or None))
-    row = replace(row, definitions=definitions.version)
+    if row.log_id not in {known.log_id for known in rows}:
+        tables.begin(replace(row, definitions=definitions.version), definitions.lateness_ms)
+        rows = tables.lane_rows(topic, partition)  # somebody else may have begun it, and be further on
+        row = next(known for known in rows if known.log_id == row.log_id)
     lane = Lane(row, definitions, writers, lambda keys: tables.panes_by_key(row.log_id, partition, keys))
     for resolution_s in RESOLUTIONS_S:
         panes = tables.newest_panes(row.log_id, partition, resolution_s, HOT_PANES_MAX)
@@ -96,17 +103,17 @@ def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneR
         definitions=newest.definitions,
         predecessor_log_id=newest.log_id,
         predecessor_next_offset=newest.next_offset,
+        ids_since=newest.ids_since,
     )
 
 
 def _load_ids(lane: Lane, rows: Sequence[LaneRow], tables: LaneTables) -> None:
     """Remember what this log and the logs before it counted within the horizon, each below where its lane ended."""
-    since = lane.row.lane_clock - lane.definitions.duplicate_horizon_ms
     logs = [(lane.row.log_id, lane.row.next_offset)]
     by_log = {row.log_id: row for row in rows} | {lane.row.log_id: lane.row}
     while (before := by_log.get(logs[-1][0])) and before.predecessor_log_id:
         logs.append((before.predecessor_log_id, before.predecessor_next_offset))
     for log_id, below in reversed(logs):
-        for ids in tables.counted_ids(log_id, lane.row.partition, below, since):
+        for ids in tables.counted_ids(log_id, lane.row.partition, below, lane.row.ids_since):
             clocks = ids["lane_clock"].cast(pa.int64()).to_numpy()
             lane.counted_ids.load(pl.Series(ids["event_id"]), clocks)

@@ -1,8 +1,9 @@
 """Which events of a lane have been counted before.
 
 An event is a duplicate if a counted event with its event_id stands at a lower offset of the lane, with a lane clock
-within the horizon of the present one. Ids are remembered with the lane clock of their event, so that the verdict
-depends on the log alone: not on when an id was forgotten, where batches were cut, or who computed it.
+that is not past the horizon. Ids are remembered with the lane clock of their event, so that the verdict depends on the
+log alone: not on when an id was forgotten, where batches were cut, or who computed it. The horizon never falls back,
+even where new definitions remember ids for longer: what it has passed is forgotten for good.
 """
 
 import secrets
@@ -34,10 +35,11 @@ class CountedIds:
     def __len__(self) -> int:
         return len(self._index)
 
-    def count(self, event_ids: pl.Series, clocks: Clocks, horizon_ms: int) -> npt.NDArray[np.bool_]:
+    def count(self, event_ids: pl.Series, clocks: Clocks, horizons: Clocks) -> npt.NDArray[np.bool_]:
         """Remember a batch of ids in offset order; True where the event is a duplicate.
 
-        event_ids: strings; clocks: the lane clock at each event, ms, never falling.
+        event_ids: strings; clocks: the lane clock at each event; horizons: the lane clock before which an id no longer
+        counts as seen, at each event. Both in ms, never falling.
         """
         high, low = self._hashes(event_ids)
         order = np.lexsort((low, high))
@@ -45,7 +47,7 @@ class CountedIds:
         repeated[order[1:]] = (low[order[1:]] == low[order[:-1]]) & (high[order[1:]] == high[order[:-1]])
         first = ~repeated
         before = self._last_counted(high, low)
-        duplicate = before >= clocks - horizon_ms
+        duplicate = before >= horizons
         if not repeated.any():
             self._remember(high[~duplicate], low[~duplicate], clocks[~duplicate])
             return duplicate
@@ -54,14 +56,14 @@ class CountedIds:
         self._remember(high[counted], low[counted], clocks[counted])
         for row in np.flatnonzero(repeated):
             one = slice(row, row + 1)
-            duplicate[one] = self._last_counted(high[one], low[one]) >= clocks[one] - horizon_ms
+            duplicate[one] = self._last_counted(high[one], low[one]) >= horizons[one]
             if not duplicate[row]:
                 self._remember(high[one], low[one], clocks[one])
         return duplicate
 
     def load(self, event_ids: pl.Series, clocks: Clocks) -> None:
         """Take over ids that were counted before, in offset order; an id may come again."""
-        self.count(event_ids, clocks, -1)
+        self.count(event_ids, clocks, clocks + 1)
 
     def forget(self, before_ms: int) -> None:
         """Let go of ids whose lane clock is below; call it seldom, it copies what stays."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -38,10 +39,17 @@ class LaneRow:
     definitions: str
     predecessor_log_id: str = ""
     predecessor_next_offset: int = 0
+    ids_since: int = 0
+    """Event ids that were counted at an earlier lane clock are forgotten; never falls."""
 
     def watermark(self, lateness_ms: int) -> int:
         """Event time up to which the lane has probably seen everything; never past the lane clock."""
         return min(self.occurred_max - lateness_ms, self.lane_clock)
+
+    def moved_to(self, next_offset: int, lane_clock: int, duplicate_horizon_ms: int) -> "LaneRow":
+        """The row once everything below an offset has been applied."""
+        ids_since = max(self.ids_since, lane_clock - duplicate_horizon_ms)
+        return replace(self, next_offset=next_offset, lane_clock=lane_clock, ids_since=ids_since)
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,9 @@ class Lane:
                 self._measure(run, clocks)
             else:
                 self._obey(control, run, clocks)
-            self.row = replace(self.row, next_offset=int(run.offsets[-1]) + 1, lane_clock=int(clocks.lane_clock[-1]))
+            self.row = self.row.moved_to(
+                int(run.offsets[-1]) + 1, int(clocks.lane_clock[-1]), self.definitions.duplicate_horizon_ms
+            )
             self._changed = True
 
     def flush_rows(self) -> LaneRows:
@@ -106,9 +116,8 @@ class Lane:
         """The rows of the last flush are in the tables: keep at most so many panes, and forget ids past the horizon."""
         self.panes.acknowledged()
         self.panes.evict(panes_max)
-        horizon = self.row.lane_clock - self.definitions.duplicate_horizon_ms
-        if self.counted_ids.expired(horizon) * 2 > len(self.counted_ids):
-            self.counted_ids.forget(horizon)
+        if self.counted_ids.expired(self.row.ids_since) * 2 > len(self.counted_ids):
+            self.counted_ids.forget(self.row.ids_since)
 
     def _measure(self, run: Records, clocks: Clocks) -> None:
         definitions = self.definitions
@@ -116,9 +125,9 @@ class Lane:
         self._refuse(refused)
         if not frame.height:
             return
-        duplicate = self.counted_ids.count(
-            frame["event_id"], frame["lane_clock"].to_numpy(), definitions.duplicate_horizon_ms
-        )
+        lane_clock = frame["lane_clock"].to_numpy()
+        horizons = np.maximum(lane_clock - definitions.duplicate_horizon_ms, self.row.ids_since)
+        duplicate = self.counted_ids.count(frame["event_id"], lane_clock, horizons)
         events = measured(resolve(frame, definitions.journeys), definitions.lateness_ms).with_columns(
             counted=pl.Series(~duplicate)
         )

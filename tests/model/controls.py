@@ -51,8 +51,9 @@ def ids_are_loaded_past_the_resume_offset(patch: MonkeyPatch) -> None:
 def ids_are_remembered_for_ever(patch: MonkeyPatch) -> None:
     original = CountedIds.count
 
-    def count_always(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizon_ms: int) -> Any:
-        return original(self, event_ids, clocks, horizon_ms if horizon_ms < 0 else 10**15)
+    def count_always(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizons: Clocks) -> Any:
+        loading = (horizons > clocks).all()
+        return original(self, event_ids, clocks, horizons if loading else np.zeros_like(clocks))
 
     patch.setattr(CountedIds, "count", count_always)
 
@@ -70,8 +71,9 @@ def ids_are_forgotten_at_a_flush(patch: MonkeyPatch) -> None:
 def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
     original, hours = CountedIds.count, count(500_000)
 
-    def by_now(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizon_ms: int) -> Any:
-        return original(self, event_ids, np.full_like(clocks, next(hours) * HOUR_MS), horizon_ms)
+    def by_now(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizons: Clocks) -> Any:
+        now = np.full_like(clocks, next(hours) * HOUR_MS)
+        return original(self, event_ids, now, now - clocks + horizons)
 
     patch.setattr(CountedIds, "count", by_now)
 
@@ -184,6 +186,28 @@ def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
     patch.setattr(takeover, "_row", row_of)
 
 
+def the_duplicate_horizon_falls_back(patch: MonkeyPatch) -> None:
+    original = LaneRow.moved_to
+
+    def moved_to(self: LaneRow, next_offset: int, lane_clock: int, duplicate_horizon_ms: int) -> LaneRow:
+        return original(replace(self, ids_since=0), next_offset, lane_clock, duplicate_horizon_ms)
+
+    patch.setattr(LaneRow, "moved_to", moved_to)
+
+
+def a_new_log_has_no_lane_row_before_its_first_flush(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(*given: Any) -> Lane:
+        tables: MemoryTables = given[3]
+        held = dict(tables.lanes)
+        loaded = original(*given)
+        tables.lanes = held
+        return loaded
+
+    patch.setattr(takeover, "take_over", take_over)
+
+
 def the_end_of_the_log_is_asked_for_before_the_lane_row_is_read(patch: MonkeyPatch) -> None:
     original = takeover.take_over
 
@@ -211,5 +235,7 @@ CONTROLS: tuple[Control, ...] = (
     pane_rows_are_increments,
     a_new_log_forgets_the_ids_of_the_one_before,
     a_new_log_starts_the_clock_anew,
+    the_duplicate_horizon_falls_back,
+    a_new_log_has_no_lane_row_before_its_first_flush,
     the_end_of_the_log_is_asked_for_before_the_lane_row_is_read,
 )

@@ -3,7 +3,6 @@
 A zero chooses the plainest option, so shrinking ends at few records and few, plain steps.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -12,7 +11,7 @@ from random import Random
 from hypothesis import strategies as st
 
 from tests.oracle.events import Choices
-from tests.oracle.log import DEFINITIONS, Definitions, Record
+from tests.oracle.log import Definitions, Record
 from tests.oracle.strategies import DEFINITIONS_KNOWN, RECORD_BYTES, log_of
 
 KINDS = (
@@ -80,7 +79,7 @@ def _scenario(settings: bytes, logs: Sequence[bytes], steps: bytes) -> Scenario:
     choices = Choices(settings)
     first, hot_panes = choices.of((*DEFINITIONS_KNOWN[:1], *DEFINITIONS_KNOWN)), choices.of(HOT_PANES)
     plain = [0, *(choices.of((3, 3, 0)) for _ in range(1, RECORD_BYTES))]  # all kinds of records
-    made = tuple(_horizons_fall(first, [log_of(_plainer(chosen, plain)) for chosen in logs]))
+    made = tuple(log_of(_plainer(chosen, plain)) for chosen in logs)
     return Scenario(first, made, list(_steps(steps)), hot_panes)
 
 
@@ -94,29 +93,3 @@ def _steps(chosen: bytes) -> Iterator[Step]:
         choices = Choices(chosen[start : start + STEP_BYTES])
         kind, worker = choices.of(KINDS), choices.of((0, 0, 0, 1))
         yield Step(worker, kind, choices.of(AMOUNTS), choices.byte())
-
-
-def _horizons_fall(first: Definitions, logs: Sequence[Sequence[Record]]) -> Iterator[list[Record]]:
-    """Without switches to definitions that remember ids for longer than some before them did.
-
-    Limit: a lane that was taken over after an id was past the horizon doesn't know it any more when the horizon grows.
-    """
-    horizon = first.duplicate_horizon_seconds
-    for log in logs:
-        kept = []
-        for record in log:
-            wanted = _horizon(record)
-            if wanted is None or wanted <= horizon:
-                kept.append(record)
-                horizon = horizon if wanted is None else wanted
-        yield kept
-
-
-def _horizon(record: Record) -> int | None:
-    """That of a record that switches definitions."""
-    if record.control != DEFINITIONS:
-        return None
-    try:
-        return int(json.loads(record.value or b"")["duplicate_horizon_seconds"])
-    except (ValueError, KeyError):
-        return None

@@ -8,11 +8,21 @@ from typing import Any
 import pyarrow as pa
 
 from sinks.clickhouse.rows import PANE_KEY, STAGE_PANES, TOUCHPOINTS
-from streams.measure.lane import LaneRow
+from streams.flush import first_rows, flush_of
+from streams.measure.lane import LaneRow, LaneRows
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
 
-_INSTANTS = ("record_at", "lane_clock", "occurred_at", "received_at", "pane_start", "occurred_max", "watermark")
+_INSTANTS = (
+    "record_at",
+    "lane_clock",
+    "occurred_at",
+    "received_at",
+    "pane_start",
+    "occurred_max",
+    "watermark",
+    "ids_since",
+)
 _MAPS = ("duration_sketch", "revenue_minor_by_currency", "purchase_revenue_minor_by_currency", "attributes")
 _IDS = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
 _NO_PANES = STAGE_PANES.empty_table()
@@ -67,6 +77,10 @@ class MemoryTables:
         rows = [{name: value for name, value in row.items() if name != "watermark"} for row in kept]
         return sorted((LaneRow(**row) for row in rows), key=lambda row: row.generation)
 
+    def begin(self, row: LaneRow, lateness_ms: int) -> None:
+        self._read()
+        self.insert(rows_of([first_rows(row, lateness_ms)]))
+
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
         self._read()
         rows = [row for row in self._of(self.panes, log_id, partition) if row["resolution_s"] == resolution_s]
@@ -101,6 +115,11 @@ class MemoryTables:
             dead_letters={at: reason for (log, at), reason in self.letters.items() if log == log_id},
             lane=of_the_log(self.lanes.get(log_id, {})),
         )
+
+
+def rows_of(lanes: Sequence[LaneRows]) -> list[tuple[str, Row]]:
+    """What lanes want written, as (table, row) in the order of a flush."""
+    return [(name, row) for name, rows in flush_of(lanes).tables.items() for row in plain(rows)]
 
 
 def plain(rows: pa.Table) -> list[Row]:

@@ -13,7 +13,7 @@ from streams.measure.lane import Lane, LaneRows
 from streams.measure.records import Records
 from streams.takeover import take_over
 from tests.model.schedule import records
-from tests.model.test_limits import event
+from tests.model.test_new_logs import event
 from tests.model.truth import PARTITION, TOPIC
 from tests.model.world import World
 from tests.oracle.strategies import DEFINITIONS_KNOWN

@@ -74,7 +74,8 @@ def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: End
     row = before.truth.history.lanes[before.next_offset]
     ids = {**before.truth.ids, **counted_ids(before.truth.history.final, before.next_offset)}
     known = {one.version: one for one in DEFINITIONS_KNOWN}
-    found = history(log, lane, known[row["definitions"]], WRITER_SCHEMAS, ids, row["lane_clock"], row["occurred_max"])
+    inherited = (ids, row["lane_clock"], row["occurred_max"], row["ids_since"])
+    found = history(log, lane, known[row["definitions"]], WRITER_SCHEMAS, *inherited)
     generation = before.truth.identity["generation"] + 1
     return Truth(lane, _identity(generation, before.truth.lane.log_id, before.next_offset), found, ids)
 

@@ -14,90 +14,71 @@ from tests.oracle.strategies import DEFINITIONS_KNOWN
 
 @dataclass(frozen=True)
 class Log:
-    """A log of the partition. broker_id: what the broker calls it; short_end: its end when it was first looked at."""
+    """A log of the partition. broker_id: what the broker calls it."""
 
+    id: str
     broker_id: str
     records: Sequence[Record]
-    truth: Truth
-    short_end: int | None = None
-
-    @property
-    def id(self) -> str:
-        return self.truth.lane.log_id
 
 
 class World:
-    """One partition, its tables, and the schemas that its events may be written with.
-
-    limited: what the design doesn't promise (tests/model/test_limits.py) doesn't happen.
-    """
+    """One partition, its tables, and the schemas that its events may be written with."""
 
     def __init__(self, logs: Sequence[Sequence[Record]], first: Definitions, writers: WriterSchemas) -> None:
         self.writers = writers
-        self.limited = True
         self._waiting = list(logs)
         self._first = first
         self._logs: dict[str, Log] = {}
+        self._truths: dict[str, Truth] = {}
         self._published: dict[str, int] = {}
         self.tables = MemoryTables([first, *DEFINITIONS_KNOWN], self._check)
-        self.log = self._begin("log-1", "log-1", None)
+        self.log = self._begin("log-1", "log-1")
 
     def begin_log(self, *, same_id: bool) -> None:
         """The log is lost, and another begins at offset 0: under an id of its own, or under the same and shorter."""
         if not self._waiting:
             return
-        newest = max(self.tables.lanes.values(), key=lambda row: int(row["generation"]), default=None)
-        if newest is None:
-            self.log = self._begin(new := f"log-{len(self._logs) + 1}", new, None)
-            return
-        before = Ending(self._logs[newest["log_id"]].truth, newest["next_offset"])
-        # Limit: a log that lost its rows under an unchanged id before its first lane row can't be told from before.
-        if same_id and newest["log_id"] == self.log.id:
-            broker_id = self.log.broker_id
-            log_id = f"{broker_id}#{newest['generation'] + 1}"
+        # Limit: a log that is lost under an unchanged id before its lane has moved can't be told from the next.
+        row = self.tables.lanes.get(self.log.id)
+        if same_id and row is not None and row["next_offset"] > 0:
+            self.log = self._begin(self.log.broker_id, f"{self.log.broker_id}#{row['generation'] + 1}")
         else:
-            broker_id = log_id = f"log-{len(self._logs) + 1}"
-        self.log = self._begin(broker_id, log_id, before)
+            self.log = self._begin(new := f"log-{len(self._logs) + 1}", new)
 
-    def _begin(self, broker_id: str, log_id: str, before: Ending | None) -> Log:
-        records = self._waiting.pop(0)
-        truth = truth_of(log_id, records, self._first, before)
-        log = Log(broker_id, records, truth, before.next_offset - 1 if before else None)
-        self._logs[log_id] = log
+    def _begin(self, broker_id: str, log_id: str) -> Log:
+        self._logs[log_id] = log = Log(log_id, broker_id, self._waiting.pop(0))
         return log
 
     def position(self) -> LogPosition:
         """What the broker says of the log now. Each record is published when a worker first reads it."""
-        end = self._published.get(self.log.id, 0)
-        # Limit: what begins anew under the same id is looked at, and has its lane row, before it has grown past the
-        # end of the one before.
-        if self.limited and self.log.short_end is not None and self.log.id not in self.tables.lanes:
-            end = min(end, self.log.short_end)
-        return LogPosition(self.log.broker_id, 0, end)
+        return LogPosition(self.log.broker_id, 0, self._published.get(self.log.id, 0))
 
     def published(self, log: Log, end: int) -> None:
         """The log holds the records below `end` now."""
         self._published[log.id] = max(end, self._published.get(log.id, 0))
 
-    def may_move(self, log: Log) -> bool:
-        """Whether a worker may write a lane row now.
-
-        Limit: a lane goes on from its predecessor's row, which must not move until the lane has a row of its own.
-        """
-        return not self.limited or log is self.log or {log.id, self.log.id} <= self.tables.lanes.keys()
-
     def _check(self, table: str, row: Row) -> None:
         log = self._logs.get(row["log_id"])
         if log is None:
             raise Untrue(f"a row of a log that never was: {row}")
-        log.truth.check(table, row)
+        if log.id not in self._truths:
+            self._truths[log.id] = truth_of(log.id, log.records, self._first, self._ending(table, row))
+        self._truths[log.id].check(table, row)
+
+    def _ending(self, table: str, first: Row) -> Ending | None:
+        """Where the lane of the log before was left, as the first row of the next log says."""
+        if table != "lanes":
+            raise Untrue(f"a row before the first lane row of its log: {first}")
+        newest = max(self.tables.lanes.values(), key=lambda row: int(row["generation"]), default=None)
+        if newest is None:
+            return None
+        if first["predecessor_log_id"] != newest["log_id"] or first["predecessor_next_offset"] > newest["next_offset"]:
+            raise Untrue(f"{first} does not go on from {newest}")
+        return Ending(self._truths[newest["log_id"]], first["predecessor_next_offset"])
 
     def differences(self) -> list[str]:
         """What the tables hold too much, too little or wrongly, once everything in the last log is measured."""
-        final = self.log.truth.history.final
-        if not self.log.records:
-            final.lane = {}
-        lines = difference(final, self.tables.of_lane(self.log.id))
-        for log in self._logs.values():
-            lines += log.truth.missing(self.tables.of_lane(log.id))
+        lines = difference(self._truths[self.log.id].history.final, self.tables.of_lane(self.log.id))
+        for log_id, truth in self._truths.items():
+            lines += truth.missing(self.tables.of_lane(log_id))
         return lines

@@ -49,15 +49,17 @@ def recompute(
     predecessor_ids: Mapping[str, int] | None = None,
     predecessor_clock: int = 0,
     predecessor_occurred_max: int | None = None,
+    predecessor_ids_since: int = 0,
 ) -> Tables:
     """The tables after the whole of `log`, which starts under `definitions`.
 
     Where the same partition of an earlier log went before, `predecessor_ids` gives what that counted below
-    `predecessor_next_offset` (see `counted_ids`), `predecessor_clock` its lane clock there, and
-    `predecessor_occurred_max` the highest time of an event there, both in milliseconds.
+    `predecessor_next_offset` (see `counted_ids`), `predecessor_clock` its lane clock there,
+    `predecessor_occurred_max` the highest time of an event there, and `predecessor_ids_since` the lane clock before
+    which ids are forgotten there, all in milliseconds.
     """
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
-    oracle.occurred_max = predecessor_occurred_max
+    oracle.occurred_max, oracle.ids_since = predecessor_occurred_max, predecessor_ids_since
     for record in log:
         oracle.take(record)
     oracle.tables.lane = oracle.lane_row(log[-1].offset + 1 if log else 0)
@@ -72,11 +74,13 @@ def history(
     predecessor_ids: Mapping[str, int] | None = None,
     predecessor_clock: int = 0,
     predecessor_occurred_max: int | None = None,
+    predecessor_ids_since: int = 0,
 ) -> History:
     """What `recompute` passes through. A row that isn't in it breaks the one rule, even if it is mended later."""
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
-    oracle.occurred_max = predecessor_occurred_max
+    oracle.occurred_max, oracle.ids_since = predecessor_occurred_max, predecessor_ids_since
     found = History()
+    found.lanes[0] = oracle.lane_row(0)
     for record in log:
         oracle.take(record)
         found.lanes[record.offset + 1] = oracle.lane_row(record.offset + 1)
@@ -105,6 +109,7 @@ class _Oracle:
         self.counted_at = ids  # event_id -> lane clock when it was last counted; the clock never falls
         self.clock = clock
         self.occurred_max: int | None = None
+        self.ids_since = 0
         self.tables = Tables()
 
     def take(self, record: Record) -> None:
@@ -119,6 +124,11 @@ class _Oracle:
                 self.apply_control(record, record_at)
         except Refused as refused:
             self.tables.dead_letters[record.offset] = refused.reason
+        self.ids_since = self.horizon()
+
+    def horizon(self) -> int:
+        """What was counted at an earlier lane clock is forgotten; a longer horizon brings nothing back."""
+        return max(self.ids_since, self.clock - self.definitions.duplicate_horizon_seconds * 1000)
 
     def apply_control(self, record: Record, record_at: int) -> None:
         """A heartbeat counts for time as an event would; definitions hold from the next record on."""
@@ -134,9 +144,8 @@ class _Oracle:
         event = check(self.decoder.event(record.value), record_at)
         self.refuse_too_old(event)
         seen_at = self.counted_at.get(event["event_id"])
-        horizon_ms = self.definitions.duplicate_horizon_seconds * 1000
         row = self.touchpoint_row(record.offset, record_at, event)
-        if seen_at is not None and seen_at >= self.clock - horizon_ms:
+        if seen_at is not None and seen_at >= self.horizon():
             for pane in self.panes_of(row):
                 pane["duplicates"] += 1
             return
@@ -198,4 +207,5 @@ class _Oracle:
             "occurred_max": occurred_max,
             "watermark": max(min(occurred_max - self.definitions.lateness_seconds * 1000, self.clock), NO_EVENT_MS),
             "definitions": self.definitions.version,
+            "ids_since": self.ids_since,
         }

@@ -32,7 +32,7 @@ def test_an_id_counts_once_within_the_horizon_wherever_batches_are_cut(
     ids, found = CountedIds(), list[bool]()
     for start, end in zip([0, *cuts], [*cuts, len(log)], strict=True):
         batch = pl.Series([event_id for event_id, _ in log[start:end]], dtype=pl.String)
-        found += ids.count(batch, clocks[start:end], HORIZON_MS).tolist()
+        found += ids.count(batch, clocks[start:end], clocks[start:end] - HORIZON_MS).tolist()
         if data.draw(st.booleans()) and end:
             ids.forget(int(clocks[end - 1]) - HORIZON_MS)
     assert found == plain(log)
@@ -44,7 +44,7 @@ def test_ids_loaded_after_a_take_over_judge_as_those_that_were_remembered(log: l
     names = pl.Series([event_id for event_id, _ in log], dtype=pl.String)
     half = len(log) // 2
     remembered, loaded = CountedIds(), CountedIds()
-    counted = ~remembered.count(names[:half], clocks[:half], HORIZON_MS)
+    counted = ~remembered.count(names[:half], clocks[:half], clocks[:half] - HORIZON_MS)
     loaded.load(names[:half].filter(pl.Series(counted)), clocks[:half][counted])
-    rest = (names[half:], clocks[half:], HORIZON_MS)
+    rest = (names[half:], clocks[half:], clocks[half:] - HORIZON_MS)
     assert loaded.count(*rest).tolist() == remembered.count(*rest).tolist()

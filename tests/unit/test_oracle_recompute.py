@@ -155,6 +155,7 @@ def test_a_heartbeat_moves_clock_and_watermark_and_nothing_else() -> None:
         "occurred_max": NOW + HOUR_MS,
         "watermark": NOW + HOUR_MS - 60_000,
         "definitions": "v1",
+        "ids_since": NOW + HOUR_MS - 24 * HOUR_MS,
     }
     assert (list(found.touchpoints), found.dead_letters) == ([0], {})
 

@@ -1,15 +1,12 @@
-"""What the design does not promise yet, kept out of the scenarios: each of these, when it is mended, says so here."""
+"""What schedules drawn at random seldom meet: definitions that remember for longer, and logs that are hardly begun."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import pytest
-
 from schemas.codec import WriterSchemas
 from tests.model.scenarios import Scenario, Step
 from tests.model.schedule import Worker, end, run
-from tests.model.truth import Untrue
 from tests.model.world import World
 from tests.oracle.events import HOUR
 from tests.oracle.log import CONTROL_HEADER, DEFINITIONS, Record
@@ -24,10 +21,7 @@ def event(offset: int, event_id: str, at: int = START_MS) -> Record:
     return Record(offset, at, b"ann", json.dumps(made).encode())
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Untrue, reason="ids past a short horizon are not loaded, and a longer one needs them"
-)
-def test_a_longer_duplicate_horizon_asks_for_ids_that_were_forgotten(writers: WriterSchemas) -> None:
+def test_a_longer_duplicate_horizon_does_not_bring_back_what_was_forgotten(writers: WriterSchemas) -> None:
     later = START_MS + 2 * HOUR
     switch = Record(2, later, None, json.dumps(asdict(LONG)).encode(), ((CONTROL_HEADER, DEFINITIONS),))
     log = [event(0, "e1"), event(1, "e2", later), switch, event(3, "e1", later)]
@@ -36,7 +30,7 @@ def test_a_longer_duplicate_horizon_asks_for_ids_that_were_forgotten(writers: Wr
 
 
 def a_new_log(writers: WriterSchemas, logs: Sequence[Sequence[Record]], *, same_id: bool) -> tuple[World, Worker]:
-    """Its new owner crashes before the lane row; the owner of the log before still holds an event."""
+    """Its new owner crashes before it has flushed; the owner of the log before still holds an event."""
     world = World(logs, LONG, writers)
     old, new = Worker(world), Worker(world)
     for step in (TAKE, FLUSH, TAKE):
@@ -44,23 +38,19 @@ def a_new_log(writers: WriterSchemas, logs: Sequence[Sequence[Record]], *, same_
     world.begin_log(same_id=same_id)
     for step in (TAKE, Step(0, "insert", 8, 0), CRASH):
         new.do(step, old)
-    world.limited = False
     return world, old
 
 
-@pytest.mark.xfail(strict=True, raises=Untrue, reason="the lane row is written too late to say that the log is another")
-def test_a_log_under_the_same_id_grows_past_the_one_before_until_its_lane_is_taken_over_again(
+def test_a_log_under_the_same_id_may_grow_past_the_one_before_once_its_lane_was_taken_over(
     writers: WriterSchemas,
 ) -> None:
     first, second = [event(0, "a"), event(1, "b")], [event(offset, f"c{offset}") for offset in range(4)]
     world, _ = a_new_log(writers, (first, second), same_id=True)
+    world.published(world.log, 4)
     assert end(world) == []
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Untrue, reason="what the predecessor has counted is not settled until the lane row"
-)
-def test_the_lane_row_of_the_log_before_moves_after_a_new_log_was_taken_over(writers: WriterSchemas) -> None:
+def test_the_lane_row_of_the_log_before_may_move_once_a_new_log_was_taken_over(writers: WriterSchemas) -> None:
     first, second = [event(0, "a"), event(1, "b"), event(2, "c")], [event(0, "c"), event(1, "d")]
     world, old = a_new_log(writers, (first, second), same_id=False)
     old.write()
