@@ -50,3 +50,18 @@ def test_another_port_is_chosen_if_something_listens_on_the_preferred_one() -> N
         taken = listener.getsockname()[1]
         chosen = free_port(taken)
         assert chosen not in (0, taken)
+
+
+def test_a_port_that_another_process_was_given_is_not_given_again_before_its_server_listens() -> None:
+    port = free_port()
+    claims = (
+        f"from deploy.local.ports import free_port; print(free_port({port}), flush=True); import sys; sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", claims], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert int(other.stdout.readline()) == port
+        assert free_port(port) != port
+        other.communicate("")
+    assert free_port(port) == port
