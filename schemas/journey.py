@@ -111,10 +111,15 @@ class Entry(Definition):
         return all(ours.matches(name) for ours, names in zip(self.patterns, theirs, strict=True) for name in names)
 
 
+Stages = Annotated[tuple[Name, ...], BeforeValidator(_alternatives), Field(max_length=STAGES_MAX)]
+
+
 class Stage(Definition):
     """A phase of a journey.
 
-    `timeout`: how long a customer may stay before the stage counts as left without progress.
+    `timeout`: how long after entering a customer may take to reach a later stage before the stage counts as left
+    without progress. `next`: the stages that may follow, where a journey is a graph and not a line; the stages that can
+    be reached from there are the later ones.
     """
 
     id: Name
@@ -122,16 +127,26 @@ class Stage(Definition):
     description: str | None = None
     owner: Name | None = None
     timeout: Timeout | None = None
+    next: Annotated[tuple[Name, ...], Field(max_length=STAGES_MAX)] | None = None
     touchpoints: Annotated[tuple[Entry, ...], Field(max_length=TOUCHPOINTS_MAX)] = ()
 
 
 class Journey(Definition):
-    """A path of customers: its stages in the order in which they are meant to be passed."""
+    """A path of customers: its stages in the order in which they are meant to be passed.
+
+    A customer passes it once, and again. A new pass begins with the first touch after `new_after` without any, and
+    with a touch in one of `starts` (without those: in any stage) after a visit to one of `ends`. A customer who is
+    silent for `lost_after` is lost.
+    """
 
     id: Name
     name: str | None = None
     description: str | None = None
     owner: Name | None = None
+    starts: Stages = ()
+    ends: Stages = ()
+    new_after: Timeout | None = None
+    lost_after: Timeout | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=STAGES_MAX)]
 
 
@@ -252,6 +267,19 @@ def _ambiguous(source: Source, journeys: tuple[Journey, ...]) -> Iterator[Findin
             elif stage.id in stages:
                 yield source.error(path, f"stage {shown(stage.id)} stands here again in its journey; rename one")
             stages.add(stage.id)
+        yield from _unknown_stages(source, journey, ("journeys", number))
+
+
+def _unknown_stages(source: Source, journey: Journey, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    """Stages that something names and nothing declares."""
+    declared = {stage.id for stage in journey.stages}
+    named: list[tuple[tuple[str | int, ...], tuple[str, ...]]]
+    named = [(("starts",), journey.starts), (("ends",), journey.ends)]
+    named += [(("stages", place, "next"), stage.next or ()) for place, stage in enumerate(journey.stages)]
+    for at, names in named:
+        for place, name in enumerate(names):
+            if name not in declared:
+                yield source.error((*path, *at, place), f"{at[-1]}: journey {journey.id} has no stage {shown(name)}")
 
 
 def _gaps(source: Source, journey: Journey, path: tuple[str | int, ...]) -> Iterator[Finding]:

@@ -13,8 +13,10 @@ from kafka import KafkaProducer
 
 from schemas.definitions import read_source
 from schemas.journey import DEFAULT_FILE, Journeys
+from schemas.paths import stage_paths
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.definitions import known_definitions, record_definitions
+from sinks.clickhouse.journeys import record_stages
 from sinks.clickhouse.migrations import Migrating, migrate
 from streams.connection import KafkaConnection
 from streams.measure.definitions import document
@@ -54,6 +56,7 @@ def _put_in_force(settings: Settings, client: Client, connection: KafkaConnectio
         pane_retention_days=settings.pane_retention_days,
     )
     version, text = content["version"], msgspec.json.encode(content)
+    record_stages(client, version, stage_paths(Journeys.load(settings.journey_file or DEFAULT_FILE).journeys))
     known = [one for one in known_definitions(client) if one.in_force_since is not None]
     if known and known[-1].version == version:
         yield f"definitions: {version} in force"

@@ -13,6 +13,8 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from sinks.clickhouse.query_texts import query_text
+
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
@@ -36,6 +38,8 @@ _TOKENS: Final = re.compile(
 )
 _PLACEHOLDER: Final = re.compile(r"\{(\w+):UInt32\}")
 _RAW_TTL: Final = re.compile(r"TTL inserted_at \+ toIntervalDay\((\d+)\)")
+_VIEWS: Final = ("view_customers", "view_journey_visits")
+"""Made anew every time, of the texts that the queries share; they hold nothing."""
 RETENTION_DAYS_MAX: Final = 36_500
 """A DateTime ends in 2106: a longer retention would wrap around and delete what it should keep."""
 
@@ -111,6 +115,9 @@ def migrate(client: Client, parameters: Migrating, migrations: tuple[Migration, 
             _apply(client, migration, parameters)
             applied.append(migration.name)
     _keep_raw_rows_for(client, parameters.raw_retention_days)
+    if migrations is None:
+        for view in _VIEWS:
+            client.command(query_text(view, scope="everybody"))
     return applied
 
 

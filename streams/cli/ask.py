@@ -1,11 +1,16 @@
 """Commands that ask: metrics, dead-letters, settings."""
 
-from typing import Annotated
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
+from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import DIMENSIONS, dead_letters, metrics
+from sinks.clickhouse.journeys import portfolio
+from sinks.clickhouse.queries import DIMENSIONS, dead_letters
+from sinks.clickhouse.rolling import BY_NAME, Window
 from streams.cli.output import (
     WRONG_USE,
     errors_in_one_line,
@@ -20,7 +25,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _SHOWN = (
     "touches", "customers", "success_rate", "nps", "nps_n", "csat", "csat_n", "ces", "ces_n",
-    "duration_ms_p50", "duration_ms_p95", "purchases", "revenue_minor", "completeness",
+    "duration_ms_p50", "duration_ms_p95", "purchases", "revenue_minor", "entered", "conversion", "dwell_ms_p50",
+    "churn_rate", "completeness",
 )  # fmt: skip
 """What a table for people shows; --json gives every field."""
 
@@ -34,19 +40,26 @@ def ask_metrics(
     where: Annotated[
         list[str] | None, typer.Option(help="Only where: stage=purchase. May be given several times.")
     ] = None,
+    window: Annotated[
+        str | None, typer.Option(help=f"Instead of --from and --to, a rolling window now: {', '.join(BY_NAME)}.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Exact metrics of event time in [from, to), all of it by default.
+    """Exact metrics of event time in [from, to), all of it by default; with --window, of that rolling window now.
 
     Example: touchstream metrics --from -24h --by stage,channel --where segment=premium
     """
     settings = load_settings()
     groups = _groups(by)
     filters = _filters(where or [])
+    rolling = _window(window, start, end)
     with errors_in_one_line():
         from_ms, to_ms = (point_in_time(text) if text else None for text in (start, end))
         client = connect(settings.clickhouse_url)
-        rows = metrics(client, from_ms, to_ms, by=groups, where=filters, topic=settings.topic)
+        if rolling is not None:
+            rows = _rolling(client, rolling, groups, filters, settings.topic)
+        else:
+            rows = portfolio(client, from_ms, to_ms, by=groups, where=filters, topic=settings.topic)
     if as_json:
         print_json(rows)
     else:
@@ -101,6 +114,29 @@ def show_settings(as_json: Json = False) -> None:
         print_json(rows)
     else:
         print_table(rows, ["name", "value", "from", "description"])
+
+
+def _window(name: str | None, start: str | None, end: str | None) -> Window | None:
+    if name is None:
+        return None
+    if name not in BY_NAME:
+        fail(f"--window {name}: take one of {', '.join(BY_NAME)}", WRONG_USE)
+    if start or end:
+        fail("--window is an interval of its own: leave out --from and --to", WRONG_USE)
+    return BY_NAME[name]
+
+
+def _rolling(
+    client: Client, window: Window, groups: list[str], filters: dict[str, str], topic: str
+) -> list[dict[str, Any]]:
+    """The live window as the rolling rows have it, measured now: so it can have any groups, and is never old.
+
+    `tick` is the window's end, in ISO 8601, UTC.
+    """
+    tick_ms = window.live_tick(time.time_ns() // 1_000_000)
+    tick = datetime.fromtimestamp(tick_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
+    measured = portfolio(client, tick_ms - window.length_ms, tick_ms, by=groups, where=filters, topic=topic)
+    return [{name: row[name] for name in groups} | {"window": window.name, "tick": tick} | row for row in measured]
 
 
 def _groups(by: str) -> list[str]:

@@ -1,7 +1,8 @@
 -- Unique customers of [raw_from, raw_to), exactly, from the raw events, and how many of them answered each instrument.
--- A person is a customer_id, else an anonymous_id: two name spaces. raw_touches is compared with the panes'
--- touches: fewer means that raw events are past their retention, and customers unknown.
--- `intervals`, `groups`, `filters`: the texts of those names.
+-- A person is a customer, by customer_id or by an anonymous_id that was identified, else an anonymous_id: two name spaces.
+-- raw_touches is compared with the panes' touches: fewer means that raw events are past their retention, and customers
+-- unknown.
+-- `intervals`, `groups`, `filters`, `who`: the texts of those names.
 WITH
 {intervals}
 SELECT
@@ -23,8 +24,10 @@ SELECT
 FROM
 (
     WITH
-        (customer_id != '', if(customer_id != '', customer_id, anonymous_id)) AS person,
-        customer_id != '' OR anonymous_id != '' AS known
+        multiIf(
+            event.customer_id != '', (true, event.customer_id),
+            who.customer_id != '', (true, who.customer_id), (false, event.anonymous_id)) AS person,
+        event.customer_id != '' OR event.anonymous_id != '' AS known
     SELECT
         {groups},
         toInt64(count())                                             AS raw_touches,
@@ -32,7 +35,8 @@ FROM
         toInt64(uniqExactIf(person, known AND isNotNull(nps)))       AS nps_customers,
         toInt64(uniqExactIf(person, known AND isNotNull(csat)))      AS csat_customers,
         toInt64(uniqExactIf(person, known AND isNotNull(ces)))       AS ces_customers
-    FROM touchpoints FINAL
+    FROM touchpoints AS event FINAL
+    LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
     WHERE occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
       AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
       AND {filters}

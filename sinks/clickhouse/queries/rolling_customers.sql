@@ -1,12 +1,15 @@
 -- Unique customers of [raw_from, raw_to) for the groups of rolling_sums.sql, exactly, from the raw events; nothing where
--- with_customers is false. A person is a customer_id, else an anonymous_id: two name spaces.
+-- with_customers is false. A person is as in customers.sql. `who`: who.sql.
 SELECT
     if(grouping(journey) = 1, '*', journey) AS journey_,
     if(grouping(stage) = 1, '*', stage)     AS stage_,
     if(grouping(channel) = 1, '*', channel) AS channel_,
     if(grouping(segment) = 1, '*', segment) AS segment_,
-    toInt64(uniqExact(customer_id != '', if(customer_id != '', customer_id, anonymous_id))) AS customers
-FROM touchpoints
+    toInt64(uniqExact(multiIf(
+        event.customer_id != '', (true, event.customer_id),
+        who.customer_id != '', (true, who.customer_id), (false, event.anonymous_id)))) AS customers
+FROM touchpoints AS event
+LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
 WHERE {with_customers:Bool}
   AND occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
   AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')

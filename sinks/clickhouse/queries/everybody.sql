@@ -1,0 +1,2 @@
+-- A scope of visits.sql: all touches.
+true

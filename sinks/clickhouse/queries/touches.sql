@@ -1,0 +1,12 @@
+-- Touches with the person whom they count for: a customer (`known`), else an anonymous id: two name spaces.
+-- Not FINAL: the same touch twice, until a merge, changes no visit. `who`: who.sql.
+SELECT
+    touch.journey AS journey,
+    touch.customer_id != '' OR who.customer_id != '' AS known,
+    multiIf(touch.customer_id != '', touch.customer_id, who.customer_id != '', who.customer_id, touch.anonymous_id) AS person,
+    toUnixTimestamp64Milli(touch.occurred_at) AS at_ms,
+    touch.event_id AS event_id,
+    touch.stage AS stage, touch.channel AS channel, touch.touchpoint AS touchpoint, touch.segment AS segment,
+    touch.action AS action
+FROM journey_touches AS touch
+LEFT ANY JOIN ({who}) AS who ON touch.anonymous_id = who.anonymous_id

@@ -1,0 +1,12 @@
+-- Moves from stage to stage that happened in [raw_from, raw_to), the most frequent first. `visits`: visits.sql.
+SELECT
+    journey, stage AS from_stage, next_stage AS to_stage,
+    toInt64(count())                    AS transitions,
+    toInt64(uniqExact(known, person))   AS customers,
+    quantileExact(0.5)(left_ms - entered_ms)  AS dwell_ms_p50,
+    quantileExact(0.95)(left_ms - entered_ms) AS dwell_ms_p95
+FROM ({visits})
+WHERE left_ms >= {raw_from:Int64} AND left_ms < {raw_to:Int64}
+  AND (empty({journeys:Array(String)}) OR has({journeys:Array(String)}, journey))
+GROUP BY journey, from_stage, to_stage
+ORDER BY journey, transitions DESC, from_stage, to_stage
