@@ -4,11 +4,11 @@ BIN := .venv/bin
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
 
-.PHONY: setup demo test test-browser check format bench bench-quick lock clean
+.PHONY: setup demo test test-browser check format bench bench-quick bench-latency lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -45,6 +45,9 @@ bench: setup ## events a second from Kafka to durable rows, beside its peers (bu
 
 bench-quick: setup ## the same with fewer events
 	$(BIN)/python -m tests.bench --quick
+
+bench-latency: setup ## published to visible in metrics and on the page, p50 and p99 (build/bench.json)
+	$(BIN)/python -m tests.bench --latency
 
 lock: setup ## requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -26,8 +26,9 @@ class Flush:
     1. `touchpoints`: raw events before the panes that count them, so that raw rows are never fewer than touches;
     2. `stage_panes`;
     3. `dead_letters`;
-    4. `lanes`: only now may a new owner resume behind these events;
-    5. (the caller) the commit to Kafka, which only tells lag tools.
+    4. `erasures`;
+    5. `lanes`: only now may a new owner resume behind these events;
+    6. (the caller) the commit to Kafka, which only tells lag tools.
 
     A crash between any two steps leaves rows that are written again, equal or more advanced, after a resume from the
     old lane row.

@@ -2,7 +2,8 @@
 
     touchpoints ──► measure ──► touchpoints, stage_panes, dead_letters, lanes (ClickHouse)
          ▲             └──────► touchpoints.dead-letter
-         └── heartbeat                    roll: stage_panes ──► stage_metrics
+         └── heartbeat                    roll: stage_panes ──► stage_metrics, Prometheus
+                                                └──► stage-metrics
 
 Faust gives the consumer group, the agents and the life of the worker; `streams.transport` hands it whole polls;
 `streams.lanes` owns the lanes; `streams.measure` is the arithmetic.
@@ -20,15 +21,22 @@ from typing import Any, cast
 import faust
 import structlog
 from faust.types import TP
+from prometheus_client import REGISTRY
 
 import streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
+from schemas.metrics import DEFAULT_FILE, Catalogue
+from sinks.prometheus import RollingGauges
 from streams.connection import KafkaConnection
+from streams.forget import erase_what_comes_back
+from streams.health import Vigil
 from streams.heartbeat import HEARTBEAT, beat_forever
 from streams.lanes import Lanes, Limits
 from streams.letters import LetterTopic
 from streams.measure.records import Headers
 from streams.roll import Roll, roll_forever
 from streams.settings import Settings
+from streams.sight import Observer
+from streams.stage_metrics import publish_forever
 from streams.tables import Tables
 from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
 from streams.transport import BatchConsumer, Poll
@@ -50,6 +58,10 @@ class Worker(faust.App):
         """Take over exactly these partitions."""
         self.lanes.assigned(frozenset(tp.partition for tp in tps))
 
+    def leads(self) -> bool:
+        """Whether this worker does what one of all does: who owns lane 0. Kafka's group has elected it already."""
+        return 0 in self.lanes.last_read
+
     def fail(self, error: Exception) -> None:
         """End the process with an error; whoever supervises it starts it again, and the lanes are loaded anew."""
         log.error("worker stops: its lanes cannot be trusted any more", exc_info=error)
@@ -57,7 +69,7 @@ class Worker(faust.App):
 
 
 class _Source:
-    """The lanes' view of the consumer: partitions of one topic."""
+    """What lanes and observer see of the consumer: partitions of one topic."""
 
     def __init__(self, app: Worker, topic: str) -> None:
         self._app, self._topic = app, topic
@@ -68,6 +80,12 @@ class _Source:
     async def commit(self, offsets: Mapping[int, int]) -> None:
         await self._consumer.commit_lanes(self._of_topic(offsets))
 
+    def log_ends(self) -> Mapping[int, int]:
+        return {tp.partition: end for tp, end in self._consumer.log_ends.items()}
+
+    async def kafka_answers(self) -> bool:
+        return await self._consumer.kafka_answers()
+
     def _of_topic(self, offsets: Mapping[int, int]) -> dict[TP, int]:
         return {TP(self._topic, partition): offset for partition, offset in offsets.items()}
 
@@ -76,8 +94,8 @@ class _Source:
         return cast(BatchConsumer, self._app.consumer)
 
 
-def build(settings: Settings) -> Worker:
-    """A worker that measures the settings' topic."""
+def build(settings: Settings, vigil: Vigil) -> Worker:
+    """A worker that measures the settings' topic, once for a process. vigil: what it tells of its health."""
     app = Worker(settings.group, **_faust_options(settings))
     tables = Tables(settings)
 
@@ -86,7 +104,8 @@ def build(settings: Settings) -> Worker:
 
     letters = LetterTopic(settings.dead_letter_topic, send)
     limits = Limits(flush_seconds=settings.flush_seconds)
-    app.lanes = Lanes(tables, letters, _Source(app, settings.topic), limits, fail=app.fail)
+    source = _Source(app, settings.topic)
+    app.lanes = Lanes(tables, letters, source, limits, fail=app.fail)
 
     @app.agent(app.topic(settings.topic, value_type=None), concurrency=1)
     async def measure(polls: AsyncIterable[Poll]) -> None:
@@ -105,15 +124,27 @@ def build(settings: Settings) -> Worker:
     async def heartbeats() -> None:
         await beat_forever(lambda: app.lanes.last_read, beat)
 
+    gauges = RollingGauges(Catalogue.load(settings.metrics_file or DEFAULT_FILE))
+    REGISTRY.register(gauges)
+
     async def roll() -> None:
         partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
-        rolling = Roll(tables.client, settings.topic, partitions)
-        # Who owns lane 0 leads: Kafka's group has elected it already.
-        await roll_forever(rolling, lambda: 0 in app.lanes.last_read, lambda: time.time_ns() // 1_000_000)
+        rolling = Roll(tables.client, settings.topic, partitions, gauges)
+        await asyncio.gather(
+            roll_forever(rolling, app.leads, lambda: time.time_ns() // 1_000_000),
+            publish_forever(settings.topic, rolling.unpublished, rolling.rows, send),
+            erase_what_comes_back(tables.client, app.leads),
+        )
+
+    observer = Observer(app.lanes, source, tables.client)
+
+    async def look_after_itself() -> None:
+        await vigil.keep(observer.look)
 
     app.task(app.lanes.flush_forever)
     app.task(heartbeats)
     app.task(roll)
+    app.task(look_after_itself)
     app.on_partitions_revoked.connect(revoke)
     app.on_before_shutdown.connect(stop)
     return app

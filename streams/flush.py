@@ -1,6 +1,7 @@
 """What lanes want written, as the rows of a flush and the messages of the dead-letter topic."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -8,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.touchpoint import TIME_MS_MIN
-from sinks.clickhouse.rows import DEAD_LETTERS, LANES, conform
+from sinks.clickhouse.rows import DEAD_LETTERS, ERASURES, LANES, conform
 from sinks.sink import Flush, Rejected
 from streams.measure.events import DeadLetter
 from streams.measure.lane import LaneRow, LaneRows
@@ -23,6 +24,7 @@ def flush_of(lanes: Sequence[LaneRows]) -> Flush:
         "touchpoints": [_touchpoints(lane, frame) for lane in lanes if (frame := lane.touchpoints) is not None],
         "stage_panes": [_of_lane(lane.panes, lane.row) for lane in lanes],
         "dead_letters": [_dead_letters(lane.row, lane.letters) for lane in lanes if lane.letters],
+        "erasures": [_erasures(lane) for lane in lanes if lane.erasures],
         "lanes": [_lane(lane) for lane in lanes],
     }
     return Flush({name: pa.concat_tables(rows) for name, rows in tables.items() if rows})
@@ -88,6 +90,11 @@ def _dead_letters(row: LaneRow, letters: Sequence[DeadLetter]) -> pa.Table:
         ],
         DEAD_LETTERS,
     )
+
+
+def _erasures(lane: LaneRows) -> pa.Table:
+    place = {"log_id": lane.row.log_id, "partition": lane.row.partition}
+    return pa.Table.from_pylist([place | asdict(one) for one in lane.erasures], ERASURES)
 
 
 def _lane(lane: LaneRows) -> pa.Table:

@@ -82,6 +82,9 @@ class Lanes:
         """fail: ends the process; called with what no retry mends, for the lanes can't be trusted any more."""
         self._store, self._letters, self._source, self._limits, self._fail = store, letters, source, limits, fail
         self._lanes: dict[int, Lane] = {}
+        self.expected: frozenset[int] | None = None
+        """Partitions that are ours, loaded or not; None before the first assignment."""
+        self.flushed_at = self.measured_at = time.monotonic()
         self._taking_over: asyncio.Task[None] | None = None
         self._read_at: dict[int, float] = {}
         self._flushing = asyncio.Lock()
@@ -95,6 +98,22 @@ class Lanes:
         return sum(lane.pending_rows for lane in self._lanes.values())
 
     @property
+    def unflushed(self) -> bool:
+        """Whether anything has changed since the last flush, or one is on its way."""
+        return self._flushing.locked() or any(lane.changed for lane in list(self._lanes.values()))
+
+    @property
+    def next_offsets(self) -> Mapping[int, int]:
+        """For each lane that is ours, the offset behind the last record that it has measured."""
+        return {partition: lane.row.next_offset for partition, lane in dict(self._lanes).items()}
+
+    @property
+    def watermarks_ms(self) -> Mapping[int, int]:
+        """For each lane that is ours, its watermark (milliseconds since 1970)."""
+        lanes = dict(self._lanes)
+        return {partition: lane.row.watermark(lane.definitions.lateness_ms) for partition, lane in lanes.items()}
+
+    @property
     def last_read(self) -> Mapping[int, float]:
         """For each lane that is ours, when it last read something, or was taken over (monotonic seconds)."""
         return {partition: self._read_at[partition] for partition in self._lanes}
@@ -104,6 +123,7 @@ class Lanes:
         if self._taking_over is not None:
             self._taking_over.cancel()
         self._own_nothing()
+        self.expected = partitions
         self._taking_over = asyncio.create_task(self._take_over(partitions))
 
     async def revoked(self, patience_seconds: float) -> None:
@@ -127,9 +147,10 @@ class Lanes:
             # Fetched before the lane was loaded anew: between the two would be a hole.
             await self._source.start_reading({partition: lane.row.next_offset})
             return
+        metrics.BATCH_RECORDS.observe(len(records.offsets))
         try:
-            while self.pending_rows > self._limits.pending_rows_max:
-                await self.flush()
+            if self.pending_rows > self._limits.pending_rows_max:
+                await self._wait_for_room()
             await self._run(self._measure, lambda: self._store.take(lane, records))
         except Stopped:
             self._lanes.pop(partition, None)
@@ -137,7 +158,8 @@ class Lanes:
             # Faust would log it, call the event done and go on behind it.
             self._own_nothing()
             self._fail(error)
-        _count(lane)
+        if _count(lane):
+            self.measured_at = time.monotonic()
 
     async def flush(self) -> None:
         """Write everything that has changed; returns when it is acknowledged."""
@@ -152,7 +174,9 @@ class Lanes:
             await self._run(self._insert, lambda: self._store.write(rows))
             for lane in lanes.values():
                 await self._run(self._measure, partial(lane.flushed, self._limits.panes_max))
-            metrics.FLUSH_SECONDS.observe(time.monotonic() - started)
+            self.flushed_at = time.monotonic()
+            metrics.FLUSH_SECONDS.observe(self.flushed_at - started)
+            _count_written(rows)
             await self._source.commit({lane.row.partition: lane.row.next_offset for lane in rows})
 
     async def flush_forever(self) -> None:
@@ -175,6 +199,12 @@ class Lanes:
         await self.revoked(patience_seconds)
         self._store.stop()
 
+    async def _wait_for_room(self) -> None:
+        started = time.monotonic()
+        while self.pending_rows > self._limits.pending_rows_max:
+            await self.flush()
+        metrics.BLOCKED_SECONDS.inc(time.monotonic() - started)
+
     def _own_nothing(self) -> None:
         self._lanes.clear()
         metrics.LANES_OWNED.set(0)
@@ -193,6 +223,7 @@ class Lanes:
             self._read_at[partition] = time.monotonic()
             self._lanes[partition] = lane
             metrics.LANES_OWNED.set(len(self._lanes))
+            metrics.TAKE_OVERS.inc()
             await self._source.start_reading({partition: lane.row.next_offset})
             log.info("lane taken over", partition=partition, log_id=lane.row.log_id, offset=lane.row.next_offset)
 
@@ -201,10 +232,20 @@ class Lanes:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
 
 
-def _count(lane: Lane) -> None:
-    """Hand the lane's outcomes on to Prometheus."""
+def _count(lane: Lane) -> int:
+    """Hand the lane's outcomes on to Prometheus; how many events there were."""
     late = lane.outcomes.pop("late", 0)
+    judged = lane.outcomes.total()
     for outcome, events in lane.outcomes.items():
         metrics.EVENTS.labels(outcome).inc(events)
     metrics.LATE.inc(late)
     lane.outcomes.clear()
+    return judged
+
+
+def _count_written(rows: Sequence[LaneRows]) -> None:
+    metrics.FLUSH_ROWS.observe(
+        sum((0 if lane.touchpoints is None else lane.touchpoints.height) + lane.panes.num_rows for lane in rows)
+    )
+    for letter in (letter for lane in rows for letter in lane.letters):
+        metrics.DEAD_LETTERS.labels(letter.reason.value).inc()

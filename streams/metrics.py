@@ -1,9 +1,42 @@
 """What a worker tells Prometheus: each metric declared once, with what it means."""
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Enum, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+
+class LaneGauge(Collector):
+    """A gauge of each lane that this worker owns, by partition; lanes that moved away have none."""
+
+    def __init__(self, name: str, documentation: str) -> None:
+        self._name, self._documentation = name, documentation
+        self._values: Callable[[], Mapping[int, float]] = dict
+        REGISTRY.register(self)
+
+    def set_function(self, values: Callable[[], Mapping[int, float]]) -> None:
+        """values: of each partition, asked for whenever Prometheus asks, in another thread."""
+        self._values = values
+
+    def describe(self) -> Iterator[Metric]:
+        """The gauge, without values."""
+        yield GaugeMetricFamily(self._name, self._documentation, labels=["partition"])
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauge as it is now."""
+        family = GaugeMetricFamily(self._name, self._documentation, labels=["partition"])
+        for partition, value in sorted(self._values().items()):
+            family.add_metric([str(partition)], value)
+        yield family
+
+
+WORKER_STATE: Final = Enum(
+    "touchstream_worker_state",
+    "As /readyz of the worker says it; 1 at the state that it is in.",
+    states=["starting", "ready", "idle", "disconnected", "stuck"],
+)
 EVENTS: Final = Counter(
     "touchstream_events",
     "Events of the log that this worker has judged, by outcome: counted, duplicate, or the reason of their refusal.",
@@ -11,7 +44,34 @@ EVENTS: Final = Counter(
 )
 LATE: Final = Counter("touchstream_late_events", "Counted events that occurred long before their record's timestamp.")
 LANES_OWNED: Final = Gauge("touchstream_lanes_owned", "Lanes that this worker has taken over and measures.")
+TAKE_OVERS: Final = Counter(
+    "touchstream_take_overs", "Lanes loaded from the tables: at the start, and whenever partitions moved here."
+)
+LAG_RECORDS: Final = LaneGauge(
+    "touchstream_lag_records", "Records between what a lane has measured and its log's end as of the last fetch."
+)
+WATERMARK_AGE_SECONDS: Final = LaneGauge(
+    "touchstream_watermark_age_seconds",
+    "How far a lane's watermark is behind the clock, in seconds; LATENESS_SECONDS and a little where all is well.",
+)
+BATCH_RECORDS: Final = Histogram(
+    "touchstream_batch_records",
+    "Records that a lane measures in one piece: what one poll brought.",
+    buckets=(1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000),
+)
+BLOCKED_SECONDS: Final = Counter(
+    "touchstream_blocked_seconds",
+    "Back-pressure: time in which lanes did not read, because too many rows were pending.",
+)
+DEAD_LETTERS: Final = Counter(
+    "touchstream_dead_letters", "Dead letters that topic and table have acknowledged, by reason.", ["reason"]
+)
 PENDING_ROWS: Final = Gauge("touchstream_pending_rows", "Events and dead letters that wait for a flush.")
+FLUSH_ROWS: Final = Histogram(
+    "touchstream_flush_rows",
+    "Events and panes that one flush writes.",
+    buckets=(1, 10, 100, 1_000, 10_000, 50_000, 100_000, 500_000),
+)
 FLUSH_SECONDS: Final = Histogram(
     "touchstream_flush_seconds",
     "From the start of a flush to its acknowledgement by ClickHouse, in seconds.",
@@ -22,6 +82,15 @@ ROLL_SECONDS: Final = Histogram(
     "One round of writing rolling windows, in seconds.",
     buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
+ROLL_FAILURES: Final = Counter(
+    "touchstream_roll_failures", "Rounds of writing rolling windows that ClickHouse did not take; tried again."
+)
+COMPLETE_TICK: Final = Gauge(
+    "touchstream_complete_tick_timestamp_seconds",
+    "End of the newest complete window that this worker has written, by window; only where it has led.",
+    ["window"],
+)
+STAGE_METRICS: Final = Counter("touchstream_stage_metrics_messages", "Rolling rows that the topic has acknowledged.")
 HEARTBEATS: Final = Counter("touchstream_heartbeats", "Heartbeat records published to lanes that had nothing to read.")
 
 GATEWAY_REQUESTS: Final = Counter(
@@ -43,4 +112,38 @@ GATEWAY_SECONDS: Final = Histogram(
     "From a request's head to the end of its answer, by path, in seconds.",
     ["path"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)
+
+WATCH_STATE: Final = Enum(
+    "touchstream_watch_state",
+    "As /readyz of watch says it; 1 at the state that it is in.",
+    states=["ready", "starting", "disconnected", "stuck"],
+)
+WATCH_TICKS: Final = Counter("touchstream_watch_ticks", "Complete windows that were judged, by rule.", ["rule"])
+WATCH_JUDGED: Final = Gauge(
+    "touchstream_watch_judged_timestamp_seconds", "End of the newest window that was judged, by rule.", ["rule"]
+)
+WATCH_FIRING: Final = Gauge("touchstream_watch_firing", "Alerts that are firing, by rule.", ["rule"])
+WATCH_UNJUDGED: Final = Gauge(
+    "touchstream_watch_unjudged",
+    "Groups that could not be judged in the newest window (too few answers, no value, no baseline), by rule.",
+    ["rule"],
+)
+WATCH_CHANGES: Final = Counter(
+    "touchstream_watch_changes", "Changes of alerts, by rule and new state.", ["rule", "state"]
+)
+WATCH_SECONDS: Final = Histogram(
+    "touchstream_watch_seconds",
+    "One round of judging all rules, in seconds.",
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+NOTIFICATIONS: Final = Counter(
+    "touchstream_notifications",
+    "Attempts to tell of a change, by destination and outcome: delivered, refused (given up) or failed (tried again).",
+    ["destination", "outcome"],
+)
+UNDELIVERED: Final = Gauge(
+    "touchstream_undelivered_notifications",
+    "Changes that a destination has still to be told of, counted up to a hundred, by destination.",
+    ["destination"],
 )

@@ -5,9 +5,10 @@ event time: those whose end the watermark of every lane has passed.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from clickhouse_connect.driver.client import Client
@@ -15,19 +16,33 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import WINDOWS, Window, write_rolling
+from sinks.clickhouse.rolling import WINDOWS, Window, rolling_at, write_rolling
+from sinks.prometheus import RollingGauges
 from streams import metrics
+from streams.stage_metrics import UNPUBLISHED_MAX, Complete
 
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
+GAUGED: Final = ("5m", "1h", "24h")
+"""The windows that Prometheus gets: now, lately, and a whole day's rhythm. It has a memory of its own."""
 
 
 class Roll:
     """Decides which windows are due, and writes them. Blocking; made for one thread."""
 
-    def __init__(self, client: Client, topic: str, partitions: int, windows: tuple[Window, ...] = WINDOWS) -> None:
+    def __init__(
+        self,
+        client: Client,
+        topic: str,
+        partitions: int,
+        gauges: RollingGauges,
+        windows: tuple[Window, ...] = WINDOWS,
+    ) -> None:
         self._client, self._topic, self._partitions, self._windows = client, topic, partitions, windows
+        self._gauges = gauges
+        self.unpublished: deque[Complete] = deque(maxlen=UNPUBLISHED_MAX)
+        """Windows that have become complete, for the topic `stage-metrics`."""
         self._written_at: dict[str, int] = {}
         self._completed: dict[str, int] = {}
 
@@ -38,11 +53,27 @@ class Roll:
             for window in self._windows
             if now_ms - self._written_at.get(window.name, 0) >= window.refresh_ms
         ]
-        for window, _ in due:
-            self._written_at[window.name] = now_ms
-        for window, tick in (*due, *self._newly_complete()):
+        for window, tick in due:
             write_rolling(self._client, self._topic, window, tick)
-        return len(due)
+            self._written_at[window.name] = now_ms
+            if window.name in GAUGED:
+                self._gauges.show(window.name, tick, self.rows(window, tick, totals_only=True))
+        complete = self._newly_complete()
+        for window, tick in complete:
+            write_rolling(self._client, self._topic, window, tick)
+            self._completed[window.name] = tick
+            self.unpublished.append((window, tick))
+            metrics.COMPLETE_TICK.labels(window.name).set(tick / 1000)
+        return len(due) + len(complete)
+
+    def rows(self, window: Window, tick_ms: int, totals_only: bool = False) -> list[dict[str, Any]]:
+        """The rows of a window at a tick; totals_only: over all channels and segments."""
+        return rolling_at(self._client, self._topic, window, tick_ms, totals_only)
+
+    def rest(self) -> None:
+        """Somebody else leads: what this worker shows would grow old."""
+        self._gauges.clear()
+        metrics.COMPLETE_TICK.clear()
 
     def _newly_complete(self) -> list[tuple[Window, int]]:
         rows = lanes(self._client, self._topic)
@@ -53,7 +84,6 @@ class Roll:
         for window in self._windows:
             tick = window.last_tick(watermark)
             if tick > self._completed.get(window.name, 0):
-                self._completed[window.name] = tick
                 found.append((window, tick))
         return found
 
@@ -69,5 +99,8 @@ async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[
                 await loop.run_in_executor(executor, roll.step, now_ms())
                 metrics.ROLL_SECONDS.observe(loop.time() - started)
             except ClickHouseError as error:
+                metrics.ROLL_FAILURES.inc()
                 log.warning("rolling windows not written, trying again", error=first_line(error))
+        else:
+            roll.rest()
         await asyncio.sleep(max(0.0, _LOOK_SECONDS - (loop.time() - started)))

@@ -23,6 +23,7 @@ from streams.settings_sources import (
     CONFIG_VARIABLE,
     PREFIX,
     SECRETS,
+    WHOLLY_SECRET,
     Environment,
     Origins,
     SettingsError,
@@ -135,6 +136,23 @@ class Settings(BaseSettings):
     journey_file: Path | None = Field(None, description="Your journey.yaml; unset: the default customer journey.")
     metrics_file: Path | None = Field(None, description="Your metrics.yaml; unset: the default catalogue.")
     alerts_file: Path | None = Field(None, description="Your alerts.yaml; unset: the default rules.")
+    alerts_webhook_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        None, description="Where alerts that fire or are resolved are posted as JSON; unset: nowhere.", repr=False
+    )
+    alertmanager_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        None, description="Prometheus Alertmanager that is told of alerts: http://host:9093; unset: none.", repr=False
+    )
+    alerts_slack_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        None, description="Slack incoming webhook that is told of alerts; unset: none.", repr=False
+    )
+    watch_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address on which metrics and health of `watch` listen; 0.0.0.0: all.",
+    )
+    watch_port: int = Field(
+        9474, ge=0, le=65_535, description="Port of metrics and health of `watch`; 0: any free one."
+    )
     metrics_port: int = Field(
         9464, ge=0, le=65_535, description="Port of a worker's Prometheus metrics; 0: any free one."
     )
@@ -279,9 +297,9 @@ def _shown(name: str, value: Any) -> str:
         return ""
     if name not in SECRETS:
         return f"{value:g}" if isinstance(value, float) else str(value)
-    parts = urlsplit(value) if name.endswith("_url") else None
-    if parts is None:
+    if name in WHOLLY_SECRET:
         return "***"
+    parts = urlsplit(value)
     if parts.password is None:
         return str(value)
     credentials, _, server = parts.netloc.rpartition("@")

@@ -16,7 +16,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 PREFIX = "TOUCHSTREAM_"
 CONFIG_VARIABLE = "TOUCHSTREAM_CONFIG"
 CONFIG_FILE = "touchstream.toml"
-SECRETS = ("clickhouse_url", "schema_registry_url", "kafka_sasl_password")
+SECRETS = (
+    "clickhouse_url",
+    "schema_registry_url",
+    "kafka_sasl_password",
+    "alerts_webhook_url",
+    "alertmanager_url",
+    "alerts_slack_url",
+)
+# Their paths hold tokens: nothing of them is shown.
+WHOLLY_SECRET = ("kafka_sasl_password", "alerts_webhook_url", "alerts_slack_url")
 SECRET_BYTES_MAX = 64 * 1024  # a secret is a line; a path to something larger is a mistake
 
 # Kubernetes puts every Service of the namespace into the environment: one named `touchstream-page` gives

@@ -20,6 +20,10 @@ from streams.settings import Settings
 EVENT_MESSAGE_BYTES_MAX = 1024 * 1024 + 64 * 1024
 # A dead letter carries the bytes of what couldn't be used, which may be larger than an event may be.
 DEAD_LETTER_MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+STAGE_METRICS_TOPIC = "stage-metrics"
+"""Complete rolling rows; those of several topics of events share it, for the topic is part of the key."""
+ALERTS_TOPIC = "alerts"
+"""Alerts that fire or are resolved; those of several topics of events share it, which each message names."""
 CONNECT_TIMEOUT_MS = 10_000
 HIGH_WATERMARK_SECONDS = 10
 
@@ -76,6 +80,8 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
             settings.replication,
             {"max.message.bytes": str(DEAD_LETTER_MESSAGE_BYTES_MAX)},
         ),
+        TopicSpec(STAGE_METRICS_TOPIC, settings.partitions, settings.replication),
+        TopicSpec(ALERTS_TOPIC, settings.partitions, settings.replication),
     )
 
 
@@ -99,6 +105,14 @@ def ensure_topics(connection: KafkaConnection, specs: Sequence[TopicSpec]) -> li
             )
             for spec in specs
         ]
+
+
+def retentions(connection: KafkaConnection, topics: Sequence[str]) -> dict[str, int | None]:
+    """How long each topic keeps a record, in ms; None where the broker doesn't say, −1 for ever. Raises TopicError."""
+    with _admin(connection) as admin:
+        configs = _configs(admin, topics)
+    found = {name: configs.get(name, {}).get("retention.ms") for name in topics}
+    return {name: None if value is None else int(value) for name, value in found.items()}
 
 
 def partition_count(connection: KafkaConnection, topic: str) -> int:

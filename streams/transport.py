@@ -30,6 +30,7 @@ _FETCH_WAIT_MS_MAX = 50
 _POLL_SECONDS = 0.5
 _NO_TIME = -1  # as `Records` has it
 _NOTHING_TO_READ_SECONDS = 0.05
+_ANSWER_SECONDS = 2.0  # for Kafka to say that it is there
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._positions: dict[TP, int] = {}
+        self.log_ends: dict[TP, int] = {}
+        """Of the partitions that are read, the offset behind the last record, as of the last fetch."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -72,6 +75,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Read nothing until `start_reading`."""
         await self.call_thread(self._stop_reading)
 
+    async def kafka_answers(self) -> bool:
+        """Whether Kafka tells its metadata within two seconds."""
+        return bool(await self.call_thread(self._metadata_updated))
+
     async def commit_lanes(self, offsets: Mapping[TP, int]) -> None:
         """Tell Kafka, for lag tools, up to where the tables are complete. Fails quietly: nobody resumes from it."""
         await self.call_thread(self._commit_lanes, offsets)
@@ -81,6 +88,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             await asyncio.sleep(_NOTHING_TO_READ_SECONDS)
             return []
         fetched = await self._fetch_records(self._ensure_consumer(), set(self._positions), timeout=_POLL_SECONDS)
+        self._note_log_ends()
         polls = []
         for partition, records in fetched.items():
             tp = TP(partition.topic, partition.partition)
@@ -100,6 +108,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _stop_reading(self) -> None:
         self._positions.clear()
+        self.log_ends.clear()
+
+    async def _metadata_updated(self) -> bool:
+        # Ends in this thread: it runs two calls at a time, and one that hangs would hold up the reading.
+        client = self._ensure_consumer()._client  # noqa: SLF001 - nothing public asks Kafka for so little
+        try:
+            return bool(await asyncio.wait_for(client.force_metadata_update(), _ANSWER_SECONDS))
+        except TimeoutError:
+            return False
+
+    def _note_log_ends(self) -> None:
+        consumer, assigned = self._ensure_consumer(), self.assignment()
+        for tp in self._positions:
+            if tp in assigned and (end := consumer.highwater(driver.ensure_aiokafka_TP(tp))) is not None:
+                self.log_ends[tp] = end
 
     async def _commit_lanes(self, offsets: Mapping[TP, int]) -> None:
         assigned = self.assignment()
@@ -122,6 +145,15 @@ class BatchConsumer(driver.Consumer):
     async def start_reading(self, positions: Mapping[TP, int]) -> None:
         """Read these partitions from these offsets on."""
         await self._thread.start_reading(positions)
+
+    async def kafka_answers(self) -> bool:
+        """Whether Kafka answers now, within two seconds."""
+        return await self._thread.kafka_answers()
+
+    @property
+    def log_ends(self) -> Mapping[TP, int]:
+        """Where the logs that are read end, as of the last fetch."""
+        return dict(self._thread.log_ends)
 
     async def commit_lanes(self, offsets: Mapping[TP, int]) -> None:
         """Tell Kafka up to where the tables are complete."""

@@ -78,6 +78,14 @@ def rolling_now(
     return _rows(client, "stage_now", topic, window, where or {})
 
 
+def rolling_at(
+    client: Client, topic: str, window: Window, tick_ms: int, totals_only: bool = False
+) -> list[dict[str, Any]]:
+    """The rows of a window at a tick; totals_only: over all channels and segments."""
+    parameters = {"topic": topic, "window": window.name, "tick_ms": tick_ms, "totals_only": totals_only}
+    return list(client.query(query_text("rolling_at"), parameters=parameters).named_results())
+
+
 def rolling_complete(client: Client, topic: str, window: str) -> list[dict[str, Any]]:
     """The newest rows of a window that every lane has passed."""
     return _rows(client, "stage_complete", topic, window, {})

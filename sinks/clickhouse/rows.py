@@ -121,6 +121,16 @@ DEAD_LETTERS: Final = pa.schema(
     ]
 )
 
+ERASURES: Final = pa.schema(
+    [
+        _required("log_id", TEXT),
+        _required("partition", pa.uint32()),
+        _required("log_offset", pa.uint64()),
+        _required("id_hash", TEXT),
+        _required("erased_at", INSTANT),
+    ]
+)
+
 # Not of a flush: written by `touchstream init`.
 DEFINITIONS: Final = pa.schema(
     [_required("version", TEXT), _required("content", TEXT), _required("in_force_since", pa.timestamp("us", tz="UTC"))]
@@ -147,6 +157,7 @@ TABLES: Final[Mapping[str, TableRows]] = MappingProxyType(
         "touchpoints": TableRows(TOUCHPOINTS, _LOG_POSITION, None, ("inserted_at",)),
         "stage_panes": TableRows(STAGE_PANES, (*PANE_KEY, "log_id", "partition"), "log_offset"),
         "dead_letters": TableRows(DEAD_LETTERS, _LOG_POSITION, None, ("inserted_at",)),
+        "erasures": TableRows(ERASURES, (*_LOG_POSITION, "id_hash"), None),
         "lanes": TableRows(LANES, ("topic", "partition", "log_id"), "next_offset", ("written_at",)),
     }
 )

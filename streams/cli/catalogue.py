@@ -4,18 +4,28 @@ from typing import Annotated, Any
 
 import typer
 
-from schemas.journey import DEFAULT_FILE, Journeys
+from schemas.alerts import DEFAULT_FILE as DEFAULT_ALERTS
+from schemas.alerts import Known, Rules
+from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from schemas.journey import Journeys
+from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from schemas.metrics import Catalogue
+from sinks.clickhouse.rolling import WINDOWS
 from streams.cli.output import FAILED, answers, errors_in_one_line, load_settings, people, print_json, print_table
 
 
 def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Errors and gaps in the journey: exit code 1 when there is an error.
+    """Errors and gaps in journey, metrics and alerts: exit code 1 when there is an error.
 
     Example: TOUCHSTREAM_JOURNEY_FILE=journey.yaml touchstream catalogue check
     """
     settings = load_settings()
     with errors_in_one_line():
-        findings = Journeys.load(settings.journey_file or DEFAULT_FILE).check()
+        journeys = Journeys.load(settings.journey_file or DEFAULT_JOURNEY)
+        catalogue = Catalogue.load(settings.metrics_file or DEFAULT_METRICS)
+        rules = Rules.load(settings.alerts_file or DEFAULT_ALERTS)
+        known = Known(journeys.journeys, catalogue, {window.name: window.length_ms for window in WINDOWS})
+        findings = [*journeys.check(), *catalogue.check(), *rules.check(known)]
     rows: list[dict[str, Any]] = [
         {"severity": str(finding.severity), "where": finding.where, "message": finding.message} for finding in findings
     ]

@@ -12,12 +12,18 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "up": "streams.cli.up:up",
     "init": "streams.cli.run:init",
     "worker": "streams.cli.run:worker",
+    "watch": "streams.cli.watch:watch",
     "gateway": {"": "streams.cli.gateway:gateway", "key": "streams.cli.gateway:key"},
     "page": "streams.cli.page:page",
     "publish": "streams.cli.publish:publish",
     "simulate": "streams.cli.simulate:simulate",
     "wait": "streams.cli.wait:wait",
     "metrics": "streams.cli.ask:ask_metrics",
+    "customer": "streams.cli.customer:ask_customer",
+    "transitions": "streams.cli.transitions:ask_transitions",
+    "alerts": {"": "streams.cli.alerts:alerts", "test": "streams.cli.alerts:rehearse"},
+    "clv": {"fit": "streams.cli.clv:fit", "scores": "streams.cli.clv:scores"},
+    "forget": "streams.cli.forget:forget",
     "dead-letters": {"list": "streams.cli.ask:list_dead_letters"},
     "catalogue": {"check": "streams.cli.catalogue:check"},
     "settings": "streams.cli.ask:show_settings",
@@ -25,8 +31,9 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
 """Command (or group of commands) to `module:function`. A group's own function stands at the empty name."""
 
 GROUP_HELP: Final = {
+    "clv": "What customers are worth in the time to come.",
     "dead-letters": "Events that could not be used.",
-    "catalogue": "Journey and metrics as they are declared.",
+    "catalogue": "Journey, metrics and alerts as they are declared.",
 }
 
 

@@ -1,16 +1,22 @@
 """The command `page`."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 
 import typer
+from clickhouse_connect.driver.client import Client
 
 from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from schemas.journey import Journeys
 from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from schemas.metrics import Catalogue
-from sinks.console import serve
+from sinks.clickhouse.alerts import AlertTables
+from sinks.console import Alert, serve
+from sinks.notify.notification import Notification
 from streams.cli.output import errors_in_one_line, load_settings
 from streams.logs import configure_logs
+
+_ALERTS_MAX: Final = 1_000
 
 
 def page(
@@ -31,4 +37,19 @@ def page(
             host=settings.page_host,
             port=settings.page_port,
             notice=notice,
+            current_alerts=partial(_firing, settings.topic),
         )
+
+
+def _firing(topic: str, client: Client) -> tuple[Alert, ...]:
+    """The alerts that are firing, those that began last first."""
+    return tuple(
+        Alert(
+            rule=alert.rule,
+            stage=alert.group.stage,
+            channel=alert.group.channel,
+            text=f"{alert.about.summary} {Notification.of(alert, topic).evidence}",
+            since_ms=alert.since_ms,
+        )
+        for alert in AlertTables(client, topic).alerts(states=["firing"], most=_ALERTS_MAX)
+    )

@@ -1,8 +1,8 @@
 """Commands that run something: init, worker, up."""
 
-from prometheus_client import start_http_server
-
 from streams.cli.output import errors_in_one_line, load_settings, people
+from streams.health import Vigil
+from streams.health_server import serve_health
 from streams.logs import configure_logs
 from streams.prepare import prepare
 
@@ -30,8 +30,9 @@ def worker() -> None:
     settings = load_settings()
     configure_logs(settings.log_format)
     with errors_in_one_line():
-        start_http_server(settings.metrics_port, settings.metrics_host)
-        app = build(settings)
+        vigil = Vigil()
+        serve_health(settings.metrics_host, settings.metrics_port, vigil.health)
+        app = build(settings, vigil)
     # Above INFO, Faust would draw a spinner.
     faust.Worker(
         app, loglevel="INFO", quiet=True, redirect_stdouts=False, override_logging=False

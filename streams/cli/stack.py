@@ -24,6 +24,8 @@ from streams.settings import Settings
 _READY_SECONDS: Final = 180  # on a slow and busy machine
 _LANES_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.1
+DEMO_LATENESS_SECONDS: Final = 10.0
+"""Alerts wait for complete windows: nobody wants to watch for a minute what has happened already."""
 _ANSWER_SECONDS: Final = 1.0
 
 
@@ -40,6 +42,7 @@ class Addresses:
     gateway: str
     page: str
     metrics: tuple[str, ...]
+    watch: str
     worker_pids: tuple[int, ...]
 
     def document(self) -> dict[str, Any]:
@@ -51,12 +54,13 @@ class Addresses:
             "page": self.page,
             "metrics": self.metrics[0],
             "workers_metrics": list(self.metrics),
+            "watch": self.watch,
             "worker_pids": list(self.worker_pids),
         }
 
 
 class Stack:
-    """Broker, ClickHouse, workers, gateway and page as child processes; use `running`."""
+    """Broker, ClickHouse, workers, watch, gateway and page as child processes; use `running`."""
 
     def __init__(self, settings: Settings, data: DataDirectory, workers: int, simulate: bool) -> None:
         broker = Broker(free_port(9092))
@@ -68,6 +72,7 @@ class Stack:
                 "data_dir": data.path,
                 # The local broker's topics are made at every start: one lane at least for each worker.
                 "partitions": max(settings.partitions, workers),
+                "lateness_seconds": _lateness_seconds(settings, simulate),
             }
         )
         self._commands: list[str] = []
@@ -78,6 +83,7 @@ class Stack:
         self._gateway = self._add("gateway", "gateway", "gateway", "/healthz")
         notice = ("--notice", "Simulated customers: none of them exists.") if simulate else ()
         self._page = self._add("page", "page", "page", "/healthz", *notice)
+        self._watch = self._add("watch", "watch", "watch", "/readyz")
         self._simulate = simulate
         if simulate:
             self.supervisor.add(self._child("simulate", ("simulate",), lambda: True, {}))
@@ -87,8 +93,8 @@ class Stack:
         say("starting broker and ClickHouse")
         self.supervisor.start("broker", "clickhouse")
         self._prepare()
-        say(f"starting workers ({len(self._workers)}), gateway and page")
-        self.supervisor.start(*self._workers, "gateway", "page")
+        say(f"starting workers ({len(self._workers)}), watch, gateway and page")
+        self.supervisor.start(*self._workers, "watch", "gateway", "page")
         deadline = time.monotonic() + _LANES_SECONDS
         while self._lanes_owned() < self.settings.partitions:
             if time.monotonic() > deadline:
@@ -107,6 +113,7 @@ class Stack:
             gateway=_origin(self._gateway),
             page=_origin(self._page),
             metrics=tuple(self._metrics),
+            watch=f"{_origin(self._watch)}/metrics",
             worker_pids=tuple(pid for name in self._workers if (pid := self.supervisor.pid(name)) is not None),
         )
 
@@ -159,6 +166,12 @@ def write_ready_file(path: Path, addresses: Addresses) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(addresses.document()) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def _lateness_seconds(settings: Settings, simulate: bool) -> float:
+    """In a demo windows are complete sooner, unless somebody has said when."""
+    given = settings.origins.get("lateness_seconds", "default") != "default"
+    return DEMO_LATENESS_SECONDS if simulate and not given else settings.lateness_seconds
 
 
 def _answer(url: str) -> str | None:

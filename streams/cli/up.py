@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from sinks.clickhouse.alerts import AlertTables
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.queries import metrics
+from sinks.notify.notification import Notification
 from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
 from streams.logs import configure_logs
 from streams.settings import Settings
+from streams.watch.judge import FIRING, RESOLVED
 
 
 def up(
@@ -38,7 +41,7 @@ def up(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    started = time.monotonic()
+    started, started_ms = time.monotonic(), time.time_ns() // 1_000_000
     try:
         with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say) as stack:
             addresses = stack.addresses()
@@ -53,7 +56,7 @@ def up(
                     write_ready_file(ready_file, now)
                     written = now
             if demo:
-                _summary(stack.settings)
+                _summary(stack.settings, started_ms)
             _say("stopping")
     except (ChildError, NotReady, BrokerNotInstalledError, DataDirectoryInUseError) as error:
         fail(escaped(str(error)))
@@ -62,12 +65,17 @@ def up(
             ready_file.unlink(missing_ok=True)
 
 
-def _summary(settings: Settings) -> None:
-    """What was measured, for the end of a demo."""
+def _summary(settings: Settings, since_ms: int) -> None:
+    """What was measured, and which alerts fired, for the end of a demo."""
     client = connect(settings.clickhouse_url)
     rows = metrics(client, by=["stage"], topic=settings.topic)
     columns = ["stage", "touches", "customers", "nps", "nps_n", "csat", "csat_n", "success_rate", "purchases"]
     print_table(rows, columns, title="measured from simulated customers")
+    changes = AlertTables(client, settings.topic).changes(since_ms, [FIRING, RESOLVED])
+    for change in reversed(changes):
+        people.print(Notification.of(change, settings.topic).text, markup=False, soft_wrap=True)
+    if not changes:
+        people.print("no alert fired; the default incident begins after a minute, its alert fires within the next one")
 
 
 def _say(text: str) -> None:

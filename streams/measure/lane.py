@@ -17,6 +17,7 @@ from schemas.codec import WriterSchemas
 from schemas.touchpoint import Reason, Refusal
 from streams.measure.definitions import Definitions
 from streams.measure.duplicates import CountedIds
+from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
 from streams.measure.panes import SERIES, Panes
 from streams.measure.records import Records
@@ -61,6 +62,7 @@ class LaneRows:
     letters: Sequence[DeadLetter]
     row: LaneRow
     watermark: int
+    erasures: Sequence[Erasure] = ()
 
 
 class Lane:
@@ -80,6 +82,7 @@ class Lane:
         self._load_panes = load_panes
         self._touchpoints: list[pl.DataFrame] = []
         self._letters: list[DeadLetter] = []
+        self._erasures: list[Erasure] = []
         self._changed = False
 
     @property
@@ -109,8 +112,9 @@ class Lane:
         """The rows to write as of now. Panes stay pinned in memory until `flushed`."""
         touchpoints = pl.concat(self._touchpoints) if self._touchpoints else None
         letters, self._touchpoints, self._letters, self._changed = self._letters, [], [], False
+        erasures, self._erasures = self._erasures, []
         watermark = self.row.watermark(self.definitions.lateness_ms)
-        return LaneRows(touchpoints, self.panes.changed(), letters, self.row, watermark)
+        return LaneRows(touchpoints, self.panes.changed(), letters, self.row, watermark, erasures)
 
     def flushed(self, panes_max: int) -> None:
         """The rows of the last flush are in the tables: keep at most so many panes, and forget ids past the horizon."""
@@ -146,15 +150,18 @@ class Lane:
         self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, late=late)
 
     def _obey(self, control: str, run: Records, clocks: Clocks) -> None:
-        """A control record: new definitions from the next offset on, or a heartbeat that moves the watermark."""
-        if control == "heartbeat":
-            self._occurred(int(clocks.record_at[0]))
-            return
+        """A control record: a heartbeat that moves the watermark, new definitions from the next offset on, erasures."""
         try:
-            if control != "definitions":
-                raise ValueError(f"unknown control record {control[:40]!r}")  # noqa: TRY301 - refused like a bad one
-            self.definitions = Definitions.parse(run.values[0] or b"")
-            self.row = replace(self.row, definitions=self.definitions.version)
+            match control:
+                case "heartbeat":
+                    self._occurred(int(clocks.record_at[0]))
+                case "definitions":
+                    self.definitions = Definitions.parse(run.values[0] or b"")
+                    self.row = replace(self.row, definitions=self.definitions.version)
+                case "forget":
+                    self._erasures.extend(erasures(run.values[0] or b"", int(run.offsets[0])))
+                case _:
+                    raise ValueError(f"unknown control record {control[:40]!r}")  # noqa: TRY301 - refused like a bad one
         except ValueError as error:
             self._refuse(dead_letters(run, clocks, [Refusal(0, Reason.UNDECODABLE, str(error)[:500])]))
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Headers = Sequence[tuple[str, bytes]]
 
 CONTROL_HEADER: Final = "touchstream-control"
-"""Header of the records that steer a lane through its own log: `definitions` or `heartbeat`."""
+"""Header of the records that steer a lane through its own log: `definitions`, `heartbeat` or `forget`."""
 
 
 @dataclass(frozen=True)

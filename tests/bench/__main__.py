@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.console import Console
 from tests.bench.arena import Topics, arena
 from tests.bench.contest import PeerFailedError, rounds
 from tests.bench.events import generate
+from tests.bench.latency import PROBES, PROBES_QUICK, NotSeenError, measure, print_latencies
 from tests.bench.report import document, print_table
 from tests.bench.stages import print_stages, profile
 from tests.bench.truth import WrongError
@@ -28,6 +29,9 @@ def main() -> None:
     """Exit code 1: a contestant failed, or its numbers are wrong."""
     options = _options()
     console = Console()
+    if options.latency:
+        _latency(console, PROBES_QUICK if options.quick else PROBES)
+        return
     console.print(f"{options.events:,} events, {options.rounds} rounds; load average {os.getloadavg()[0]:.1f}")
     load_average = os.getloadavg()[0]
     events = generate(options.events, int(time.time() * 1000))
@@ -43,9 +47,26 @@ def main() -> None:
     except (WrongError, PeerFailedError) as error:
         sys.exit(str(error))
     report = document(done, load_average)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    _write(report)
     print_table(console, report)
+
+
+def _latency(console: Console, probes: int) -> None:
+    console.print(f"{probes} probes; load average {os.getloadavg()[0]:.1f}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="touchstream-latency-") as directory:
+            latencies = measure(Path(directory), probes)
+    except NotSeenError as error:
+        sys.exit(str(error))
+    _write({"latency": latencies.document()})
+    print_latencies(console, latencies)
+
+
+def _write(report: dict[str, Any]) -> None:
+    """Throughput and latency are measured apart and stand in one file."""
+    known = msgspec.json.decode(RESULT.read_bytes()) if RESULT.exists() else {}
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(known | report)) + b"\n")
 
 
 def _options() -> argparse.Namespace:
@@ -53,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"{EVENTS_QUICK:,} events instead of {EVENTS:,}")
     parser.add_argument("--events", type=int, help="so many events")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs; medians are compared")
+    parser.add_argument("--latency", action="store_true", help="published to visible instead, on a running stack")
     parser.add_argument("--profile", action="store_true", help="where the lane's time goes, in one process")
     options = parser.parse_args()
     options.events = options.events or (EVENTS_QUICK if options.quick else EVENTS)

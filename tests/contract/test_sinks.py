@@ -134,7 +134,7 @@ def test_a_sink_that_is_away_takes_nothing_and_says_so_once_told_to_stop(subject
         subject.sink.write(EVERYTHING, STOPPED)
     assert busy.value.retry_after_seconds > 0
     subject.come_back()
-    assert [subject.kept(name).num_rows for name in TABLES] == [0, 0, 0, 0]
+    assert [subject.kept(name).num_rows for name in TABLES] == [0] * len(TABLES)
     assert subject.sink.write(EVERYTHING, Event()) == ()
     assert subject.kept("lanes").num_rows == 1
 

@@ -1,6 +1,11 @@
 """SIGKILL of workers in the middle of the load: nothing lost, nothing doubled."""
 
+import gzip
+import json
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -10,6 +15,7 @@ from tests.stack import running_stack
 pytestmark = [pytest.mark.stack, needs_data]
 
 KILLS = 4
+DAY_MS = 86_400_000
 
 
 def test_workers_killed_while_events_arrive_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
@@ -23,6 +29,34 @@ def test_workers_killed_while_events_arrive_lose_nothing_and_double_nothing(tmp_
         stack.command("wait", "--timeout", "120")
         for by in GROUPINGS:
             assert differences(expected_groups(name, by), stack.metrics(by)) == []
+
+
+def test_journeys_are_whole_after_workers_were_killed_and_events_came_twice_and_in_any_order(tmp_path: Path) -> None:
+    lines = gzip.decompress(Path(events_file("helpdesk")).read_bytes()).splitlines(keepends=True)
+    Random(1).shuffle(lines)
+    shuffled = tmp_path / "shuffled.ndjson"
+    shuffled.write_bytes(b"".join(lines))
+    with running_stack(tmp_path, workers=2) as stack:
+        publishing = stack.start("publish", str(shuffled), "--rate", "4000")
+        stack.kill_a_worker(0)
+        stack.kill_a_worker(1)
+        _, errors = publishing.communicate(timeout=120)
+        assert publishing.returncode == 0, errors
+        stack.command("publish", events_file("helpdesk"))
+        stack.command("wait", "--timeout", "120")
+        found = stack.metrics("none")[()]
+        moves = json.loads(stack.command("transitions", "--json"))
+    cases: dict[str, list[tuple[int, str, str]]] = {}
+    for event in map(json.loads, lines):
+        case = cases.setdefault(event["customer_id"], [])
+        case.append((event["occurred_at"], event["event_id"], event["stage"]))
+    expected: Counter[tuple[str, str]] = Counter()
+    for case in cases.values():
+        expected.update((one, other) for (*_, one), (*_, other) in pairwise(sorted(case)) if one != other)
+    assert {(move["from_stage"], move["to_stage"]): move["transitions"] for move in moves} == dict(expected)
+    assert (found["passes"], found["entered"]) == (4_580, expected.total() + 4_580)
+    assert round(found["pass_ms_mean"] / DAY_MS, 2) == 40.86
+    assert round(found["pass_ms_p50"] / DAY_MS, 2) == 39.87
 
 
 def test_a_stack_started_again_on_its_data_goes_on_counting_and_knows_what_it_has_counted(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def connection(kafka_url: str) -> KafkaConnection:
 
 
 def specs(name: str, partitions: int = 4) -> tuple[TopicSpec, ...]:
-    return topic_specs(Settings(topic=name, partitions=partitions))
+    """Of the topic and its dead letters; the others are shared, and other tests may have made them before."""
+    both = (name, f"{name}.dead-letter")
+    return tuple(spec for spec in topic_specs(Settings(topic=name, partitions=partitions)) if spec.name in both)
 
 
 def test_topics_are_created_once_and_left_alone_after(connection: KafkaConnection, unique_name: str) -> None:
@@ -36,6 +38,10 @@ def test_topics_are_created_once_and_left_alone_after(connection: KafkaConnectio
     assert all(report.created and report.partitions == 4 and report.warnings == () for report in first)
     second = ensure_topics(connection, specs(unique_name))
     assert [(report.created, report.log_id) for report in second] == [(False, report.log_id) for report in first]
+
+
+def test_topics_of_what_comes_out_are_created_too() -> None:
+    assert [spec.name for spec in topic_specs(Settings())][2:] == ["stage-metrics", "alerts"]
 
 
 def test_another_number_of_partitions_is_said_and_not_changed(connection: KafkaConnection, unique_name: str) -> None:

@@ -22,6 +22,7 @@ _INSTANTS = (
     "occurred_max",
     "watermark",
     "ids_since",
+    "erased_at",
 )
 _MAPS = ("duration_sketch", "revenue_minor_by_currency", "purchase_revenue_minor_by_currency", "attributes")
 _IDS = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
@@ -47,6 +48,7 @@ class MemoryTables:
         self.touchpoints: dict[tuple[str, int], Row] = {}
         self.panes: dict[tuple[str, tuple[Any, ...]], Row] = {}
         self.letters: dict[tuple[str, int], str] = {}
+        self.erasures: dict[tuple[str, int, str], int] = {}
         self.lanes: dict[str, Row] = {}
 
     def insert(self, rows: Iterable[tuple[str, Row]]) -> None:
@@ -60,6 +62,8 @@ class MemoryTables:
                 _replace(self.panes, (log, pane_key(row)), row, "log_offset")
             elif table == "dead_letters":
                 self.letters[log, row["log_offset"]] = row["reason"]
+            elif table == "erasures":
+                self.erasures[log, row["log_offset"], row["id_hash"]] = row["erased_at"]
             else:
                 _replace(self.lanes, log, row, "next_offset")
 
@@ -113,6 +117,7 @@ class MemoryTables:
             touchpoints={at: row for (log, at), row in self.touchpoints.items() if log == log_id},
             panes={key: measures(row) for (log, key), row in self.panes.items() if log == log_id},
             dead_letters={at: reason for (log, at), reason in self.letters.items() if log == log_id},
+            erasures={(at, one): until for (log, at, one), until in self.erasures.items() if log == log_id},
             lane=of_the_log(self.lanes.get(log_id, {})),
         )
 

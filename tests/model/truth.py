@@ -40,6 +40,8 @@ class Truth:
             return self.history.panes.get((pane_key(row), row["log_offset"])), measures(row)
         if table == "dead_letters":
             return self.history.final.dead_letters.get(row["log_offset"]), row["reason"]
+        if table == "erasures":
+            return self.history.final.erasures.get((row["log_offset"], row["id_hash"])), row["erased_at"]
         if any(row[name] != self.identity[name] for name in IDENTITY):
             raise Untrue(f"a lane row of another log: {row}, expected {self.identity}")
         return self.history.lanes.get(row["next_offset"]), of_the_log(row)
@@ -51,6 +53,7 @@ class Truth:
         lines += [
             f"dead_letters {at}: missing" for at in final.dead_letters if at < end and at not in found.dead_letters
         ]
+        lines += [f"erasures {key}: missing" for key in final.erasures if key[0] < end and key not in found.erasures]
         for key, offset in self.history.panes:
             if offset < end and (key not in found.panes or found.panes[key]["log_offset"] < offset):
                 lines.append(f"stage_panes {key}: does not hold offset {offset}")
@@ -90,6 +93,8 @@ def _only(table: str, row: Row, value: Any) -> Tables:
         return Tables(lane=value or {})
     if value is None:
         return Tables()
+    if table == "erasures":
+        return Tables(erasures={(row["log_offset"], row["id_hash"]): value})
     if table == "touchpoints":
         return Tables(touchpoints={row["log_offset"]: value})
     if table == "stage_panes":

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import struct
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,18 @@ class Decoder:
             return Definitions(**json.loads(value or b""))
         except (TypeError, ValueError) as error:
             raise Refused("undecodable", f"definitions: {error}") from error
+
+    def erasures(self, value: bytes | None) -> dict[str, int]:
+        """Who is to be forgotten, as a control record says: hashed ids, and up to when. Raises Refused."""
+        try:
+            said = json.loads(value or b"")
+            ids, until = said["id_hashes"], said["erased_at"]
+            hashed = all(re.fullmatch("[0-9a-f]{64}", one) for one in ids)
+            if type(ids) is not list or type(until) is not int or not hashed:
+                raise ValueError(said)  # noqa: TRY301 - refused like what is no JSON
+        except (TypeError, ValueError, KeyError) as error:
+            raise Refused("undecodable", f"erasures: {error}") from error
+        return dict.fromkeys(ids, until)
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import Any
 CONTROL_HEADER = "touchstream-control"
 HEARTBEAT = b"heartbeat"
 DEFINITIONS = b"definitions"
+FORGET = b"forget"
 
 
 @dataclass(frozen=True)

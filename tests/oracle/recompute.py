@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.oracle.decode import Decoder, Refused
 from tests.oracle.journey import resolve
-from tests.oracle.log import DEFINITIONS, HEARTBEAT, Definitions, Lane, Record, WriterSchemas
+from tests.oracle.log import DEFINITIONS, FORGET, HEARTBEAT, Definitions, Lane, Record, WriterSchemas
 from tests.oracle.panes import PaneKey, empty_pane, pane_keys, sentiment_micro, touch
 from tests.oracle.validate import check
 
@@ -28,6 +28,7 @@ class Tables:
     touchpoints: dict[int, Row] = field(default_factory=dict)
     panes: dict[PaneKey, Row] = field(default_factory=dict)
     dead_letters: dict[int, str] = field(default_factory=dict)
+    erasures: dict[tuple[int, str], int] = field(default_factory=dict)
     lane: Row = field(default_factory=dict)
 
 
@@ -136,6 +137,9 @@ class _Oracle:
             self.saw(record_at)
         elif record.control == DEFINITIONS:
             self.definitions = self.decoder.definitions(record.value)
+        elif record.control == FORGET:
+            until = self.decoder.erasures(record.value)
+            self.tables.erasures |= {(record.offset, one): at for one, at in until.items()}
         else:
             raise Refused("undecodable", f"control record {record.control!r}")
 

@@ -21,7 +21,7 @@ from tests.oracle.events import (
     encode,
     event,
 )
-from tests.oracle.log import CONTROL_HEADER, DEFINITIONS, HEARTBEAT, Definitions, Lane, Record
+from tests.oracle.log import CONTROL_HEADER, DEFINITIONS, FORGET, HEARTBEAT, Definitions, Lane, Record
 
 __all__ = ["DEFINITIONS_KNOWN", "LANE", "START_MS", "WRITER_SCHEMAS", "definitions", "logs"]
 
@@ -36,7 +36,7 @@ STEPS_MS = (
 )  # fmt: skip
 GAPS = (1, 1, 1, 1, 1, 1, 2, 7, 1_000)
 HEADERS: tuple[tuple[tuple[str, bytes], ...], ...] = ((), (), (("traceparent", b"00-1"),), (("content-type", b"\xff"),))
-RARE_KINDS = ("damaged", "broken", "heartbeat", "definitions", "other control", "no time")
+RARE_KINDS = ("damaged", "broken", "heartbeat", "definitions", "forget", "other control", "no time")
 KINDS = ("absent",) + ("event",) * 22 + ("faulty",) * 4 + RARE_KINDS
 
 
@@ -107,6 +107,8 @@ def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, 
         return Record(offset, timestamp_ms, None, b"", ((CONTROL_HEADER, HEARTBEAT),))
     if kind == "definitions":
         return Record(offset, timestamp_ms, None, _control_value(choices), ((CONTROL_HEADER, DEFINITIONS),))
+    if kind == "forget":
+        return Record(offset, timestamp_ms, None, _forgotten(choices, now), ((CONTROL_HEADER, FORGET),))
     if kind == "other control":
         return Record(offset, timestamp_ms, None, b"", ((CONTROL_HEADER, b"stop"),))
     if kind == "broken":
@@ -118,6 +120,11 @@ def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, 
         made = choices.of(FAULTS)(made)
     value = encode(choices, made)
     return Record(offset, timestamp_ms, key, damage(choices, value) if kind == "damaged" else value, headers)
+
+
+def _forgotten(choices: Choices, now: int) -> bytes:
+    hashes = choices.of((["a" * 64], ["a" * 64, "0" * 64], [], ["A" * 64], ["short"]))
+    return choices.of((json.dumps({"id_hashes": hashes, "erased_at": now}).encode(),) * 3 + (b"", b"[]"))
 
 
 def _control_value(choices: Choices) -> bytes:

@@ -12,7 +12,8 @@ SELECT
     {topic:String}, {window:String}, fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC'),
     journey, stage, channel, segment,
     (SELECT completeness FROM ({completeness})),
-    people.customers,
+    -- Nobody is in a window of which nothing is known, where customers are counted at all.
+    if({with_customers:Bool}, ifNull(people.customers, 0), NULL),
     touches, duplicates, late, nps, nps_n, nps_low,
     nps_high, csat, csat_n, csat_low, csat_high, csat_mean,
     csat_mean_n, csat_mean_low, csat_mean_high, ces, ces_n, ces_low,

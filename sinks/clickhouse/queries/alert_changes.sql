@@ -1,0 +1,7 @@
+-- Changes of a topic's alerts, the newest first; an empty list keeps all states.
+SELECT {alert_columns}
+FROM alert_changes FINAL
+WHERE topic = {topic:String} AND tick >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+  AND (empty({states:Array(String)}) OR has({states:Array(String)}, state))
+ORDER BY tick DESC, written_at DESC, rule, journey, stage, channel, segment
+LIMIT {most:UInt32}

@@ -1,0 +1,15 @@
+-- One metric at ticks of a window, complete ones, in the groups that a rule looks at. `alert_groups`: alert_groups.sql.
+SELECT
+    toUnixTimestamp64Milli(tick) AS tick_ms, journey, stage, channel, segment,
+    toFloat64OrNull(toString({value:Identifier})) AS value,
+    {n:Identifier}    AS n,
+    {low:Identifier}  AS low,
+    {high:Identifier} AS high
+FROM stage_metrics FINAL
+WHERE topic = {topic:String} AND window = {window:String} AND completeness = 1
+  AND has({ticks:Array(Int64)}, toUnixTimestamp64Milli(tick))
+  AND tick >= fromUnixTimestamp64Milli(arrayMin({ticks:Array(Int64)}), 'UTC')
+  AND tick <= fromUnixTimestamp64Milli(arrayMax({ticks:Array(Int64)}), 'UTC')
+  AND {alert_groups}
+ORDER BY tick, journey, stage, channel, segment
+LIMIT {most:UInt32} BY tick

@@ -1,0 +1,6 @@
+-- Up to when what stands under anonymous_id is erased; 1900 where it isn't. An expression, also for mutations, which take no
+-- parameters and no WITH. `erased_ids`: erased_ids.sql.
+if(anonymous_id = '', toDateTime64('1900-01-01 00:00:00', 3, 'UTC'), transform(
+    lower(hex(SHA256(concat('anonymous:', anonymous_id)))),
+    (SELECT groupArray(id_hash) FROM ({erased_ids})), (SELECT groupArray(until) FROM ({erased_ids})),
+    toDateTime64('1900-01-01 00:00:00', 3, 'UTC')))

@@ -1,0 +1,1 @@
+ALTER TABLE identities DELETE WHERE {identities_to_erase}

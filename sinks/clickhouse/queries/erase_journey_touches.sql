@@ -1,0 +1,1 @@
+ALTER TABLE journey_touches DELETE WHERE {journey_touches_to_erase}

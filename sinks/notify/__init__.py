@@ -1,0 +1,1 @@
+"""Telling people and machines of alerts: one notification, several destinations."""

@@ -1,0 +1,49 @@
+"""Notifications to Prometheus Alertmanager (API v2), which groups, silences and routes them."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from sinks.notify.notification import Notification
+from sinks.notify.post import Post
+
+_FIRES_FOR: Final = timedelta(days=30)
+"""Alertmanager forgets what isn't sent again within its `resolve_timeout`, unless it is told an end. `watch` tells it
+once that an alert fires and once that it is resolved; this is for an alert whose end it never hears of."""
+
+
+class Alertmanager:
+    """An Alertmanager; url: such as http://host:9093."""
+
+    name: Final = "alertmanager"
+
+    def __init__(self, url: str) -> None:
+        self._post = Post(url.rstrip("/") + "/api/v2/alerts")
+
+    def send(self, notification: Notification) -> None:
+        """POST it. Raises NotDelivered, RefusedForGood."""
+        self._post([_alert(notification)], {"Idempotency-Key": notification.key})
+
+    def close(self) -> None:
+        """End the connection."""
+        self._post.close()
+
+
+def _alert(of: Notification) -> dict[str, Any]:
+    """Labels are what tells one alert from another: firing and resolved have the same."""
+    labels = {
+        "alertname": of.rule,
+        "severity": of.severity,
+        "journey": of.journey,
+        "stage": of.stage,
+        "channel": of.channel,
+        "segment": of.segment,
+        "topic": of.topic,
+    }
+    alert: dict[str, Any] = {
+        # An empty label is no label to Alertmanager.
+        "labels": {name: value or "(none)" for name, value in labels.items()},
+        "annotations": {"summary": of.summary, "description": of.text, "owner": of.owner},
+    }
+    if of.state == "firing":
+        return alert | {"startsAt": of.since, "endsAt": of.since + _FIRES_FOR}
+    return alert | {"endsAt": of.since}

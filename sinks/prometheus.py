@@ -1,0 +1,132 @@
+"""Rolling rows as Prometheus gauges: by journey and stage, over all channels and segments, of a few windows.
+
+Bounded whatever names events bring: the GROUPS_MAX busiest groups of a window have series of their own. The others are
+summed as journey `other`, stage `other`, where they add up; ratios and quantiles don't. Each window is replaced as a
+whole, so that a group that has gone leaves no gauge behind.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from schemas.metrics import Catalogue
+
+ALL: Final = "*"
+OTHER: Final = "other"
+GROUPS_MAX: Final = 50
+"""With three windows some 6,000 series, which a Prometheus hardly notices."""
+PREFIX: Final = "touchstream_stage_"
+
+_METRICS: Final = (
+    "touches", "duplicates", "late", "customers", "nps", "csat", "csat_mean", "ces", "ces_easy", "success_rate",
+    "duration_ms_p50", "duration_ms_p95", "duration_ms_p99", "sentiment", "purchases", "revenue_minor",
+    "average_order_minor",
+)  # fmt: skip
+_ADD_UP: Final = ("touches", "duplicates", "late", "purchases")
+_LABELS: Final = ("journey", "stage", "window")
+_SCOPE: Final = (
+    f"Live rolling window; stage {ALL} is the whole journey; groups beyond the {GROUPS_MAX} busiest are summed as"
+    f" {OTHER} where they add up."
+)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A window's rows at a tick (milliseconds since 1970)."""
+
+    tick_ms: int
+    completeness: float
+    groups: Sequence[Row]
+    hidden: Sequence[Row]
+
+
+class RollingGauges(Collector):
+    """The newest rows of each window. Shown by the worker that leads; one that leads no more shows none."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """catalogue: says what a gauge means; a metric that it doesn't have has no gauge."""
+        self._helps = _helps(catalogue)
+        self._windows: dict[str, _Shown] = {}
+
+    def show(self, window: str, tick_ms: int, rows: Sequence[Row]) -> None:
+        """Show these rows instead of the window's older ones; those of single channels and segments are passed over."""
+        totals = [row for row in rows if row["channel"] == ALL and row["segment"] == ALL]
+        totals.sort(key=lambda row: (row["stage"] != ALL, -row["touches"], row["journey"], row["stage"]))
+        # A group that is really called so would be a second series of the same name.
+        named = [row for row in totals if (row["journey"], row["stage"]) != (OTHER, OTHER)]
+        shown = named[:GROUPS_MAX]
+        hidden = named[GROUPS_MAX:] + [row for row in totals if row not in named]
+        completeness = min((float(row["completeness"]) for row in rows), default=0.0)
+        self._windows[window] = _Shown(tick_ms, completeness, shown, hidden)
+
+    def clear(self) -> None:
+        """Show nothing any more."""
+        self._windows.clear()
+
+    def describe(self) -> Iterator[Metric]:
+        """Every gauge that there can be, without values."""
+        for name, text in self._helps.items():
+            yield GaugeMetricFamily(name, text, labels=_LABELS)
+        yield from _about_windows({})
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges as they are now."""
+        windows = dict(sorted(self._windows.items()))
+        for name, text in self._helps.items():
+            family = GaugeMetricFamily(name, text, labels=_LABELS)
+            _add(family, name.removeprefix(PREFIX), windows)
+            yield family
+        yield from _about_windows(windows)
+
+
+def _helps(catalogue: Catalogue) -> dict[str, str]:
+    """Each gauge's name and help text, by the catalogue."""
+    helps: dict[str, str] = {}
+    declared = [catalogue.metrics[name] for name in _METRICS if name in catalogue.metrics]
+    for metric in declared:
+        helps[PREFIX + metric.name] = f"{metric.formula.strip()} Unit: {metric.unit}. {_SCOPE}"
+    for metric in declared:
+        if metric.n is not None:
+            helps.setdefault(
+                PREFIX + metric.n, f"How many answers, events or customers {metric.name} rests on. {_SCOPE}"
+            )
+        if metric.interval:
+            for bound in ("low", "high"):
+                text = f"The {bound} end of the 95 per cent interval of {metric.name}. {_SCOPE}"
+                helps[f"{PREFIX}{metric.name}_{bound}"] = text
+    return helps
+
+
+def _add(family: GaugeMetricFamily, field: str, windows: Mapping[str, _Shown]) -> None:
+    for window, shown in windows.items():
+        for row in shown.groups:
+            if row.get(field) is not None:
+                family.add_metric([row["journey"], row["stage"], window], float(row[field]))
+        if shown.hidden and field in _ADD_UP:
+            # The row of a whole journey would count its stages again.
+            hidden = sum(row[field] for row in shown.hidden if row["stage"] != ALL)
+            family.add_metric([OTHER, OTHER, window], float(hidden))
+
+
+def _about_windows(windows: Mapping[str, _Shown]) -> Iterator[Metric]:
+    completeness = GaugeMetricFamily(
+        PREFIX + "completeness",
+        "Share of lanes whose watermark has passed the end of the live window; below 1 while it is being filled.",
+        labels=["window"],
+    )
+    tick = GaugeMetricFamily(
+        PREFIX + "tick_timestamp_seconds", "End of the live window, in seconds since 1970.", labels=["window"]
+    )
+    hidden = GaugeMetricFamily(
+        PREFIX + "hidden_groups", f"Groups of the live window that are summed as {OTHER}.", labels=["window"]
+    )
+    for window, shown in windows.items():
+        completeness.add_metric([window], shown.completeness)
+        tick.add_metric([window], shown.tick_ms / 1000)
+        hidden.add_metric([window], len(shown.hidden))
+    yield from (completeness, tick, hidden)

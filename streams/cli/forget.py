@@ -1,0 +1,72 @@
+"""The command `forget`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.erasure import erase, erase_letters, person_of
+from sinks.clickhouse.queries import lanes
+from streams.cli.output import answers, errors_in_one_line, fail, load_settings, people, print_json, print_table
+from streams.forget import announce
+from streams.settings import Settings
+from streams.topics import log_identity, retentions
+from streams.waiting import Reached, wait_until_measured
+
+
+def forget(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The customer_id.")],
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="ID is an anonymous_id.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the workers.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Erase a person: in every table, in dead letters, and in what a replay of Kafka would bring back. Sums stay.
+
+    Example: touchstream forget C-4711 --yes
+    """
+    settings = load_settings()
+    with errors_in_one_line():
+        client = connect(settings.clickhouse_url)
+        person = person_of(client, identifier, anonymous=anonymous)
+        if not yes:
+            people.print("These ids are one person:", *map(repr, person.ids), markup=False)
+            typer.confirm("Erase all of it? There is no way back.", abort=True, err=True)
+        connection = settings.kafka_connection()
+        announce(connection, settings.topic, person)
+        ends = log_identity(connection, settings.topic)
+
+        def reached() -> dict[int, Reached]:
+            return {row.partition: Reached(row.log_id, row.next_offset) for row in lanes(client, settings.topic)}
+
+        if wait_until_measured(ends, reached, timeout, lambda _: None):
+            fail(
+                f"the log says it, but the workers have not come there after {timeout:g} s, and nothing is erased yet:"
+                " start a worker, and call this again"
+            )
+        letters = erase_letters(client, person.ids)
+        rows: list[dict[str, Any]] = [
+            {"where": done.table, "rows": done.rows + letters * (done.table == "dead_letters"), "kept": done.kept}
+            for done in erase(client)
+        ]
+        rows += _in_kafka(settings)
+    if as_json:
+        print_json({"ids": list(person.ids), "erased": rows})
+    else:
+        print_table(rows, ["where", "rows", "kept"], title=f"Erased: {len(person.ids)} ids of one person")
+        answers.print("Sums (stage_panes, stage_metrics) hold no ids and stay.")
+
+
+def _in_kafka(settings: Settings) -> list[dict[str, Any]]:
+    """What becomes of the copies in Kafka, which no client can take out of a log."""
+    topics = (settings.topic, settings.dead_letter_topic)
+    kept = retentions(settings.kafka_connection(), topics)
+    return [{"where": f"Kafka: {name}", "rows": None, "kept": _until(kept[name])} for name in topics]
+
+
+def _until(retention_ms: int | None) -> str:
+    if retention_ms is None:
+        return "its records until the broker drops them; a replay is erased again"
+    if retention_ms < 0:
+        return "its records FOR EVER: delete them with kafka-delete-records; a replay is erased again"
+    return f"its records for {retention_ms / 86_400_000:.1f} days more at most; a replay is erased again"

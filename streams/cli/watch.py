@@ -1,0 +1,31 @@
+"""The command `watch`."""
+
+import signal
+import threading
+
+from streams.cli.output import errors_in_one_line, load_settings
+from streams.health_server import serve_health
+from streams.logs import configure_logs
+from streams.watch.service import WatchHealth, watch_until
+
+
+def watch() -> None:
+    """Judge the rules of alerts.yaml over complete windows, and tell of alerts, until Ctrl-C.
+
+    Example: TOUCHSTREAM_ALERTS_WEBHOOK_URL=https://example.com/hook touchstream watch
+    """
+    settings = load_settings()
+    configure_logs(settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    health = WatchHealth()
+    with errors_in_one_line():
+        try:
+            serve_health(settings.watch_host, settings.watch_port, health.health)
+        except OSError as error:
+            place = f"{settings.watch_host}:{settings.watch_port}"
+            raise OSError(
+                f"watch can't listen on {place}; set TOUCHSTREAM_WATCH_HOST and TOUCHSTREAM_WATCH_PORT"
+            ) from error
+        watch_until(settings, health, stop)

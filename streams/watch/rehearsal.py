@@ -1,0 +1,93 @@
+"""What rules would have said: over the rolling rows as they were recorded, or recomputed with what is known now."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol
+
+from schemas.alerts import Rule, Rules
+from schemas.metrics import Catalogue, Metric
+from sinks.clickhouse.alerts import AlertRow, Group, Reading
+from sinks.clickhouse.rolling import BY_NAME, Window
+from streams.watch.judge import judge
+from streams.watch.watch import Readings, ticks_of
+
+TICKS_MAX: Final = 20_000
+"""Of all rules: two days of a window with a tick every ten seconds."""
+_AT_ONCE: Final = 100
+
+
+class RehearsalError(ValueError):
+    """The interval can't be rehearsed; the message says what to do."""
+
+
+class Recorded(Readings, Protocol):
+    """What a rehearsal reads: see `sinks.clickhouse.alerts.AlertTables`."""
+
+    def ticks(self, window: str, after_ms: int, to_ms: int, most: int) -> list[int]:
+        """Complete ticks in order."""
+
+    def recomputed(self, rule: Rule, metric: Metric, window: Window, tick_ms: int) -> dict[Group, Reading]:
+        """The rows of a tick as of now."""
+
+
+class Rehearsal:
+    """The rules over the ticks in (from_ms, to_ms]; all alerts begin as ok. Blocking.
+
+    as_known_now: rows are computed anew at each tick of the window, also where none was recorded, and hold what came
+    too late for those that were. It costs a query for each tick.
+    """
+
+    def __init__(
+        self, tables: Recorded, rules: Rules, catalogue: Catalogue, from_ms: int, to_ms: int, *, as_known_now: bool
+    ) -> None:
+        if from_ms >= to_ms:
+            raise RehearsalError("--from must be before --to")
+        self._tables, self._catalogue = tables, catalogue
+        self._now: Readings = _KnownNow(tables) if as_known_now else tables
+        self._plan = [(rule, self._ticks(rule, from_ms, to_ms, as_known_now)) for rule in rules.rules]
+        self.ticks = sum(len(ticks) for _, ticks in self._plan)
+        if self.ticks > TICKS_MAX:
+            raise RehearsalError(
+                f"more than {TICKS_MAX:,} windows would be judged: choose a shorter time, or fewer rules"
+            )
+
+    def changes(self, progress: Callable[[int], None] = lambda _: None) -> list[AlertRow]:
+        """Every change, in the order of event time. progress: gets the number of windows judged."""
+        found = [change for rule, ticks in self._plan for change in self._judged(rule, ticks, progress)]
+        return sorted(found, key=lambda change: (change.tick_ms, change.rule, change.group))
+
+    def _ticks(self, rule: Rule, from_ms: int, to_ms: int, as_known_now: bool) -> Sequence[int]:
+        if not as_known_now:
+            return self._tables.ticks(rule.window, from_ms, to_ms, TICKS_MAX + 1)
+        step_ms = BY_NAME[rule.window].step_ms
+        return range((from_ms // step_ms + 1) * step_ms, to_ms + 1, step_ms)
+
+    def _judged(self, rule: Rule, ticks: Sequence[int], progress: Callable[[int], None]) -> Iterator[AlertRow]:
+        metric = self._catalogue.metrics[rule.metric]
+        alerts: dict[Group, AlertRow] = {}
+        for start in range(0, len(ticks), _AT_ONCE):
+            for tick in ticks_of(self._now, rule, metric, ticks[start : start + _AT_ONCE]):
+                if tick.readings:  # else what is computed anew is not complete yet
+                    judged = judge(rule, metric, alerts, tick)
+                    alerts |= {alert.group: alert for alert in judged.alerts}
+                    yield from judged.changes
+                progress(1)
+
+
+class _KnownNow:
+    """Readings computed anew; those of the newest rule are kept, for most are asked for again as the window before."""
+
+    def __init__(self, tables: Recorded) -> None:
+        self._tables = tables
+        self._rule: str | None = None
+        self._kept: dict[int, dict[Group, Reading]] = {}
+
+    def readings(self, rule: Rule, metric: Metric, ticks: Sequence[int]) -> dict[int, dict[Group, Reading]]:
+        if rule.name != self._rule:
+            self._rule, self._kept = rule.name, {}
+        window = BY_NAME[rule.window]
+        # Ticks only go forward: what ends before the first one asked for isn't asked for again.
+        self._kept = {tick: rows for tick, rows in self._kept.items() if tick >= ticks[0]}
+        for tick in ticks:
+            if tick not in self._kept:
+                self._kept[tick] = self._tables.recomputed(rule, metric, window, tick)
+        return {tick: self._kept[tick] for tick in ticks}

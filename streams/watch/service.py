@@ -1,0 +1,151 @@
+"""`watch` as a process: judges every second in this thread, tells each destination in a thread of its own."""
+
+import threading
+import time
+from typing import Final
+
+import structlog
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from schemas.alerts import DEFAULT_FILE, Known, Rules
+from schemas.definitions import DefinitionError, Finding, Severity
+from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from schemas.journey import Journeys
+from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from schemas.metrics import Catalogue
+from sinks.clickhouse.alerts import AlertTables
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.errors import first_line
+from sinks.clickhouse.rolling import WINDOWS
+from sinks.notify.alertmanager import Alertmanager
+from sinks.notify.notification import Destination
+from sinks.notify.slack import Slack
+from sinks.notify.webhook import Webhook
+from streams import metrics
+from streams.health import Health
+from streams.settings import Settings
+from streams.watch.delivery import Courier
+from streams.watch.topic import AlertsTopic
+from streams.watch.watch import Watch
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+STUCK_SECONDS: Final = 90.0
+"""A step asks ClickHouse some times for each rule, and the client waits for a minute for an answer."""
+_STOP_SECONDS: Final = 3.0
+
+
+class WatchHealth:
+    """ready, starting (no round yet), disconnected (ClickHouse doesn't answer) or stuck. For any thread."""
+
+    def __init__(self) -> None:
+        self._tell(Health("starting", "no round of judging has ended yet"))
+
+    def worked(self) -> None:
+        """A round has ended."""
+        self._tell(Health("ready"))
+
+    def failed(self, detail: str) -> None:
+        """ClickHouse didn't take a round."""
+        self._tell(Health("disconnected", detail))
+
+    def health(self) -> Health:
+        """As of now."""
+        silent = time.monotonic() - self._told_at
+        return self._health if silent < STUCK_SECONDS else Health("stuck", f"no round has ended for {silent:.0f} s")
+
+    def _tell(self, health: Health) -> None:
+        self._health, self._told_at = health, time.monotonic()
+        metrics.WATCH_STATE.state(health.state)
+
+
+def known(settings: Settings) -> Known:
+    """What rules may speak of. Raises DefinitionError, OSError."""
+    return Known(
+        Journeys.load(settings.journey_file or DEFAULT_JOURNEY).journeys,
+        Catalogue.load(settings.metrics_file or DEFAULT_METRICS),
+        {window.name: window.length_ms for window in WINDOWS},
+    )
+
+
+def checked(rules: Rules, about: Known) -> tuple[Finding, ...]:
+    """The gaps of rules that can be judged. Raises DefinitionError with all errors."""
+    findings = rules.check(about)
+    errors = [finding for finding in findings if finding.severity == Severity.ERROR]
+    if errors:
+        raise DefinitionError(*errors)
+    return tuple(findings)
+
+
+def destinations(settings: Settings) -> list[Destination]:
+    """Who is told, as the settings say: the topic always."""
+    found: list[Destination] = [AlertsTopic(settings.kafka_connection())]
+    if settings.alerts_webhook_url:
+        found.append(Webhook(settings.alerts_webhook_url))
+    if settings.alertmanager_url:
+        found.append(Alertmanager(settings.alertmanager_url))
+    if settings.alerts_slack_url:
+        found.append(Slack(settings.alerts_slack_url))
+    return found
+
+
+def watch_until(settings: Settings, health: WatchHealth, stop: threading.Event) -> None:
+    """Judge and tell until `stop`. ClickHouse, Kafka and destinations may be away: it goes on when they are back.
+
+    Raises DefinitionError, OSError for files that can't be used.
+    """
+    about = known(settings)
+    rules = Rules.load(settings.alerts_file or DEFAULT_FILE)
+    checked(rules, about)
+    told = destinations(settings)
+    log.info("watch begins", rules=len(rules.rules), destinations=[one.name for one in told])
+    tables = _tables(settings, health, stop)
+    if tables is None:
+        return
+    couriers = [Courier(tables, one) for one in told]
+    threads = [threading.Thread(target=courier.run, daemon=True) for courier in couriers]
+    for thread in threads:
+        thread.start()
+
+    def wake() -> None:
+        for courier in couriers:
+            courier.wake()
+
+    _judge_until(Watch(tables, rules, about.catalogue, [one.name for one in told], wake), health, stop)
+    for courier in couriers:
+        courier.stop()
+    for thread in threads:
+        thread.join(_STOP_SECONDS)
+    log.info("watch ends")
+
+
+def _tables(settings: Settings, health: WatchHealth, stop: threading.Event) -> AlertTables | None:
+    """Connected; None when it was stopped before."""
+    while not stop.is_set():
+        try:
+            return AlertTables(connect(settings.clickhouse_url), settings.topic)
+        except ClickHouseError as error:
+            _away(health, error)
+            stop.wait(LOOK_SECONDS)
+    return None
+
+
+def _judge_until(watch: Watch, health: WatchHealth, stop: threading.Event) -> None:
+    while not stop.is_set():
+        began = time.monotonic()
+        judged = 0
+        try:
+            judged = watch.step()
+            health.worked()
+            metrics.WATCH_SECONDS.observe(time.monotonic() - began)
+        except ClickHouseError as error:
+            _away(health, error)
+        # What waits after a pause is caught up with at once, but ClickHouse gets its turn for others.
+        stop.wait(0.05 if judged > len(watch.rules) else LOOK_SECONDS)
+
+
+def _away(health: WatchHealth, error: ClickHouseError) -> None:
+    if health.health().state != "disconnected":
+        log.warning("alerts wait for ClickHouse", error=first_line(error))
+    health.failed(first_line(error))

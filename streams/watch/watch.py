@@ -1,0 +1,179 @@
+"""Every rule at every complete tick, once and in order: also after a restart, and where ticks wait.
+
+All state is in the tables: whenever a window has become complete a step reads how alerts stand, judges the ticks behind
+the rule's cursor, and writes changes, then alerts, then the cursor. A crash between two of them judges the same ticks
+again, from the same rows, to the same end; two watchers for a moment write the same rows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from schemas.alerts import Rule, Rules
+from schemas.metrics import Catalogue, Metric
+from sinks.clickhouse.alerts import GROUPS_MAX, AlertRow, Group, Reading
+from sinks.clickhouse.rolling import BY_NAME
+from streams import metrics
+from streams.watch.judge import FIRING, TOLD, UNJUDGED, Tick, judge, retire
+
+log = structlog.get_logger(__name__)
+
+TICKS_MAX: Final = 30
+"""Judged of one rule in one step: what lies behind a long pause is caught up with in pieces."""
+_FAR_MS: Final = 1 << 42
+
+
+class Readings(Protocol):
+    """What rules look at."""
+
+    def readings(self, rule: Rule, metric: Metric, ticks: Sequence[int]) -> dict[int, dict[Group, Reading]]:
+        """By complete tick; ticks are in order."""
+
+
+class Tables(Readings, Protocol):
+    """What a watch reads and writes: see `sinks.clickhouse.alerts.AlertTables`."""
+
+    def alerts(self, rules: Sequence[str] = (), states: Sequence[str] = ()) -> list[AlertRow]:
+        """How alerts stand."""
+
+    def cursors(self) -> dict[str, int]:
+        """Up to which tick each rule was judged."""
+
+    def newest_tick(self, window: str) -> int | None:
+        """The newest complete tick."""
+
+    def waiting(self, after_ms: Mapping[str, int], most: int) -> dict[str, list[int]]:
+        """Complete ticks of windows behind an instant of each, in order."""
+
+    def record(self, alerts: Sequence[AlertRow], changes: Mapping[AlertRow, Sequence[str]]) -> None:
+        """Write changes, then alerts."""
+
+    def record_judged(self, rule: str, tick_ms: int) -> None:
+        """Write the cursor."""
+
+
+class Watch:
+    """Judges what is to be judged. Blocking.
+
+    destinations: who is told when an alert fires or is resolved. written: called after such a change was written.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        rules: Rules,
+        catalogue: Catalogue,
+        destinations: Sequence[str],
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._tables, self._catalogue, self._destinations = tables, catalogue, tuple(destinations)
+        self._written = written
+        self._rules = {rule.name: rule for rule in rules.rules}
+        self._cursors: dict[str, int] | None = None
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """By name."""
+        return self._rules
+
+    def step(self) -> int:
+        """Judge complete ticks that have not been judged, some of each rule; how many. Raises ClickHouseError."""
+        try:
+            if self._cursors is None:
+                self._retire()
+                self._cursors = self._tables.cursors()
+            judged = 0
+            for rule, ticks in self._waiting(self._cursors):
+                self._judge(rule, ticks)
+                self._cursors[rule.name] = ticks[-1]
+                judged += len(ticks)
+        except BaseException:
+            self._cursors = None  # what was written is not known: begin again from the tables
+            raise
+        return judged
+
+    def _waiting(self, cursors: Mapping[str, int]) -> list[tuple[Rule, list[int]]]:
+        """Rules and the ticks behind their cursors, in order."""
+        after: dict[str, int] = {}
+        for rule in self._rules.values():
+            if rule.name in cursors:
+                after[rule.window] = min(after.get(rule.window, _FAR_MS), cursors[rule.name])
+        ticks = self._tables.waiting(after, TICKS_MAX) if after else {}
+        # A rule that is new begins with the newest window: nobody is to be told of last month.
+        new = {rule.window for rule in self._rules.values() if rule.name not in cursors}
+        newest = {window: self._tables.newest_tick(window) for window in sorted(new)}
+        found = []
+        for rule in self._rules.values():
+            cursor = cursors.get(rule.name)
+            behind = [newest[rule.window]] if cursor is None else ticks.get(rule.window, [])
+            mine = [tick for tick in behind if tick is not None and tick > (cursor or 0)]
+            if mine:
+                found.append((rule, mine))
+        return found
+
+    def _judge(self, rule: Rule, ticks: Sequence[int]) -> None:
+        known = {alert.group: alert for alert in self._tables.alerts(rules=[rule.name])}
+        alerts: dict[Group, AlertRow] = {}
+        changes: dict[AlertRow, Sequence[str]] = {}
+        metric = self._catalogue.metrics[rule.metric]
+        for tick in ticks_of(self._tables, rule, metric, ticks):
+            found = judge(rule, metric, known | alerts, tick)
+            alerts |= {alert.group: alert for alert in found.alerts}
+            changes |= {change: self._told(change) for change in found.changes}
+        self._record(list(alerts.values()), changes)
+        self._tables.record_judged(rule.name, ticks[-1])
+        _report(rule, ticks, known | alerts, list(changes))
+
+    def _retire(self) -> None:
+        """End alerts whose rule was removed, or looks elsewhere now."""
+        ended = [retire(self._rules.get(alert.rule), alert) for alert in self._tables.alerts()]
+        changes = {alert: self._told(alert) for alert in ended if alert is not None}
+        self._record(list(changes), changes)
+        for alert in changes:
+            log.info("alert ended: no rule looks at it any more", rule=alert.rule, state=alert.state)
+
+    def _record(self, alerts: Sequence[AlertRow], changes: Mapping[AlertRow, Sequence[str]]) -> None:
+        self._tables.record(alerts, changes)
+        if any(changes.values()):
+            self._written()
+
+    def _told(self, change: AlertRow) -> Sequence[str]:
+        return self._destinations if change.state in TOLD else ()
+
+
+def ticks_of(tables: Readings, rule: Rule, metric: Metric, ticks: Sequence[int]) -> list[Tick]:
+    """What a rule looks at, at each of these ticks and in the window before it."""
+    length_ms = BY_NAME[rule.window].length_ms
+    wanted = {*ticks, *(tick - length_ms for tick in ticks if rule.difference is not None)}
+    readings = tables.readings(rule, metric, sorted(wanted))
+    return [
+        Tick(
+            tick_ms=tick,
+            before_ms=tick - length_ms,
+            readings=readings.get(tick, {}),
+            before=readings.get(tick - length_ms, {}),
+            whole=len(readings.get(tick, {})) < GROUPS_MAX,
+        )
+        for tick in ticks
+    ]
+
+
+def _report(rule: Rule, ticks: Sequence[int], alerts: Mapping[Group, AlertRow], changes: Sequence[AlertRow]) -> None:
+    metrics.WATCH_TICKS.labels(rule.name).inc(len(ticks))
+    metrics.WATCH_JUDGED.labels(rule.name).set(ticks[-1] / 1000)
+    metrics.WATCH_FIRING.labels(rule.name).set(sum(alert.state == FIRING for alert in alerts.values()))
+    unjudged = sum(alert.verdict in UNJUDGED for alert in alerts.values() if alert.tick_ms == ticks[-1])
+    metrics.WATCH_UNJUDGED.labels(rule.name).set(unjudged)
+    for change in changes:
+        metrics.WATCH_CHANGES.labels(rule.name, change.state).inc()
+        log.info(
+            "alert changed",
+            rule=rule.name,
+            state=change.state,
+            stage=change.group.stage,
+            channel=change.group.channel,
+            value=change.reading.value,
+            n=change.reading.n,
+            tick_ms=change.tick_ms,
+        )

@@ -1,0 +1,94 @@
+"""What lanes tell of themselves: where they are, what waits, and the time in which too much did."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import REGISTRY
+
+from schemas.codec import WriterSchemas
+from streams.lanes import Lanes, Limits
+from streams.letters import LetterTopic
+from streams.measure.lane import Lane, LaneRows
+from streams.measure.records import Records
+from streams.takeover import take_over
+from tests.model.schedule import records
+from tests.model.test_new_logs import event
+from tests.model.truth import PARTITION, TOPIC
+from tests.model.world import World
+from tests.oracle.strategies import DEFINITIONS_KNOWN
+
+
+class TakingStore:
+    """A `streams.lanes.LaneStore` that takes all rows."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.written: list[Sequence[LaneRows]] = []
+
+    def load(self, partition: int) -> Lane:
+        return take_over(TOPIC, partition, self._world.position, self._world.tables, self._world.writers)
+
+    def take(self, lane: Lane, records: Records) -> None:
+        lane.take(records)
+
+    def write(self, lanes: Sequence[LaneRows]) -> None:
+        self.written.append(lanes)
+
+    def stop(self) -> None:
+        """Nothing is retried."""
+
+
+class Begun:
+    """A `streams.lanes.Source` that says when a lane is read."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def start_reading(self, positions: Mapping[int, int]) -> None:
+        assert positions == {PARTITION: 0}
+        self.begun.set()
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """For lag tools."""
+
+
+async def no_topic(*_: object) -> None:
+    raise AssertionError("there are no dead letters")
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+def test_lanes_tell_where_they_are_and_how_long_they_waited_for_room() -> None:
+    log = [event(offset, f"e{offset}") for offset in range(4)]
+    names = ("take_overs_total", "batch_records_count", "flush_rows_count", "blocked_seconds_total")
+    before = {name: counted(f"touchstream_{name}") for name in names}
+
+    failures: list[Exception] = []
+
+    async def read_all() -> None:
+        store, source = TakingStore(World((log,), DEFINITIONS_KNOWN[0], WriterSchemas())), Begun()
+        lanes = Lanes(store, LetterTopic("letters", no_topic), source, Limits(1.0, 1), failures.append)
+        lanes.assigned(frozenset([PARTITION]))
+        assert lanes.expected == frozenset([PARTITION])
+        assert not lanes.next_offsets
+        await source.begun.wait()
+        assert dict(lanes.next_offsets) == {PARTITION: 0}
+        idle_since, flushed_at = lanes.measured_at, lanes.flushed_at
+        await lanes.take(PARTITION, 0, records(log[:2]))
+        assert lanes.unflushed
+        assert lanes.measured_at > idle_since
+        await lanes.take(PARTITION, 2, records(log[2:]))
+        assert len(store.written) == 1
+        assert dict(lanes.next_offsets) == {PARTITION: 4}
+        assert lanes.flushed_at > flushed_at
+        assert lanes.watermarks_ms.keys() == {PARTITION}
+        await lanes.flush()
+        assert not lanes.unflushed
+
+    asyncio.run(read_all())
+    assert failures == []
+    more = {name: counted(f"touchstream_{name}") - before[name] for name in names}
+    assert (more["take_overs_total"], more["batch_records_count"], more["flush_rows_count"]) == (1, 2, 2)
+    assert more["blocked_seconds_total"] > 0
