@@ -34,6 +34,7 @@ from streams.lanes import Lanes, Limits
 from streams.letters import LetterTopic
 from streams.measure.records import Headers
 from streams.roll import Roll, roll_forever
+from streams.roll_journeys import JourneyRoll, roll_journeys_forever
 from streams.settings import Settings
 from streams.sight import Observer
 from streams.stage_metrics import publish_forever
@@ -94,6 +95,11 @@ class _Source:
         return cast(BatchConsumer, self._app.consumer)
 
 
+def now_ms() -> int:
+    """The wall clock, milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 def build(settings: Settings, vigil: Vigil) -> Worker:
     """A worker that measures the settings' topic, once for a process. vigil: what it tells of its health."""
     app = Worker(settings.group, **_faust_options(settings))
@@ -131,8 +137,9 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
         partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
         rolling = Roll(tables.client, settings.topic, partitions, gauges)
         await asyncio.gather(
-            roll_forever(rolling, app.leads, lambda: time.time_ns() // 1_000_000),
+            roll_forever(rolling, app.leads, now_ms),
             publish_forever(settings.topic, rolling.unpublished, rolling.rows, send),
+            roll_journeys_forever(JourneyRoll(tables.client, settings.topic), app.leads, now_ms),
             erase_what_comes_back(tables.client, app.leads),
         )
 

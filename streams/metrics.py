@@ -82,6 +82,11 @@ ROLL_SECONDS: Final = Histogram(
     "One round of writing rolling windows, in seconds.",
     buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
+ROLL_JOURNEYS_SECONDS: Final = Histogram(
+    "touchstream_roll_journeys_seconds",
+    "Writing one rolling window of journeys, in seconds.",
+    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
 ROLL_FAILURES: Final = Counter(
     "touchstream_roll_failures", "Rounds of writing rolling windows that ClickHouse did not take; tried again."
 )

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import WINDOWS, Window, rolling_at, write_rolling
+from sinks.clickhouse.rolling import WINDOWS, Window, completed_ticks, rolling_at, write_rolling
 from sinks.prometheus import RollingGauges
 from streams import metrics
 from streams.stage_metrics import UNPUBLISHED_MAX, Complete
@@ -24,6 +24,10 @@ from streams.stage_metrics import UNPUBLISHED_MAX, Complete
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
+COMPLETED_AT_ONCE: Final = 3
+"""Of each window in one step: after an outage, what was missed must not hold up what is live."""
+CAUGHT_UP_MAX: Final = 720
+"""Ticks of a window that are written after an outage, the oldest first: two hours of the shortest steps."""
 GAUGED: Final = ("5m", "1h", "24h")
 """The windows that Prometheus gets: now, lately, and a whole day's rhythm. It has a memory of its own."""
 
@@ -44,7 +48,7 @@ class Roll:
         self.unpublished: deque[Complete] = deque(maxlen=UNPUBLISHED_MAX)
         """Windows that have become complete, for the topic `stage-metrics`."""
         self._written_at: dict[str, int] = {}
-        self._completed: dict[str, int] = {}
+        self._completed: dict[str, int] | None = None  # not known before the first look
 
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""
@@ -61,7 +65,7 @@ class Roll:
         complete = self._newly_complete()
         for window, tick in complete:
             write_rolling(self._client, self._topic, window, tick)
-            self._completed[window.name] = tick
+            self._completed = (self._completed or {}) | {window.name: tick}
             self.unpublished.append((window, tick))
             metrics.COMPLETE_TICK.labels(window.name).set(tick / 1000)
         return len(due) + len(complete)
@@ -73,18 +77,22 @@ class Roll:
     def rest(self) -> None:
         """Somebody else leads: what this worker shows would grow old."""
         self._gauges.clear()
+        self._completed = None
         metrics.COMPLETE_TICK.clear()
 
     def _newly_complete(self) -> list[tuple[Window, int]]:
         rows = lanes(self._client, self._topic)
         if len(rows) < self._partitions:
             return []  # a lane that has seen nothing yet has passed nothing
+        if self._completed is None:
+            self._completed = completed_ticks(self._client, self._topic)
         watermark = min(row.watermark_ms for row in rows)
         found = []
         for window in self._windows:
-            tick = window.last_tick(watermark)
-            if tick > self._completed.get(window.name, 0):
-                found.append((window, tick))
+            newest = window.last_tick(watermark)
+            before = self._completed.get(window.name, newest - window.step_ms)
+            first = max(before + window.step_ms, newest - (CAUGHT_UP_MAX - 1) * window.step_ms)
+            found += [(window, tick) for tick in range(first, newest + 1, window.step_ms)][:COMPLETED_AT_ONCE]
         return found
 
 

@@ -188,6 +188,11 @@ class Settings(BaseSettings):
         description="Address on which the page listens; it has no login: beyond loopback put a proxy before it.",
     )
     page_port: int = Field(8090, ge=0, le=65_535, description="Port of the page; 0: any free one.")
+    page_customers: bool | None = Field(
+        None,
+        description="Whether the page shows single customers, which is personal data: true or false; unset: only while"
+        " it listens on loopback.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How logs are written: console for people, json for collectors."
     )

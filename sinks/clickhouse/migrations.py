@@ -1,8 +1,8 @@
 """The tables, by numbered SQL files: forward only, checksummed, safe to run again and by several processes at once.
 
-Every statement is of the form `… IF NOT EXISTS`, or fills a table with rows that replace each other, so that a migration
-that was interrupted, or that two processes run together, ends in the same tables. It is recorded after its last
-statement; two records of it collapse into one.
+Every statement is of the form `… IF NOT EXISTS`, or fills a table with rows that replace each other, so that a
+migration that was interrupted, or that two processes run together, ends in the same tables. It is recorded after its
+last statement; two records of it collapse into one.
 """
 
 import hashlib

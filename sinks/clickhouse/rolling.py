@@ -71,6 +71,32 @@ def write_rolling(client: Client, topic: str, window: Window, tick_ms: int) -> N
     client.command(query_text("roll", sums="rolling_sums"), parameters=parameters)
 
 
+def completed_ticks(client: Client, topic: str) -> dict[str, int]:
+    """Up to which tick (ms) each window was written complete within two days, by whichever worker led then."""
+    found = client.query(query_text("completed_ticks"), {"topic": topic})
+    return {str(window): int(tick_ms) for window, tick_ms in found.result_rows}
+
+
+def write_journeys(client: Client, topic: str, window: Window, tick_ms: int, watermark_ms: int) -> None:
+    """Write what became of the visits of the window that ends at a tick, as known up to the watermark."""
+    parameters: dict[str, Any] = {
+        "topic": topic,
+        "window": window.name,
+        "raw_from": tick_ms - window.length_ms,
+        "raw_to": tick_ms,
+        "watermark_ms": watermark_ms,
+        **{f"{name}s": [] for name in (*_DIMENSIONS, "touchpoint")},
+    }
+    text = query_text("roll_journeys", scope="touched_in_interval")
+    for by in (["journey"], ["journey", "stage"]):
+        client.command(text, parameters=parameters | {"by": by})
+
+
+def journeys_now(client: Client, topic: str, window: str) -> list[dict[str, Any]]:
+    """The newest row of each journey (stage ALL) and stage in a window: columns as in `journey_metrics`."""
+    return list(client.query(query_text("journeys_now"), {"topic": topic, "window": window}).named_results())
+
+
 def rolling_now(
     client: Client, topic: str, window: str, where: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ def page(
             host=settings.page_host,
             port=settings.page_port,
             notice=notice,
+            customers=settings.page_customers,
             current_alerts=partial(_firing, settings.topic),
         )
 

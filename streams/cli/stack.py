@@ -84,9 +84,9 @@ class Stack:
         notice = ("--notice", "Simulated customers: none of them exists.") if simulate else ()
         self._page = self._add("page", "page", "page", "/healthz", *notice)
         self._watch = self._add("watch", "watch", "watch", "/readyz")
-        self._simulate = simulate
-        if simulate:
-            self.supervisor.add(self._child("simulate", ("simulate",), lambda: True, {}))
+        self._simulated = ("simulate",) if simulate else ()
+        for name in self._simulated:
+            self.supervisor.add(self._child(name, (name,), lambda: True, {}))
 
     def start(self, say: Callable[[str], None]) -> None:
         """Start everything in order and wait until the workers own all lanes. Raises ChildError, NotReady."""
@@ -94,16 +94,18 @@ class Stack:
         self.supervisor.start("broker", "clickhouse")
         self._prepare()
         say(f"starting workers ({len(self._workers)}), watch, gateway and page")
-        self.supervisor.start(*self._workers, "watch", "gateway", "page")
+        # Workers first: joining their group takes the broker seconds, in which the others load.
+        self.supervisor.start(*self._workers)
+        self.supervisor.start("watch", "gateway", "page", *self._simulated)
+        self._await_lanes()
+
+    def _await_lanes(self) -> None:
         deadline = time.monotonic() + _LANES_SECONDS
         while self._lanes_owned() < self.settings.partitions:
             if time.monotonic() > deadline:
                 raise NotReady("the workers do not own all lanes after two minutes; see the logs in the data directory")
             self.supervisor.tick()
             time.sleep(_LOOK_SECONDS)
-        if self._simulate:
-            say("publishing simulated customers")
-            self.supervisor.start("simulate")
 
     def addresses(self) -> Addresses:
         """Where everything answers now; a worker that is being started again is left out."""

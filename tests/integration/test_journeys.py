@@ -3,6 +3,7 @@
 import gzip
 import json
 import statistics
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -17,7 +18,9 @@ from schemas.journey import Journeys
 from schemas.paths import stage_paths
 from sinks.clickhouse.definitions import record_definitions
 from sinks.clickhouse.journeys import journey_metrics, passes_and_churn, record_stages, transitions, visits
-from tests.clickhouse_rows import HOUR_MS, NOON_MS, migrated_database, table, touchpoint
+from sinks.clickhouse.rolling import WINDOWS, journeys_now, write_journeys
+from streams.roll_journeys import JourneyRoll
+from tests.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, table, touchpoint
 from tests.oracle import journeys as oracle
 from tests.real_data import events_file, needs_data
 
@@ -211,6 +214,36 @@ def test_an_anonymous_id_that_two_customers_claim_stays_with_the_first(client: C
     ]
     write(client, [alone, *claims])
     assert [(row["known"], row["person"]) for row in visits(client, NOON_MS)] == [(True, "ann")]
+
+
+def test_rolling_journeys_equal_the_exact_ones_of_their_window(client: Client) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    rows = [one | {"occurred_at": one["occurred_at"] - NOON_MS + now_ms} for one in events(3)]
+    write(client, rows)
+    client.insert_arrow("lanes", table("lanes", [lane(watermark=now_ms)]))
+    for window in WINDOWS:
+        write_journeys(client, "touchpoints", window, window.live_tick(now_ms), now_ms)
+        found = journeys_now(client, "touchpoints", window.name)
+        tick_ms = window.live_tick(now_ms)
+        interval = (tick_ms - window.length_ms, tick_ms)
+        expected = [
+            row | {"stage": row["stage"] or "*"}
+            for by in (["journey"], ["journey", "stage"])
+            for row in journey_metrics(client, now_ms, *interval, by=by)
+        ]
+        expected.sort(key=lambda row: (row["journey"], row["stage"]))
+        names = [name for name in expected[0] if name not in ("channel", "touchpoint", "segment")] if expected else []
+        assert [{name: row[name] for name in names} for row in found] == [
+            {name: row[name] for name in names} for row in expected
+        ]
+    assert found
+
+
+def test_journeys_are_written_one_window_at_a_time_and_rest_longer_than_they_take(client: Client) -> None:
+    client.insert_arrow("lanes", table("lanes", [lane()]))
+    roll = JourneyRoll(client, "touchpoints")
+    assert roll.step(NOON_MS) is not None
+    assert roll.step(NOON_MS) is None
 
 
 @needs_data

@@ -146,6 +146,18 @@ def test_windows_that_every_lane_has_passed_are_for_the_topic_each_once(client: 
     assert len(leader.unpublished) == len(WINDOWS)
 
 
+def test_windows_that_became_complete_while_nobody_led_are_written_by_the_next_leader_in_order(client: Client) -> None:
+    at_noon(client)
+    shortest = WINDOWS[0]
+    roll(client)[0].step(TICK_MS + 60_000)
+    write(client, lanes=[lane(watermark=TICK_MS + 60_000, next_offset=2)])
+    leader, _ = roll(client)
+    for second in range(4):
+        leader.step(TICK_MS + 61_000 + 1000 * second)
+    ticks = [tick for window, tick in leader.unpublished if window == shortest]
+    assert ticks == [TICK_MS + shortest.step_ms * number for number in range(1, 7)]
+
+
 def test_nothing_is_complete_while_a_lane_has_seen_nothing(client: Client) -> None:
     at_noon(client)
     leader, _ = roll(client, partitions=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from streams.channels.gateway.keys import KeyFile
+from streams.channels.gateway.keys import KeyFile, Permission
 from streams.cli.main import app
 
 
@@ -19,10 +19,23 @@ def run(*arguments: str) -> Result:
 def test_a_key_that_was_made_opens_the_gateway(tmp_path: Path) -> None:
     made = json.loads(run("key", "shop", "--json").stdout)
     (tmp_path / "keys").write_text(made["line"])
-    assert KeyFile(tmp_path / "keys").owner(made["key"]) == "shop" == made["name"]
+    found = KeyFile(tmp_path / "keys").find(made["key"])
+    assert found is not None
+    assert found.owner == "shop" == made["name"]
     key, line = run("key", "shop").stdout.split("\n")[:2]
     (tmp_path / "keys").write_text(line)
-    assert KeyFile(tmp_path / "keys").owner(key) == "shop"
+    found = KeyFile(tmp_path / "keys").find(key)
+    assert found is not None
+    assert (found.owner, found.may) == ("shop", frozenset({Permission.SEND}))
+
+
+def test_a_key_reads_customers_only_if_it_was_made_for_it(tmp_path: Path) -> None:
+    made = json.loads(run("key", "desk", "--may", "read", "--json").stdout)
+    (tmp_path / "keys").write_text(made["line"])
+    found = KeyFile(tmp_path / "keys").find(made["key"])
+    assert found is not None
+    assert found.may == {Permission.READ}
+    assert run("key", "desk", "--may", "everything").exit_code == 2
 
 
 def test_a_name_that_cannot_be_used_is_wrong_use() -> None:

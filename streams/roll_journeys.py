@@ -1,0 +1,74 @@
+"""Journeys in rolling windows, written seldom: computing visits from touches costs more than adding panes up.
+
+One window at a time, the most overdue first; and the longer it took, the longer the next one waits, so that journeys
+never take more than a small part of ClickHouse. They have a thread of their own: live windows don't wait for them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from sinks.clickhouse.errors import first_line
+from sinks.clickhouse.queries import lanes
+from sinks.clickhouse.rolling import WINDOWS, Window, write_journeys
+from streams import metrics
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS: Final = 10.0
+"""At the soonest; a window of a day or more moves by less."""
+SHARE_MAX: Final = 0.1
+"""Of the time that is spent on journeys."""
+_LOOK_SECONDS: Final = 1.0
+
+
+class JourneyRoll:
+    """Decides which window is due, and writes it. Blocking; made for one thread."""
+
+    def __init__(self, client: Client, topic: str, windows: tuple[Window, ...] = WINDOWS) -> None:
+        self._client, self._topic, self._windows = client, topic, windows
+        self._written_at_ms: dict[str, int] = {}
+        self._rest_until = 0.0
+
+    def step(self, now_ms: int) -> Window | None:
+        """Write the window that is most overdue, if one is due; which one it was."""
+        if time.monotonic() < self._rest_until:
+            return None
+        overdue = {window: now_ms - self._due_ms(window) for window in self._windows}
+        window = max(overdue, key=lambda one: overdue[one])
+        rows = lanes(self._client, self._topic)
+        if overdue[window] < 0 or not rows:
+            return None
+        started = time.monotonic()
+        write_journeys(
+            self._client, self._topic, window, window.live_tick(now_ms), min(row.watermark_ms for row in rows)
+        )
+        taken = time.monotonic() - started
+        self._written_at_ms[window.name] = now_ms
+        self._rest_until = time.monotonic() + taken * (1 / SHARE_MAX - 1)
+        metrics.ROLL_JOURNEYS_SECONDS.observe(taken)
+        return window
+
+    def _due_ms(self, window: Window) -> int:
+        wait_ms = max(int(REFRESH_SECONDS * 1000), window.refresh_ms)
+        return self._written_at_ms.get(window.name, 0) + wait_ms
+
+
+async def roll_journeys_forever(roll: JourneyRoll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
+    """Look every second while this worker leads."""
+    executor = ThreadPoolExecutor(1, "journeys")
+    loop = asyncio.get_running_loop()
+    while True:
+        if leads():
+            try:
+                await loop.run_in_executor(executor, roll.step, now_ms())
+            except ClickHouseError as error:
+                metrics.ROLL_FAILURES.inc()
+                log.warning("journeys not written, trying again", error=first_line(error))
+        await asyncio.sleep(_LOOK_SECONDS)
