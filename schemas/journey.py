@@ -1,7 +1,7 @@
 """Journeys: which stage of which journey a touchpoint belongs to, as declared in `journey.yaml`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +29,10 @@ Names made up anew for each event must not fill the memory.
 
 DEFAULT_FILE: Final = Path(__file__).with_name("journey.yaml")
 
-_Key = tuple[str | None, str | None, str, str, str]
+ATTRIBUTES_MAX: Final = 20
+"""Attributes that an entry may ask for."""
+
+_Key = tuple[str | None, ...]
 _KEYS = ("journey", "stage", "channel", "touchpoint", "action")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _TIMEOUT_SECONDS_MAX = 3_653 * _UNITS["d"]
@@ -84,17 +87,20 @@ class Pattern:
 class Entry(Definition):
     """Touchpoints that belong to a stage.
 
-    Those whose channel, touchpoint and action all match one of the alternatives.
+    Those whose channel, touchpoint and action all match one of the alternatives, and each of the attributes too.
+    `planned`: whether we made this contact, or it happened to the customer (a complaint on social media, say).
     """
 
     channel: Names = _ANY
     touchpoint: Names = _ANY
     action: Names = _ANY
+    attributes: Annotated[dict[Name, Names], Field(max_length=ATTRIBUTES_MAX)] = Field(default_factory=dict)
+    planned: bool = True
 
     @model_validator(mode="after")
     def _says_something(self) -> "Entry":
-        if not self.model_fields_set:
-            raise ValueError("an entry names at least one of channel, touchpoint and action")
+        if not self.model_fields_set - {"planned"}:
+            raise ValueError("an entry names at least one of channel, touchpoint, action and attributes")
         return self
 
     @property
@@ -108,7 +114,12 @@ class Entry(Definition):
         A `*` in the other's names is held to be a character, which only a `*` of our own matches.
         """
         theirs = other.channel, other.touchpoint, other.action
-        return all(ours.matches(name) for ours, names in zip(self.patterns, theirs, strict=True) for name in names)
+        return all(
+            ours.matches(name) for ours, names in zip(self.patterns, theirs, strict=True) for name in names
+        ) and all(
+            name in other.attributes and all(map(Pattern.of(names).matches, other.attributes[name]))
+            for name, names in self.attributes.items()
+        )
 
 
 Stages = Annotated[tuple[Name, ...], BeforeValidator(_alternatives), Field(max_length=STAGES_MAX)]
@@ -173,9 +184,13 @@ class Journeys:
             raise DefinitionError(*ambiguous)
         self.default = self.journeys[0].id
         self.version = content_version(text, name)
-        self._entries = {
-            journey.id: [(stage.id, entry.patterns) for stage in journey.stages for entry in stage.touchpoints]
+        entries = {
+            journey.id: [(stage.id, one) for stage in journey.stages for one in stage.touchpoints]
             for journey in self.journeys
+        }
+        self._attributes = tuple(sorted({name for of in entries.values() for _, one in of for name in one.attributes}))
+        self._entries = {
+            journey: [(stage, *one.patterns, self._asked(one)) for stage, one in of] for journey, of in entries.items()
         }
         self._resolved: dict[_Key, tuple[str, str, bool]] = {}
 
@@ -187,24 +202,45 @@ class Journeys:
         except UnicodeDecodeError as error:
             raise DefinitionError(Source(path.name, None, {}).error((), f"is not in UTF-8: {error}")) from error
 
+    @property
+    def attribute_columns(self) -> tuple[str, ...]:
+        """The columns that `with_attributes` adds: one for each attribute that an entry asks for."""
+        return tuple(f"attributes.{name}" for name in self._attributes)
+
+    def with_attributes(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Adds what `resolve` needs of the column `attributes` (a map of text), null where an event has none."""
+        return frame.with_columns(
+            pl.col("attributes").map.get(name).alias(column)
+            for name, column in zip(self._attributes, self.attribute_columns, strict=True)
+        )
+
     def resolve(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Says of each event in which journey and stage it counts.
 
-        Needs the text columns journey, stage, channel, touchpoint and action; fills `journey` and `stage` and adds the
-        Boolean `declared`. A missing journey is the default one. An event's own stage always stays; a missing one is
-        that of the first entry of its journey that matches, else `undeclared`. `declared`: an entry of that very stage
-        matches the event.
+        Needs the text columns journey, stage, channel, touchpoint, action and `attribute_columns`; fills `journey` and
+        `stage` and adds the Boolean `declared`. A missing journey is the default one. An event's own stage always
+        stays; a missing one is that of the first entry of its journey that matches, else `undeclared`. `declared`: an
+        entry of that very stage matches the event.
         """
-        events = frame.select(_KEYS)
+        keys = [*_KEYS, *self.attribute_columns]
+        events = frame.select(keys)
         distinct = events.unique()
         answers = pl.DataFrame(
             [self._answer(key) for key in distinct.iter_rows()],
             schema={"to_journey": pl.String, "to_stage": pl.String, "declared": pl.Boolean},
             orient="row",
         )
-        resolved = events.join(distinct.hstack(answers), on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
+        resolved = events.join(distinct.hstack(answers), on=keys, how="left", nulls_equal=True, maintain_order="left")
         return frame.with_columns(
             resolved["to_journey"].alias("journey"), resolved["to_stage"].alias("stage"), resolved["declared"]
+        )
+
+    def knows(self, journey: str, stage: str, channel: str, touchpoint: str) -> bool:
+        """Whether an entry of the stage (any, for `undeclared`) has this touchpoint, for some action and attributes."""
+        return any(
+            channels.matches(channel) and touchpoints.matches(touchpoint)
+            for stage_id, channels, touchpoints, *_ in self._entries.get(journey, ())
+            if stage in (stage_id, UNDECLARED)
         )
 
     def check(self) -> list[Finding]:
@@ -220,19 +256,26 @@ class Journeys:
         if answer is None:
             if len(self._resolved) >= RESOLVED_MAX:
                 self._resolved.clear()
-            answer = self._resolved[key] = self._look_up(*key)
+            journey, stage, *values = key
+            answer = self._resolved[key] = self._look_up(journey, stage, values)
         return answer
 
-    def _look_up(
-        self, journey: str | None, stage: str | None, channel: str, touchpoint: str, action: str
-    ) -> tuple[str, str, bool]:
+    def _look_up(self, journey: str | None, stage: str | None, values: Sequence[str | None]) -> tuple[str, str, bool]:
+        """values: channel, touchpoint, action, and each attribute that an entry asks for."""
         journey = journey or self.default
-        for stage_id, (channels, touchpoints, actions) in self._entries.get(journey, ()):
-            if (not stage or stage == stage_id) and (
-                channels.matches(channel) and touchpoints.matches(touchpoint) and actions.matches(action)
-            ):
+        for stage_id, *patterns, asked in self._entries.get(journey, ()):
+            if (not stage or stage == stage_id) and all(map(_matches_pattern, (*patterns, *asked), values)):
                 return journey, stage_id, True
         return journey, stage or UNDECLARED, False
+
+    def _asked(self, entry: Entry) -> tuple[Pattern | None, ...]:
+        """What each attribute must match; None where the entry doesn't ask."""
+        asked = entry.attributes
+        return tuple(Pattern.of(asked[name]) if name in asked else None for name in self._attributes)
+
+
+def _matches_pattern(pattern: Pattern | None, value: str | None) -> bool:
+    return pattern is None or (value is not None and pattern.matches(value))
 
 
 def _matches(name: str, value: str) -> bool:

@@ -128,6 +128,14 @@ def transitions(
     return _rows(client, text, _interval(from_ms, to_ms) | {"journeys": list(journeys)})
 
 
+def undeclared(client: Client, most: int) -> Rows:
+    """Touchpoints of the raw events that the journeys don't know, at most `most`, the most frequent first.
+
+    An object has journey, stage, channel, touchpoint, touches, newest_ms.
+    """
+    return _rows(client, query_text("undeclared"), {"most": most})
+
+
 def _scope(from_ms: int | None, to_ms: int | None) -> str:
     """Whose touches are read: a visit that begins in an interval begins with a touch in it."""
     return _EVERYBODY if from_ms is None and to_ms is None else _TOUCHED

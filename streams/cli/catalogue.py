@@ -1,21 +1,31 @@
 """The commands of `catalogue`."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
 
 import typer
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.alerts import DEFAULT_FILE as DEFAULT_ALERTS
 from schemas.alerts import Known, Rules
+from schemas.definitions import Finding, Severity
 from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from schemas.journey import Journeys
 from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from schemas.metrics import Catalogue
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.journeys import undeclared
 from sinks.clickhouse.rolling import WINDOWS
 from streams.cli.output import FAILED, answers, errors_in_one_line, load_settings, people, print_json, print_table
+from streams.settings import Settings
+
+_UNDECLARED_MAX: Final = 50
 
 
 def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Errors and gaps in journey, metrics and alerts: exit code 1 when there is an error.
+
+    Where ClickHouse answers, touchpoints that arrive and that the journey doesn't know are gaps, too.
 
     Example: TOUCHSTREAM_JOURNEY_FILE=journey.yaml touchstream catalogue check
     """
@@ -25,7 +35,7 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         catalogue = Catalogue.load(settings.metrics_file or DEFAULT_METRICS)
         rules = Rules.load(settings.alerts_file or DEFAULT_ALERTS)
         known = Known(journeys.journeys, catalogue, {window.name: window.length_ms for window in WINDOWS})
-        findings = [*journeys.check(), *catalogue.check(), *rules.check(known)]
+        findings = [*journeys.check(), *catalogue.check(), *rules.check(known), *_arrived(settings, journeys)]
     rows: list[dict[str, Any]] = [
         {"severity": str(finding.severity), "where": finding.where, "message": finding.message} for finding in findings
     ]
@@ -38,3 +48,19 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     if any(row["severity"] == "error" for row in rows):
         people.print("the catalogue has errors")
         raise typer.Exit(FAILED)
+
+
+def _arrived(settings: Settings, journeys: Journeys) -> Iterator[Finding]:
+    """What arrives and this file doesn't know. Nothing where ClickHouse isn't there: a file can be checked alone."""
+    try:
+        rows = undeclared(connect(settings.clickhouse_url), _UNDECLARED_MAX)
+    except ClickHouseError:
+        return
+    for row in rows:
+        place = f"channel {row['channel']}, touchpoint {row['touchpoint']}, stage {row['stage']}"
+        if not journeys.knows(row["journey"], row["stage"], row["channel"], row["touchpoint"]):
+            yield Finding(
+                Severity.GAP,
+                "touchpoints",
+                f"{place} of journey {row['journey']} is not declared, and was touched {row['touches']} times",
+            )

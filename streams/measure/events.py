@@ -93,23 +93,25 @@ def dead_letters(records: Records, clocks: Clocks, refused: Sequence[Refusal]) -
 
 def resolve(frame: pl.DataFrame, journeys: Journeys) -> pl.DataFrame:
     """Replace journey and stage by what the definitions make of them; adds `declared`."""
-    combinations = frame.select(_RESOLVED_BY).unique()
+    resolved_by = [*_RESOLVED_BY, *journeys.attribute_columns]
+    frame = journeys.with_attributes(frame)
+    combinations = frame.select(resolved_by).unique()
     resolved = journeys.resolve(combinations)
-    by = [f"{name}_given" for name in _RESOLVED_BY]
-    table = combinations.rename(dict(zip(_RESOLVED_BY, by, strict=True))).with_columns(
+    by = [f"{name}_given" for name in resolved_by]
+    table = combinations.rename(dict(zip(resolved_by, by, strict=True))).with_columns(
         resolved.select("journey", "stage", "declared")
     )
     return (
         frame.rename({"journey": "journey_given", "stage": "stage_given"})
         .join(
             table,
-            left_on=["journey_given", "stage_given", "channel", "touchpoint", "segment", "action"],
+            left_on=["journey_given", "stage_given", *resolved_by[2:]],
             right_on=by,
             how="left",
             nulls_equal=True,
             maintain_order="left",
         )
-        .drop("journey_given", "stage_given")
+        .drop("journey_given", "stage_given", *journeys.attribute_columns)
     )
 
 

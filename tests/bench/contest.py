@@ -32,6 +32,8 @@ def rounds(arena: Arena, topics: Topics, count: int, say: Callable[[str], None])
             runs.append(_run(arena, peer, topics.slow if peer.slow else topics.peers, number))
         say(f"round {number} of {count}: {ours.NAME}")
         runs.append(ours.run(arena, topics.ours, number))
+        say(f"round {number} of {count}: {ours.WITHOUT_JOURNEYS}")
+        runs.append(ours.run(arena, topics.ours, number, journeys=False))
         yield runs
 
 

@@ -29,15 +29,17 @@ from tests.bench.tables import pane_sums
 from tests.bench.usage import cpu_seconds, rss_peak_bytes
 
 NAME: Final = "ours"
+WITHOUT_JOURNEYS: Final = "ours_without_journeys"
 _MEASURED_SECONDS_MAX: Final = 600.0
 _LOOK_SECONDS: Final = 1.0
 _RESOLUTIONS_S: Final = (10, 300, 3600)
 _COMMAND: Final = (sys.executable, "-m", "streams.cli")
 
 
-def run(arena: Arena, topic: Topic, number: int) -> Run:
-    """One worker over the whole topic, into new tables. Raises WrongError."""
-    name = f"{NAME}_{number}"
+def run(arena: Arena, topic: Topic, number: int, *, journeys: bool = True) -> Run:
+    """One worker over the whole topic, into new tables; journeys: whether touches are written. Raises WrongError."""
+    contestant = NAME if journeys else WITHOUT_JOURNEYS
+    name = f"{contestant}_{number}"
     with arena.database(name) as (url, client):
         environment = {
             "TOUCHSTREAM_KAFKA_URL": arena.broker.url,
@@ -46,9 +48,12 @@ def run(arena: Arena, topic: Topic, number: int) -> Run:
             "TOUCHSTREAM_GROUP": name,  # a new one: the broker would wait for the last round's member
         }
         subprocess.run((*_COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
+        if not journeys:
+            for feed in ("journey_touches_feed", "identities_feed"):
+                client.command("DROP VIEW {feed:Identifier}", {"feed": feed})
         ends = log_identity(KafkaConnection.from_url(arena.broker.url), topic.name)
         measured = _timed(arena, client, topic, ends, name, environment)
-        _check(client, topic)
+        _check(client, topic, journeys=journeys)
         return measured
 
 
@@ -71,7 +76,7 @@ def _timed(
         after = arena.cpu_seconds() | {"contestant": cpu_seconds(worker.pid)}
         ended_at = max(row.written_at_ms for row in lanes(client, topic.name)) / 1000
         return Run(
-            contestant=NAME,
+            contestant=name.rpartition("_")[0],
             events=len(topic.events),
             seconds=ended_at - gate.closed_at,
             startup_seconds=gate.closed_at - launched_at,
@@ -115,11 +120,13 @@ class _Gate:
         return False
 
 
-def _check(client: Client, topic: Topic) -> None:
-    """Every event is in the raw table, and in the panes of each resolution."""
+def _check(client: Client, topic: Topic, *, journeys: bool) -> None:
+    """Every event is in the raw table, in the panes of each resolution, and among the touches."""
     expected = truth.sums(topic.events)
     for resolution_s in _RESOLUTIONS_S:
         found = pane_sums(client, "stage_panes", f"resolution_s = {resolution_s}", ("late",))
         truth.require_equal(NAME, f"panes of {resolution_s} s", found, expected)
     rows = client.query("SELECT count(), uniqExact(customer_id) FROM touchpoints FINAL").result_rows
     truth.require_equal(NAME, "touchpoints, customers", rows[0], (len(topic.events), truth.customers(topic.events)))
+    touches = client.query("SELECT count() FROM journey_touches FINAL").result_rows[0][0]
+    truth.require_equal(NAME, "journey_touches", touches, len(topic.events) if journeys else 0)

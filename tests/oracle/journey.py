@@ -32,8 +32,12 @@ def resolve(file: Mapping[str, Any], event: Mapping[str, Any]) -> Place:
 
 def matches(entry: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
     """Whether each name that the entry gives has an alternative that the event's is."""
+    asked = {name: event["attributes"].get(name) for name in entry.get("attributes", {})}
     return all(
         any(is_like(event[name], pattern) for pattern in alternatives(entry[name])) for name in NAMES if name in entry
+    ) and all(
+        value is not None and any(is_like(value, pattern) for pattern in alternatives(entry["attributes"][name]))
+        for name, value in asked.items()
     )
 
 

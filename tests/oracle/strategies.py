@@ -60,7 +60,19 @@ _FIRST_JOURNEY = {
 _SECOND_JOURNEY = {
     "format": 1,
     "journeys": [
-        {"id": "renamed", "stages": [{"id": "all", "touchpoints": [{"touchpoint": "*h*"}, {"touchpoint": "ad"}]}]},
+        {
+            "id": "renamed",
+            "stages": [
+                {
+                    "id": "all",
+                    "touchpoints": [
+                        {"touchpoint": "*h*", "attributes": {"ü": "*"}},
+                        {"attributes": {"a": ["x", "b*"]}},
+                        {"touchpoint": "ad"},
+                    ],
+                }
+            ],
+        },
         {"id": "default", "stages": [{"id": "purchase"}, {"id": "support", "touchpoints": [{"channel": "web"}]}]},
     ],
 }

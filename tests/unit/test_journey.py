@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.definitions import DefinitionError, Severity
 from schemas.journey import DEFAULT_FILE, RESOLVED_MAX, UNDECLARED, Entry, Journeys, Pattern
+from schemas.paths import later_stages
 
 KEYS = ("journey", "stage", "channel", "touchpoint", "action")
 SMALL = """
@@ -109,6 +111,72 @@ def test_an_events_own_stage_always_stays_and_is_declared_if_an_entry_of_it_matc
         ("first", "Resolve ticket", False),
         ("first", UNDECLARED, False),
     ]
+
+
+ASKING = """
+format: 1
+journeys:
+  - id: first
+    stages:
+      - id: gold
+        touchpoints:
+          - {channel: web, attributes: {plan: [gold, "plat*"], country: "*"}}
+      - id: all
+        touchpoints: [{channel: web}]
+"""
+
+
+def test_an_entry_may_ask_for_attributes_and_one_that_is_missing_matches_nothing() -> None:
+    journeys = Journeys(ASKING)
+    given = [{"plan": "gold", "country": ""}, {"plan": "platinum", "country": "DE"}, {"plan": "gold"}, {}]
+    event = {"journey": None, "stage": None, "channel": "web", "touchpoint": "x", "action": "view"}
+    attributes = pa.array([list(one.items()) for one in given], pa.map_(pa.string(), pa.string()))
+    frame = pl.DataFrame([event] * len(given), dict.fromkeys(KEYS, pl.String)).with_columns(
+        attributes=pl.Series(attributes)
+    )
+    assert journeys.attribute_columns == ("attributes.country", "attributes.plan")
+    assert journeys.resolve(journeys.with_attributes(frame))["stage"].to_list() == ["gold", "gold", "all", "all"]
+    assert not [finding for finding in journeys.check() if finding.severity == "error"]
+
+
+def test_an_entry_that_asks_for_less_takes_all_of_one_that_asks_for_more() -> None:
+    swapped = ASKING.replace("id: gold", "id: tmp").replace("id: all", "id: gold").replace("id: tmp", "id: all")
+    first = swapped.replace('{channel: web, attributes: {plan: [gold, "plat*"], country: "*"}}', "{channel: web}")
+    lines = first.replace("touchpoints: [{channel: web}]", 'touchpoints: [{channel: web, attributes: {plan: "g*"}}]')
+    found = [str(one) for one in Journeys(lines).check() if one.severity == "error"]
+    assert len(found) == 1
+    assert "never matches" in found[0]
+
+
+def test_stages_that_come_later_are_those_below_or_those_that_can_be_reached() -> None:
+    below, graph = Journeys(SMALL).journeys[0], Journeys(GRAPH).journeys[0]
+    assert later_stages(below) == {"look": ("buy",), "buy": ()}
+    assert later_stages(graph) == {"a": ("b", "c", "d"), "b": ("a", "c", "d"), "c": ("d",), "d": ()}
+
+
+GRAPH = """
+format: 1
+journeys:
+  - id: graph
+    stages: [{id: a, next: [b, c]}, {id: b, next: [a]}, {id: c, next: [d]}, {id: d}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("starts: [look, late]", "journey.yaml:5: starts: journey first has no stage 'late'"),
+        ("ends: nowhere", "journey.yaml:5: ends: journey first has no stage 'nowhere'"),
+        ("new_after: soon", "journey.yaml:5: "),
+        ("lost_after: 3", "journey.yaml:5: "),
+    ],
+)
+def test_what_a_journey_says_of_passes_is_checked(said: str, wrong: str) -> None:
+    assert errors(SMALL.replace("  - id: first\n", f"  - id: first\n    {said}\n")).startswith(wrong)
+
+
+def test_a_next_stage_that_is_not_there_is_an_error() -> None:
+    assert "next: journey graph has no stage 'x'" in errors(GRAPH.replace("[b, c]", "[b, x]"))
 
 
 def test_an_event_without_a_journey_belongs_to_the_first_and_an_unknown_journey_stays() -> None:
