@@ -16,8 +16,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sinks.clickhouse.customer_reader import CustomerReader
 from sinks.console.drawing import Drawing
 from sinks.console.feed import FRESH_SECONDS, Feed
+from sinks.console.people import People
 from sinks.console.selection import Selection, SelectionError
 
 VIEWERS_MAX: Final = 500
@@ -40,8 +42,9 @@ _HEADERS: Final = (
 class Console:
     """The routes, and how many are watching."""
 
-    def __init__(self, feed: Feed, drawing: Drawing) -> None:
+    def __init__(self, feed: Feed, drawing: Drawing, customers: CustomerReader | None = None) -> None:
         self._feed, self._drawing = feed, drawing
+        self._people = People(customers, drawing)
         self._viewers = 0
         self._stopping = False
 
@@ -55,6 +58,7 @@ class Console:
             routes=[
                 Route("/", self._page),
                 Route("/events", self._events),
+                *self._people.routes(),
                 Route("/healthz", self._healthz),
                 Mount("/static", StaticFiles(packages=[("sinks.console", "static")])),
             ],
@@ -123,7 +127,8 @@ def _with_headers(app: ASGIApp) -> ASGIApp:
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
+                given = dict(message["headers"])
+                message["headers"] = [*message["headers"], *(one for one in _HEADERS if one[0] not in given)]
             await send(message)
 
         await app(scope, receive, sending)

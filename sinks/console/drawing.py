@@ -1,15 +1,18 @@
 """Boards as HTML, by the templates in `templates/`. Names come from events: each is escaped wherever it stands."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from schemas.metrics import Catalogue
+from sinks.clickhouse.customer_view import CustomerView
 from sinks.clickhouse.rolling import ALL, WINDOWS
 from sinks.console.board import Board
-from sinks.console.figures import LABELS, number
+from sinks.console.customer_words import facts, sections, warnings
+from sinks.console.figures import LABELS, NOTHING, number
 from sinks.console.health import Health
 from sinks.console.selection import Selection
 from sinks.console.trend import HEIGHT, WIDTH
@@ -17,11 +20,22 @@ from sinks.console.trend import HEIGHT, WIDTH
 _NAME_CHARS: Final = 80
 
 
+@dataclass(frozen=True)
+class Sought:
+    """What the customer page was asked for, and what came of it. root: the address of the page's root, from there."""
+
+    wanted: str
+    anonymous: bool
+    view: CustomerView | None
+    trouble: str | None
+    root: str
+
+
 class Drawing:
     """Draws the whole page, its board, and its health."""
 
-    def __init__(self, catalogue: Catalogue, notice: str | None = None) -> None:
-        """notice: a line at the top of the page, such as that the customers are simulated."""
+    def __init__(self, catalogue: Catalogue, notice: str | None = None, customers: bool = False) -> None:
+        """notice: a line at the top of the page, such as that the customers are simulated; customers: are shown."""
         self._templates = Environment(
             loader=PackageLoader("sinks.console"),
             autoescape=True,
@@ -29,13 +43,14 @@ class Drawing:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"named": _named, "attribute": _attribute}
+        self._templates.filters |= {"named": _named, "attribute": _attribute, "amount": _amount}
         metrics = [(LABELS[name], catalogue.metrics[name]) for name in LABELS if name in catalogue.metrics]
         self._templates.globals |= {
             "ALL": ALL,
             "windows": WINDOWS,
             "metrics": metrics,
             "notice": notice,
+            "customers": customers,
             "number": number,
             "trend_box": f"0 0 {WIDTH} {HEIGHT}",
         }
@@ -52,6 +67,12 @@ class Drawing:
         """All that changes every second."""
         return self._draw("health.html", {"health": health})
 
+    def customer(self, sought: Sought) -> str:
+        """The document of one person, or of the form to look for one."""
+        view = sought.view
+        about = {"facts": facts(view), "warnings": warnings(view), "sections": sections(view)} if view else {}
+        return self._draw("customer.html", {"sought": sought, "view": view} | about)
+
     def _draw(self, template: str, values: Mapping[str, Any]) -> str:
         return self._templates.get_template(template).render(values)
 
@@ -63,6 +84,12 @@ def _named(name: str) -> Markup:
     if len(name) <= _NAME_CHARS:
         return Markup("<bdi>{}</bdi>").format(name)
     return Markup('<bdi title="{}">{}…</bdi>').format(_attribute(name), name[:_NAME_CHARS])
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def _attribute(value: str) -> Markup:

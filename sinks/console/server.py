@@ -13,6 +13,7 @@ import uvicorn
 
 from schemas.journey import Journey
 from schemas.metrics import Catalogue
+from sinks.clickhouse.customer_reader import CustomerReader
 from sinks.console.app import VIEWERS_MAX, Console
 from sinks.console.drawing import Drawing
 from sinks.console.feed import Feed
@@ -37,21 +38,27 @@ def serve(
     port: int,
     notice: str | None = None,
     current_alerts: CurrentAlerts | None = None,
+    customers: bool | None = None,
 ) -> None:
     """Show the page until SIGTERM or Ctrl-C. Starts without ClickHouse, too, and shows its numbers as soon as it can.
 
     topic: whose rolling rows are shown. port 0: any free one, which the log names. notice: a line at the top.
     current_alerts: the alerts that are firing; None where there are none to ask for.
+    customers: whether people are shown, who are nobody else's business; None: on loopback only.
 
     Raises OSError if the address can't be had.
     """
-    drawing = Drawing(catalogue, notice)
-    console = Console(Feed(Reader(clickhouse_url, topic, journeys, catalogue, drawing.board, current_alerts)), drawing)
+    people = CustomerReader(clickhouse_url, topic) if _shows_customers(customers, host) else None
+    drawing = Drawing(catalogue, notice, customers=people is not None)
+    feed = Feed(Reader(clickhouse_url, topic, journeys, catalogue, drawing.board, current_alerts))
+    console = Console(feed, drawing, people)
     with _listening(host, port) as listener, _stop_signals_held():
         address = listener.getsockname()
         log.info("page answers", url=f"http://{_in_url(address[0])}:{address[1]}")
         if not _is_loopback(host):
             log.warning("the page has no login: whoever reaches this address sees the metrics", host=host)
+            if people is not None:
+                log.warning("the page has no login: whoever reaches this address sees all customers", host=host)
         config = uvicorn.Config(
             console.application(_names(host)),
             http="h11",  # it bounds the headers; the faster httptools doesn't
@@ -86,6 +93,10 @@ class _Server(uvicorn.Server):
 def _names(host: str) -> list[str]:
     """The host names that requests may bear: any where others may reach it, for then a proxy has names of its own."""
     return ["localhost", "127.0.0.1", "::1", "[::1]", host] if _is_loopback(host) else ["*"]
+
+
+def _shows_customers(wanted: bool | None, host: str) -> bool:
+    return _is_loopback(host) if wanted is None else wanted
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from streams.channels.gateway import serve
-from streams.channels.gateway.keys import key_line, new_key
+from streams.channels.gateway.keys import key_line, new_key, permissions
 from streams.cli.output import errors_in_one_line, load_settings, people, print_json
 from streams.logs import configure_logs
 
@@ -24,6 +24,7 @@ def gateway(context: typer.Context) -> None:
 
 def key(
     name: Annotated[str, typer.Argument(help="Whose key it is: A-Z a-z 0-9 . _ -")],
+    may: Annotated[str, typer.Option(help="What it is for: send (events), read (customers), or send,read.")] = "send",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an API key. It is shown this once: the file of keys holds its hash only.
@@ -32,7 +33,7 @@ def key(
     """
     with errors_in_one_line():
         made = new_key()
-        line = key_line(name, made)
+        line = key_line(name, made, permissions(may))
     if as_json:
         print_json({"name": name, "key": made, "line": line})
         return

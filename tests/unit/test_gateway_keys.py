@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from streams.channels.gateway.keys import KEYS_MAX, KeyFile, KeyFileError, key_line, new_key, read_keys
+from streams.channels.gateway.keys import (
+    KEYS_MAX,
+    KeyFile,
+    KeyFileError,
+    Permission,
+    key_line,
+    new_key,
+    permissions,
+    read_keys,
+)
 
 
 def written(path: Path, *lines: str) -> Path:
@@ -16,14 +25,19 @@ def written(path: Path, *lines: str) -> Path:
     return replacement.replace(path)
 
 
+def owner(keys: KeyFile, key: str) -> str | None:
+    found = keys.find(key)
+    return None if found is None else found.owner
+
+
 def test_a_key_is_its_owners_and_anything_else_nobodys(tmp_path: Path) -> None:
     shop, app = new_key(), new_key()
     lines = ("# senders", "", key_line("shop", shop), f"  {key_line('app', app)} ")
     keys = KeyFile(written(tmp_path / "keys", *lines))
-    assert (keys.owner(shop), keys.owner(app)) == ("shop", "app")
+    assert (owner(keys, shop), owner(keys, app)) == ("shop", "app")
     others = [new_key() for _ in range(500)]
     for other in ("", "shop", shop[:-1], shop + "x", shop.upper(), lines[2], "\ud800", "ü", *others):
-        assert keys.owner(other) is None
+        assert owner(keys, other) is None
 
 
 def test_the_file_holds_no_key(tmp_path: Path) -> None:
@@ -44,9 +58,9 @@ def test_a_key_is_withdrawn_and_another_added_while_the_gateway_runs(tmp_path: P
     path = written(tmp_path / "keys", key_line("shop", old))
     keys = KeyFile(path)
     written(path, key_line("shop", old), key_line("shop", new))
-    assert (keys.owner(old), keys.owner(new)) == ("shop", "shop")
+    assert (owner(keys, old), owner(keys, new)) == ("shop", "shop")
     written(path, key_line("shop", new))
-    assert (keys.owner(old), keys.owner(new)) == (None, "shop")
+    assert (owner(keys, old), owner(keys, new)) == (None, "shop")
 
 
 @pytest.mark.parametrize("broken", ["plain-text-key", None])
@@ -58,18 +72,39 @@ def test_a_file_that_breaks_while_the_gateway_runs_changes_nothing(broken: str |
         path.unlink()
     else:
         written(path, broken)
-    assert keys.owner(key) == "shop"
+    assert owner(keys, key) == "shop"
     written(path, key_line("mended", key))
-    assert keys.owner(key) == "mended"
+    assert owner(keys, key) == "mended"
 
 
 def test_a_file_that_cannot_be_used_is_named_with_its_line_and_without_what_it_says(tmp_path: Path) -> None:
     secret = new_key()
+    line = key_line("shop", "key")
+    for text in (f"{line} root", f"{line} send,", f"{line} send read", f"{line} READ"):
+        with pytest.raises(KeyFileError, match=r"keys:2: must be NAME sha256:HEX"):
+            KeyFile(written(tmp_path / "keys", "# comment", text))
     for text in (secret, f"shop {secret}", f"shop sha256:{'0' * 63}", f"a b sha256:{'0' * 64}", "shop sha1:0"):
         path = written(tmp_path / "keys", "# comment", text)
         with pytest.raises(KeyFileError, match=r"keys:2: must be NAME sha256:HEX") as caught:
             KeyFile(path)
         assert secret not in str(caught.value)
+
+
+def test_a_key_may_send_and_nothing_else_unless_its_line_says_more(tmp_path: Path) -> None:
+    send, read = Permission.SEND, Permission.READ
+    plain, reader, both = new_key(), new_key(), new_key()
+    lines = (key_line("a", plain), key_line("b", reader, {read}), key_line("c", both, {read, send}))
+    assert [line.partition(" sha256:")[2][65:] for line in lines] == ["", "read", "send,read"]
+    keys = KeyFile(written(tmp_path / "keys", *lines))
+    may = [found.may for key in (plain, reader, both) if (found := keys.find(key))]
+    assert may == [{send}, {read}, {send, read}]
+
+
+def test_permissions_are_named_and_nothing_else_is_taken_for_one() -> None:
+    assert permissions("read,send") == {Permission.READ, Permission.SEND}
+    for text in ("", "write", "read,", "read send"):
+        with pytest.raises(KeyFileError, match="take send, read or send,read"):
+            permissions(text)
 
 
 def test_a_file_without_keys_or_with_too_many_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 -- Customers of a journey who were active at raw_from, and how many of them were lost in [raw_from, raw_to), as far as the
 -- watermark tells. Lost: an unsubscribe, or a silence of the journey's lost_after, at its end. Another touch makes them
--- active again. `intervals`, `touches`, `stages_in_force`: the files.
+-- active again. `share_intervals`, `touches`, `stages_in_force`: the files.
 WITH
-{intervals}
+{share_intervals}
 SELECT
     journey,
     active_before                         AS churn_rate_n,

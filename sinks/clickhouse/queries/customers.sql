@@ -2,9 +2,9 @@
 -- A person is a customer, by customer_id or by an anonymous_id that was identified, else an anonymous_id: two name spaces.
 -- raw_touches is compared with the panes' touches: fewer means that raw events are past their retention, and customers
 -- unknown.
--- `intervals`, `groups`, `filters`, `who`: the texts of those names.
+-- `share_intervals`, `groups`, `filters`, `who`: the texts of those names.
 WITH
-{intervals}
+{share_intervals}
 SELECT
     by_journey AS journey, by_stage AS stage, by_channel AS channel, by_touchpoint AS touchpoint, by_segment AS segment,
     raw_touches,

@@ -1,7 +1,7 @@
 -- What became of the visits that began in [raw_from, raw_to); the definitions are in schemas/metrics.yaml. A visit counts
--- for channel, touchpoint and segment of its first touch. `intervals`, `groups`, `filters`, `visits`: the files.
+-- for channel, touchpoint and segment of its first touch. `share_intervals`, `groups`, `filters`, `visits`: the files.
 WITH
-{intervals}
+{share_intervals}
 SELECT
     by_journey AS journey, by_stage AS stage, by_channel AS channel, by_touchpoint AS touchpoint, by_segment AS segment,
     entered, progressed, dropped, entered - progressed - dropped AS open, recovered,

@@ -22,12 +22,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.codec import Undecodable
+from sinks.clickhouse.customer_reader import CustomerReader
 from streams import metrics
 from streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
 from streams.channels.gateway.delivery import Delivery, NotDelivered
 from streams.channels.gateway.intake import Judged, judge
-from streams.channels.gateway.keys import KeyFile
+from streams.channels.gateway.keys import KeyFile, Permission
 from streams.channels.gateway.openapi import document
+from streams.channels.gateway.people import CUSTOMER, CUSTOMERS, is_this_machine, person
 from streams.channels.gateway.problems import Answer, Problem, come_back, no_json
 from streams.channels.gateway.rate import Rate
 
@@ -45,18 +47,20 @@ NOBODY: Final = "nobody"
 
 @dataclass
 class Gateway:
-    """What the routes share. `keys` None: nobody is asked for a key."""
+    """What the routes share. `keys` None: nobody is asked for a key. `customers` None: there are none to read."""
 
     delivery: Delivery
     keys: KeyFile | None
     rate: Rate
     body_bytes_max: int
+    customers: CustomerReader | None = None
     at_work: int = field(default=0, init=False)
 
     def application(self) -> ASGIApp:
         """The application; its lifespan is that of the connection to Kafka."""
         routes = [
             Route(TOUCHPOINTS, self.touchpoints, methods=["POST"]),
+            Route(f"{CUSTOMERS}{{id:path}}", self.customer),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
@@ -74,7 +78,7 @@ class Gateway:
             },
         )
         app.router.redirect_slashes = False
-        return Observed(app, frozenset(route.path for route in routes))
+        return Observed(app, frozenset(route.path for route in routes) | {CUSTOMER})
 
     async def touchpoints(self, request: Request) -> Response:
         """Take events: 202 once Kafka has acknowledged all that can be used."""
@@ -88,6 +92,11 @@ class Gateway:
             await self._deliver(judged, now_ms)
         answer = Answer(len(judged.records), judged.refused, judged.given_ids)
         return _json(answer, HTTPStatus.ACCEPTED)
+
+    async def customer(self, request: Request) -> Response:
+        """One view of a person, for keys that may read."""
+        self._sender(request, Permission.READ)
+        return _json(await person(self.customers, request), headers={"Cache-Control": "no-store"})
 
     async def healthz(self, _: Request) -> Response:
         """The process answers."""
@@ -108,16 +117,22 @@ class Gateway:
 
     async def openapi(self, _: Request) -> Response:
         """This interface, described."""
-        return _json(document(keys_needed=self.keys is not None, body_bytes_max=self.body_bytes_max))
+        return _json(
+            document(
+                keys_needed=self.keys is not None,
+                body_bytes_max=self.body_bytes_max,
+                customers=self.customers is not None,
+            )
+        )
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async with self.delivery:
             yield
 
-    def _sender(self, request: Request) -> str:
-        """Who sends; pays for one event in advance. Raises Problem: 401, 403, 429."""
-        owner = self._owner(request)
+    def _sender(self, request: Request, to: Permission = Permission.SEND) -> str:
+        """Who asks; pays for one event in advance. Raises Problem: 401, 403, 429."""
+        owner = self._owner(request, to)
         wait_seconds = self.rate.wait_seconds(owner)
         if wait_seconds:
             detail = f"more events a second than this key may send; come back in {wait_seconds:.1f} s"
@@ -125,18 +140,21 @@ class Gateway:
         self.rate.take(owner, 1)
         return owner
 
-    def _owner(self, request: Request) -> str:
+    def _owner(self, request: Request, to: Permission) -> str:
         if self.keys is None:
             # Any web page may have its visitors' browsers post to their own machine; browsers say so, programs don't.
-            if "origin" in request.headers:
+            if "origin" in request.headers or (to is Permission.READ and not is_this_machine(request)):
                 raise Problem(403, "Not for web pages", "without API keys, requests from a web page are refused")
             return NOBODY
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        owner = self.keys.owner(key.strip()) if scheme.lower() == "bearer" else None
-        if owner is None:
+        found = self.keys.find(key.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
             detail = "send a valid API key: Authorization: Bearer KEY"
             raise Problem(401, "No valid API key", detail, {"WWW-Authenticate": 'Bearer realm="touchstream"'})
-        return owner
+        if to not in found.may:
+            detail = f"this key may not {to}: `touchstream gateway key NAME --may {to}` makes one that may"
+            raise Problem(403, "Not with this key", detail)
+        return found.owner
 
     @contextmanager
     def _a_place(self) -> Iterator[None]:
@@ -190,7 +208,9 @@ class Observed:
                 message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
             await send(message)
 
-        path = scope["path"] if scope["path"] in self._paths else "other"
+        # Never the id of a person.
+        path = CUSTOMER if scope["path"].startswith(CUSTOMERS) else scope["path"]
+        path = path if path in self._paths else "other"
         try:
             await self._app(scope, receive, noting)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""API keys: who may send events. The file holds their hashes only."""
+"""API keys: who may send events, and who may read people. The file holds their hashes only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +27,18 @@ KEYS_MAX: Final = 1_000
 KEY_FILE_BYTES_MAX: Final = 1024 * 1024
 
 _NAME = r"[A-Za-z0-9._-]{1,64}"
-_LINE = re.compile(rf"({_NAME})\s+sha256:([0-9a-f]{{64}})")
+_LINE = re.compile(rf"({_NAME})\s+sha256:([0-9a-f]{{64}})(?:\s+((?:send|read)(?:,(?:send|read))*))?")
+
+
+class Permission(StrEnum):
+    """What a key may be used for."""
+
+    SEND = "send"
+    READ = "read"
+
+
+LEAST: Final = frozenset({Permission.SEND})
+"""The permissions of a key whose line names none: to send events tells nobody anything of people."""
 
 
 class KeyFileError(SettingsError):
@@ -38,6 +51,7 @@ class Key:
 
     owner: str
     digest: bytes
+    may: frozenset[Permission] = LEAST
 
 
 def new_key() -> str:
@@ -45,11 +59,21 @@ def new_key() -> str:
     return KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
 
 
-def key_line(owner: str, key: str) -> str:
+def permissions(text: str) -> frozenset[Permission]:
+    """Those of a line, or of the command's option: `send`, `read` or `send,read`. Raises KeyFileError."""
+    try:
+        return frozenset(Permission(name.strip()) for name in text.split(","))
+    except ValueError:
+        raise KeyFileError(f"{text!r} are no permissions: take send, read or send,read") from None
+
+
+def key_line(owner: str, key: str, may: Iterable[Permission] = LEAST) -> str:
     """The line for the file of keys. Raises KeyFileError for a name that can't stand there."""
     if not re.fullmatch(_NAME, owner):
         raise KeyFileError(f"{owner!r} can't name a key: take 1 to 64 of the characters A-Z a-z 0-9 . _ -")
-    return f"{owner} sha256:{_digest(key).hex()}"
+    may = frozenset(may)
+    named = "" if may == LEAST else " " + ",".join(one for one in Permission if one in may)
+    return f"{owner} sha256:{_digest(key).hex()}{named}"
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
@@ -68,8 +92,10 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         match = _LINE.fullmatch(line.strip())
         if match is None:
             # The line isn't shown: it may be a key that somebody pasted in plain text.
-            raise KeyFileError(f"{path}:{number}: must be NAME sha256:HEX; `touchstream gateway key NAME` writes it")
-        keys.append(Key(match[1], bytes.fromhex(match[2])))
+            raise KeyFileError(
+                f"{path}:{number}: must be NAME sha256:HEX [PERMISSIONS]; `touchstream gateway key NAME` writes it"
+            )
+        keys.append(Key(match[1], bytes.fromhex(match[2]), permissions(match[3]) if match[3] else LEAST))
     if not 1 <= len(keys) <= KEYS_MAX:
         raise KeyFileError(f"{path}: has {len(keys)} keys, not 1 to {KEYS_MAX}; `touchstream gateway key` makes one")
     return tuple(keys)
@@ -87,15 +113,15 @@ class KeyFile:
         self._version = _version(path)
         self._keys = read_keys(path)
 
-    def owner(self, key: str) -> str | None:
-        """Whose key this is, None if it is nobody's. It takes as long for any key."""
+    def find(self, key: str) -> Key | None:
+        """This key as the file has it, None if it is nobody's. It takes as long for any key."""
         self._read_again()
         presented = _digest(key)
-        owner = None
+        found = None
         for known in self._keys:
             if hmac.compare_digest(presented, known.digest):
-                owner = known.owner
-        return owner
+                found = known
+        return found
 
     def _read_again(self) -> None:
         version = _version(self._path)

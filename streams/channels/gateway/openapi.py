@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas.touchpoint import NAME_BYTES_MAX
+from sinks.clickhouse.customer_view import CustomerView
 from streams.channels.gateway.body import EVENTS_MAX
 from streams.channels.gateway.problems import PROBLEM_TYPE, Answer, ProblemDetails
 from streams.channels.gateway.touchpoint_schema import EXAMPLE, Schema, touchpoint_schema
@@ -44,13 +46,27 @@ _PROBLEMS: Final[dict[int, _Problem]] = {
 _WITH_KEYS: Final[dict[int, _Problem]] = {
     401: ("No valid API key", "send a valid API key: Authorization: Bearer KEY", _CHALLENGE)
 }
+_NOT_ALLOWED: Final[dict[int, _Problem]] = {
+    403: (
+        "Not with this key",
+        "this key may not send: `touchstream gateway key NAME --may send` makes one that may",
+        {},
+    )
+}
+_CUSTOMER_PROBLEMS: Final[dict[int, _Problem]] = {
+    400: ("No such id", f"an id has 1 to {NAME_BYTES_MAX} bytes, none of them 0", {}),
+    404: ("Nobody has this id", "no touches with this id were measured", {}),
+    429: _PROBLEMS[429],
+    500: _PROBLEMS[500],
+    503: ("Customers can't be read now", "ClickHouse doesn't answer", _RETRY_AFTER),
+}
 _WITHOUT_KEYS: Final[dict[int, _Problem]] = {
     403: ("Not for web pages", "without API keys, requests from a web page are refused", {})
 }
 
 
-def document(*, keys_needed: bool, body_bytes_max: int) -> Schema:
-    """The document of a gateway that asks for API keys, or doesn't."""
+def document(*, keys_needed: bool, body_bytes_max: int, customers: bool = False) -> Schema:
+    """The document of a gateway that asks for API keys, or doesn't, and that reads customers, or doesn't."""
     schemes = {"apiKey": {"type": "http", "scheme": "bearer", "description": "`touchstream gateway key` makes one."}}
     return {
         "openapi": "3.1.0",
@@ -62,20 +78,21 @@ def document(*, keys_needed: bool, body_bytes_max: int) -> Schema:
         },
         "paths": {
             "/v1/touchpoints": {"post": _touchpoints(keys_needed, body_bytes_max)},
+            **({"/v1/customers/{id}": {"get": _customer(keys_needed)}} if customers else {}),
             "/healthz": {"get": _get("healthz", "Whether the process answers.", _state("alive"))},
             "/readyz": {"get": _readyz()},
             "/metrics": {"get": _get("metrics", "Metrics for Prometheus.", _metrics())},
             "/openapi.json": {"get": _get("openapi", "This document.", _json({"type": "object"}))},
         },
         "components": {
-            "schemas": {"Touchpoint": touchpoint_schema()} | _answers(),
+            "schemas": {"Touchpoint": touchpoint_schema()} | _answers(customers),
             **({"securitySchemes": schemes} if keys_needed else {}),
         },
     }
 
 
 def _touchpoints(keys_needed: bool, body_bytes_max: int) -> Schema:
-    problems = _PROBLEMS | (_WITH_KEYS if keys_needed else _WITHOUT_KEYS)
+    problems = _PROBLEMS | (_WITH_KEYS | _NOT_ALLOWED if keys_needed else _WITHOUT_KEYS)
     return {
         "operationId": "sendTouchpoints",
         "summary": "Send events.",
@@ -92,7 +109,7 @@ def _touchpoints(keys_needed: bool, body_bytes_max: int) -> Schema:
                 "description": "Kafka has acknowledged all accepted events.",
                 "content": {"application/json": {"schema": {"$ref": f"{_REF}Answer"}, "example": _ANSWER}},
             },
-            **{str(status): _problem(status, *problem) for status, problem in sorted(problems.items())},
+            **_all(problems, "Nothing was accepted."),
         },
     }
 
@@ -117,10 +134,45 @@ def _bodies() -> Schema:
     }
 
 
-def _problem(status: int, title: str, detail: str, headers: Schema) -> Schema:
+def _customer(keys_needed: bool) -> Schema:
+    problems = _CUSTOMER_PROBLEMS | (_WITH_KEYS | _NOT_ALLOWED if keys_needed else _WITHOUT_KEYS)
+    anonymous = "Take the id for an anonymous_id, where a customer is called the same."
+    return {
+        "operationId": "readCustomer",
+        "summary": "One view of a person.",
+        "description": "For keys with the permission `read`. All that is known of a customer, or of an anonymous id"
+        " that nobody was identified by; an anonymous id that was identified shows its customer.",
+        **({"security": [{"apiKey": []}]} if keys_needed else {}),
+        "parameters": [
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "description": "A customer_id or anonymous_id, percent-encoded.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": NAME_BYTES_MAX},
+            },
+            {
+                "name": "anonymous",
+                "in": "query",
+                "description": anonymous,
+                "schema": {"type": "boolean", "default": False},
+            },
+        ],
+        "responses": {
+            "200": {"description": "The person."} | _json({"$ref": f"{_REF}CustomerView"}),
+            **_all(problems),
+        },
+    }
+
+
+def _all(problems: dict[int, _Problem], more: str = "") -> Schema:
+    return {str(status): _problem(status, *problem, more) for status, problem in sorted(problems.items())}
+
+
+def _problem(status: int, title: str, detail: str, headers: Schema, more: str) -> Schema:
     example = {"title": title, "status": status, "detail": detail}
     return {
-        "description": f"{title}. Nothing was accepted.",
+        "description": f"{title}. {more}".strip(),
         **({"headers": headers} if headers else {}),
         "content": {PROBLEM_TYPE: {"schema": {"$ref": f"{_REF}ProblemDetails"}, "example": example}},
     }
@@ -161,6 +213,7 @@ def _metrics() -> Schema:
     return {"content": {"text/plain": text, "application/openmetrics-text": text}}
 
 
-def _answers() -> dict[str, Any]:
-    _, components = msgspec.json.schema_components([Answer, ProblemDetails], ref_template=_REF + "{name}")
+def _answers(customers: bool) -> dict[str, Any]:
+    types = [Answer, ProblemDetails, *([CustomerView] if customers else [])]
+    _, components = msgspec.json.schema_components(types, ref_template=_REF + "{name}")
     return components

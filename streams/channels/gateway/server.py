@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 import uvicorn
 
+from sinks.clickhouse.customer_reader import CustomerReader
 from streams.channels.bulk import Destination
 from streams.channels.gateway.app import Gateway
 from streams.channels.gateway.delivery import Delivery
@@ -80,7 +81,15 @@ def gateway(settings: Settings) -> Gateway:
         keys=keys,
         rate=Rate(settings.gateway_events_per_second),
         body_bytes_max=settings.gateway_body_bytes_max,
+        customers=_customers(settings),
     )
+
+
+def _customers(settings: Settings) -> CustomerReader | None:
+    """People are read where somebody has said from which ClickHouse; the default is not asked."""
+    if settings.origins.get("clickhouse_url", "default") == "default":
+        return None
+    return CustomerReader(settings.clickhouse_url, settings.topic)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,106 @@
+"""`touchstream customer` and `touchstream transitions`, as people and programs call them."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from clickhouse_connect.driver.client import Client
+from typer.testing import CliRunner, Result
+
+from deploy.local.ports import free_port
+from sinks.clickhouse.customer_view import CustomerView
+from sinks.clickhouse.customers import customer
+from sinks.clickhouse.journeys import transitions
+from streams.cli.main import app
+from tests.clickhouse_rows import NOON_MS, database_url, lane, migrated_database, table, touchpoint
+from tests.integration.test_journeys import write
+
+pytestmark = pytest.mark.stack
+
+Run = Callable[..., Result]
+STEPS = ["look", "buy", "look", "use"]
+
+
+@pytest.fixture(scope="module")
+def client(clickhouse_url: str) -> Iterator[Client]:
+    with migrated_database(clickhouse_url) as client:
+        bought = {"action": "purchase", "revenue_minor": 1999, "currency": "EUR", "nps": 9, "sentiment_micro": 500_000}
+        steps = [touchpoint(n, occurred_at=NOON_MS + 60_000 * n, stage=stage) for n, stage in enumerate(STEPS)]
+        other = touchpoint(7, customer_id="", anonymous_id="ann", journey="other", stage="[red]\x1b[2Jodd")
+        write(client, [*steps, other, touchpoint(8, occurred_at=NOON_MS + 200_000, stage="use", **bought)])
+        client.insert_arrow("lanes", table("lanes", [lane(watermark=NOON_MS + 240_000)]))
+        yield client
+
+
+@pytest.fixture
+def run(client: Client, clickhouse_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("TOUCHSTREAM_CLICKHOUSE_URL", database_url(clickhouse_url, client.database or ""))
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_json_is_the_view_itself(run: Run, client: Client) -> None:
+    result = run("customer", "ann", "--json")
+    assert result.exit_code == 0
+    assert msgspec.json.decode(result.stdout, type=CustomerView) == customer(client, "ann")
+
+
+def test_a_person_reads_it_in_sections(run: Run) -> None:
+    result = run("customer", "ann")
+    assert result.exit_code == 0
+    for words in (
+        "Journeys",
+        "Stages, the newest first",
+        "Channels",
+        "Scores",
+        "Value",
+        "1,999",
+        "EUR",
+        "NPS",
+        "active",
+    ):
+        assert words in result.stdout
+    assert "+0.50 on average, n 1" in result.stdout
+    assert "1 min" in result.stdout
+
+
+def test_a_namesake_is_told_of_and_shown_when_asked_for(run: Run) -> None:
+    assert "also an anonymous id of this name" in run("customer", "ann").stdout
+    other = run("customer", "ann", "--anonymous")
+    assert "Anonymous id" in other.stdout
+    assert "[red]" in other.stdout
+    assert "\x1b[2J" not in other.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nobody",), ("",), ("[red]\x1b[2J\n",), ("bob", "--anonymous"), ("x", "--json")]
+)
+def test_nobody_is_one_line_and_exit_code_1(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run("customer", *arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "\x1b[2J" not in result.stderr
+
+
+def test_moves_are_listed_the_most_frequent_first(run: Run, client: Client) -> None:
+    found = json.loads(run("transitions", "--json").stdout)
+    assert found == transitions(client)
+    assert [(one["from_stage"], one["to_stage"]) for one in found] == [
+        ("buy", "look"),
+        ("look", "buy"),
+        ("look", "use"),
+    ]
+    later = json.loads(run("transitions", "--json", "--from", str(NOON_MS + 90_000)).stdout)
+    assert [(one["from_stage"], one["to_stage"]) for one in later] == [("buy", "look"), ("look", "use")]
+    assert json.loads(run("transitions", "--json", "--journey", "other").stdout) == []
+    assert "nobody moved" in run("transitions", "--journey", "other").stdout
+    assert "dwell_ms_p50" in run("transitions").stdout
+
+
+def test_clickhouse_away_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOUCHSTREAM_CLICKHOUSE_URL", f"http://127.0.0.1:{free_port()}/x")
+    for arguments in (["customer", "ann"], ["transitions"]):
+        result = run(*arguments)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert "ClickHouse does not answer" in result.stderr
