@@ -12,7 +12,7 @@ from sinks.clickhouse.customer_view import CustomerView
 from sinks.clickhouse.rolling import ALL, WINDOWS
 from sinks.console.board import Board
 from sinks.console.customer_words import facts, sections, warnings
-from sinks.console.figures import LABELS, NOTHING, number
+from sinks.console.figures import JOURNEY_LABELS, LABELS, NOTHING, number
 from sinks.console.health import Health
 from sinks.console.selection import Selection
 from sinks.console.trend import HEIGHT, WIDTH
@@ -44,7 +44,8 @@ class Drawing:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"named": _named, "attribute": _attribute, "amount": _amount}
-        metrics = [(LABELS[name], catalogue.metrics[name]) for name in LABELS if name in catalogue.metrics]
+        labels = LABELS | JOURNEY_LABELS
+        metrics = [(label, catalogue.metrics[name]) for name, label in labels.items() if name in catalogue.metrics]
         self._templates.globals |= {
             "ALL": ALL,
             "windows": WINDOWS,

@@ -18,6 +18,9 @@ LABELS: Final = {
 }
 """The metrics on the page, in its order."""
 
+JOURNEY_LABELS: Final = {"entered": "Entered", "conversion": "Conversion", "dwell_ms_p50": "Median stay"}
+"""What became of the visits to a stage; known of all channels and segments together."""
+
 NOTHING: Final = "–"
 _MILLIONS: Final = 10_000_000
 """From here on counts are shown in millions: a card has room for nine characters."""
@@ -51,11 +54,13 @@ class Figure:
     target: Target | None
 
 
-def figures(row: Mapping[str, Any] | None, catalogue: Catalogue) -> tuple[Figure, ...]:
-    """Every metric of LABELS that the catalogue has, of one row of `stage_metrics`; without a row all are absent."""
+def figures(
+    row: Mapping[str, Any] | None, catalogue: Catalogue, labels: Mapping[str, str] = LABELS
+) -> tuple[Figure, ...]:
+    """Every metric of `labels` that the catalogue has, of one rolling row; without a row all are absent."""
     return tuple(
         _figure(row or {}, catalogue.metrics[name], label)
-        for name, label in LABELS.items()
+        for name, label in labels.items()
         if name in catalogue.metrics
     )
 

@@ -1,8 +1,8 @@
 """Boards as ClickHouse has them. Each is drawn here, in the thread that reads it: once for all its viewers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httpclient import HttpClient
@@ -13,7 +13,7 @@ from schemas.metrics import Catalogue
 from sinks.clickhouse import live
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import ALL
+from sinks.clickhouse.rolling import ALL, journeys_now
 from sinks.console.board import (
     CHANNELS_MAX,
     NAMES_MAX,
@@ -100,7 +100,14 @@ class Reader:
             channels=channels,
             trend=live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS),
             names=live.names(client, tick, NAMES_MAX),
+            journeys=self._journeys_now(client, selection, journey),
         )
+
+    def _journeys_now(self, client: Client, selection: Selection, journey: str) -> dict[str, Mapping[str, Any]]:
+        if (selection.channel, selection.segment) != (ALL, ALL):
+            return {}
+        rows = journeys_now(client, self._topic, selection.rolling.name)
+        return {row["stage"]: row for row in rows if row["journey"] == journey}
 
 
 def _same(before: Readings, newest: live.Newest, alerts: tuple[Alert, ...]) -> bool:

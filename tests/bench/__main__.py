@@ -14,6 +14,7 @@ from rich.console import Console
 from tests.bench.arena import Topics, arena
 from tests.bench.contest import PeerFailedError, rounds
 from tests.bench.events import generate
+from tests.bench.gateway import measure_gateway
 from tests.bench.latency import PROBES, PROBES_QUICK, NotSeenError, measure, print_latencies
 from tests.bench.report import document, print_table
 from tests.bench.stages import print_stages, profile
@@ -31,6 +32,9 @@ def main() -> None:
     console = Console()
     if options.latency:
         _latency(console, PROBES_QUICK if options.quick else PROBES)
+        return
+    if options.gateway:
+        _gateway(console)
         return
     console.print(f"{options.events:,} events, {options.rounds} rounds; load average {os.getloadavg()[0]:.1f}")
     load_average = os.getloadavg()[0]
@@ -62,6 +66,16 @@ def _latency(console: Console, probes: int) -> None:
     print_latencies(console, latencies)
 
 
+def _gateway(console: Console) -> None:
+    try:
+        with tempfile.TemporaryDirectory(prefix="touchstream-gateway-") as directory:
+            taken = measure_gateway(Path(directory))
+    except WrongError as error:
+        sys.exit(str(error))
+    _write({"gateway": taken.document()})
+    console.print(f"{taken.events:,} events in {taken.seconds:.1f} s: {taken.events / taken.seconds:,.0f} a second")
+
+
 def _write(report: dict[str, Any]) -> None:
     """Throughput and latency are measured apart and stand in one file."""
     known = msgspec.json.decode(RESULT.read_bytes()) if RESULT.exists() else {}
@@ -75,6 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, help="so many events")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs; medians are compared")
     parser.add_argument("--latency", action="store_true", help="published to visible instead, on a running stack")
+    parser.add_argument("--gateway", action="store_true", help="events a second that the gateway takes instead")
     parser.add_argument("--profile", action="store_true", help="where the lane's time goes, in one process")
     options = parser.parse_args()
     options.events = options.events or (EVENTS_QUICK if options.quick else EVENTS)
