@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from clickhouse_connect.driver.client import Client
 from faust.types import TP
 from prometheus_client import REGISTRY
 
@@ -31,7 +32,7 @@ from streams.forget import erase_what_comes_back
 from streams.health import Vigil
 from streams.heartbeat import HEARTBEAT, beat_forever
 from streams.lanes import Lanes, Limits
-from streams.letters import LetterTopic
+from streams.letters import LetterTopic, Send
 from streams.measure.records import Headers
 from streams.roll import Roll, roll_forever
 from streams.roll_journeys import JourneyRoll, roll_journeys_forever
@@ -133,15 +134,8 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
     gauges = RollingGauges(Catalogue.load(settings.metrics_file or DEFAULT_FILE))
     REGISTRY.register(gauges)
 
-    async def roll() -> None:
-        partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
-        rolling = Roll(tables.client, settings.topic, partitions, gauges)
-        await asyncio.gather(
-            roll_forever(rolling, app.leads, now_ms),
-            publish_forever(settings.topic, rolling.unpublished, rolling.rows, send),
-            roll_journeys_forever(JourneyRoll(tables.client, settings.topic), app.leads, now_ms),
-            erase_what_comes_back(tables.client, app.leads),
-        )
+    async def lead() -> None:
+        await _lead(app, settings, tables.client, gauges, send)
 
     observer = Observer(app.lanes, source, tables.client)
 
@@ -150,11 +144,23 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
 
     app.task(app.lanes.flush_forever)
     app.task(heartbeats)
-    app.task(roll)
+    app.task(lead)
     app.task(look_after_itself)
     app.on_partitions_revoked.connect(revoke)
     app.on_before_shutdown.connect(stop)
     return app
+
+
+async def _lead(app: Worker, settings: Settings, client: Client, gauges: RollingGauges, send: Send) -> None:
+    """What one worker does for all of them, for as long as it leads."""
+    partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
+    rolling = Roll(client, settings.topic, partitions, gauges)
+    await asyncio.gather(
+        roll_forever(rolling, app.leads, now_ms),
+        publish_forever(settings.topic, rolling.unpublished, rolling.rows, send),
+        roll_journeys_forever(JourneyRoll(client, settings.topic), app.leads, now_ms),
+        erase_what_comes_back(client, app.leads),
+    )
 
 
 def _faust_options(settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from clickhouse_connect.driver.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -54,7 +55,15 @@ def run(arena: Arena, topic: Topic, number: int, *, journeys: bool = True) -> Ru
         ends = log_identity(KafkaConnection.from_url(arena.broker.url), topic.name)
         measured = _timed(arena, client, topic, ends, name, environment)
         _check(client, topic, journeys=journeys)
-        return measured
+        return msgspec.structs.replace(measured, touch_bytes=_touch_bytes(client) if journeys else None)
+
+
+def _touch_bytes(client: Client) -> float:
+    found = client.query(
+        "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts"
+        " WHERE active AND database = currentDatabase() AND table = 'journey_touches'"
+    )
+    return float(found.result_rows[0][0])
 
 
 def _timed(

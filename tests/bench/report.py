@@ -51,6 +51,7 @@ def _contestant(runs: Sequence[Run]) -> dict[str, Any]:
             process: median(run.cpu_seconds[process] for run in runs) / millions for process in runs[0].cpu_seconds
         },
         "rss_peak_bytes": max(run.rss_peak_bytes for run in runs),
+        "touch_bytes": runs[0].touch_bytes,
         "inserts": median(run.inserts for run in runs),
         "rounds": [{"events_per_second": run.events_per_second, "load_average": run.load_average} for run in runs],
     }
@@ -86,5 +87,6 @@ _LINES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "  ClickHouse": _cpu("clickhouse"),
     "  broker": _cpu("broker"),
     "inserts": lambda one: f"{one['inserts']:,.0f}",
+    "disk per touch, bytes": lambda one: f"{one['touch_bytes']:.0f}" if one["touch_bytes"] else "",
     "peak memory, MiB": lambda one: f"{one['rss_peak_bytes'] / 2**20:,.0f}",
 }
