@@ -24,10 +24,12 @@ from streams.stage_metrics import UNPUBLISHED_MAX, Complete
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
-COMPLETED_AT_ONCE: Final = 3
-"""Of each window in one step: after an outage, what was missed must not hold up what is live."""
-CAUGHT_UP_MAX: Final = 720
-"""Ticks of a window that are written after an outage, the oldest first: two hours of the shortest steps."""
+LONG_MS: Final = 3_600_000
+"""Windows that are longer are dear."""
+COMPLETED_AT_ONCE: Final = 8
+"""In one step, the oldest first: after an outage, what was missed must not hold up what is live."""
+CAUGHT_UP_MAX: Final = 60
+"""Ticks of a window that are written after an outage: ten minutes of the shortest steps. Older ones stay unwritten."""
 GAUGED: Final = ("5m", "1h", "24h")
 """The windows that Prometheus gets: now, lately, and a whole day's rhythm. It has a memory of its own."""
 
@@ -52,11 +54,7 @@ class Roll:
 
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""
-        due = [
-            (window, window.live_tick(now_ms))
-            for window in self._windows
-            if now_ms - self._written_at.get(window.name, 0) >= window.refresh_ms
-        ]
+        due = self._due(now_ms)
         for window, tick in due:
             write_rolling(self._client, self._topic, window, tick)
             self._written_at[window.name] = now_ms
@@ -80,9 +78,16 @@ class Roll:
         self._completed = None
         metrics.COMPLETE_TICK.clear()
 
+    def _due(self, now_ms: int) -> list[tuple[Window, int]]:
+        """The live windows to write now: of the long ones one at a time, so that the short ones never wait for all."""
+        due = [window for window in self._windows if now_ms - self._written_at.get(window.name, 0) >= window.refresh_ms]
+        long = [window for window in due if window.length_ms > LONG_MS]
+        waiting = sorted(long, key=lambda window: self._written_at.get(window.name, 0))[1:]
+        return [(window, window.live_tick(now_ms)) for window in due if window not in waiting]
+
     def _newly_complete(self) -> list[tuple[Window, int]]:
         rows = lanes(self._client, self._topic)
-        if len(rows) < self._partitions:
+        if len(rows) < self._partitions or any(row.watermark_ms <= 0 for row in rows):
             return []  # a lane that has seen nothing yet has passed nothing
         if self._completed is None:
             self._completed = completed_ticks(self._client, self._topic)
@@ -92,8 +97,8 @@ class Roll:
             newest = window.last_tick(watermark)
             before = self._completed.get(window.name, newest - window.step_ms)
             first = max(before + window.step_ms, newest - (CAUGHT_UP_MAX - 1) * window.step_ms)
-            found += [(window, tick) for tick in range(first, newest + 1, window.step_ms)][:COMPLETED_AT_ONCE]
-        return found
+            found += [(window, tick) for tick in range(first, newest + 1, window.step_ms)]
+        return sorted(found, key=lambda complete: complete[1])[:COMPLETED_AT_ONCE]
 
 
 async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:

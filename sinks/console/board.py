@@ -9,7 +9,7 @@ from schemas.journey import Journey, Stage
 from schemas.metrics import Catalogue
 from sinks.clickhouse.live import NO_GROUPS, Groups, Names, Newest
 from sinks.clickhouse.rolling import ALL
-from sinks.console.figures import Figure, figures
+from sinks.console.figures import JOURNEY_LABELS, Figure, figures
 from sinks.console.selection import Selection
 from sinks.console.trend import Trend, trend
 
@@ -33,6 +33,11 @@ class Alert:
     text: str
     since_ms: int
 
+    @property
+    def since(self) -> datetime:
+        """When it began to fire, in event time; UTC."""
+        return datetime.fromtimestamp(self.since_ms / 1_000, UTC)
+
 
 @dataclass(frozen=True)
 class Readings:
@@ -44,6 +49,8 @@ class Readings:
     trend: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
+    journeys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By stage, what became of its visits; nothing where a channel or a segment is chosen."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,8 @@ def _stage_card(
     readings: Readings,
 ) -> StageCard:
     shown = figures(row, catalogue)
+    if name in readings.journeys:
+        shown += figures(readings.journeys[name], catalogue, JOURNEY_LABELS)
     opened = selection.opened == name
     until_ms, step_ms = readings.newest.tick_ms, selection.rolling.step_ms
     rows = readings.trend.get(name, ())

@@ -20,6 +20,7 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.supervisor import Child, Supervisor
 from streams.prepare import prepare
 from streams.settings import Settings
+from streams.topics import partition_count
 
 _READY_SECONDS: Final = 180  # on a slow and busy machine
 _LANES_SECONDS: Final = 120
@@ -62,22 +63,28 @@ class Addresses:
 class Stack:
     """Broker, ClickHouse, workers, watch, gateway and page as child processes; use `running`."""
 
-    def __init__(self, settings: Settings, data: DataDirectory, workers: int, simulate: bool) -> None:
-        broker = Broker(free_port(9092))
+    def __init__(
+        self, settings: Settings, data: DataDirectory, workers: int, simulate: bool, kafka_url: str | None = None
+    ) -> None:
+        broker = None if kafka_url else Broker(free_port(9092))
         clickhouse = ClickHouse(data.clickhouse, free_port(8123))
         self.settings = settings.model_copy(
             update={
-                "kafka_url": broker.url,
+                "kafka_url": broker.url if broker else kafka_url,
                 "clickhouse_url": clickhouse.url(),
                 "data_dir": data.path,
-                # The local broker's topics are made at every start: one lane at least for each worker.
+                # Of topics that are made now, as the local broker's are at every start: one lane for each worker.
                 "partitions": max(settings.partitions, workers),
                 "lateness_seconds": _lateness_seconds(settings, simulate),
             }
         )
         self._commands: list[str] = []
         self.supervisor = Supervisor(data.logs)
-        self.supervisor.add(replace(broker.child(), restarted=self._prepare)).add(clickhouse.child())
+        self.supervisor.add(clickhouse.child())
+        self._servers = ["clickhouse"]
+        if broker:
+            self.supervisor.add(replace(broker.child(), restarted=self._prepare))
+            self._servers.insert(0, "broker")
         self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._metrics = [self._add(name, "worker", "metrics", "/metrics") for name in self._workers]
         self._gateway = self._add("gateway", "gateway", "gateway", "/healthz")
@@ -90,9 +97,11 @@ class Stack:
 
     def start(self, say: Callable[[str], None]) -> None:
         """Start everything in order and wait until the workers own all lanes. Raises ChildError, NotReady."""
-        say("starting broker and ClickHouse")
-        self.supervisor.start("broker", "clickhouse")
-        self._prepare()
+        say(f"starting {' and '.join(self._servers)}")
+        self.supervisor.start(*self._servers)
+        for line in prepare(self.settings):
+            if line.startswith("warning:"):
+                say(line)
         say(f"starting workers ({len(self._workers)}), watch, gateway and page")
         # Workers first: joining their group takes the broker seconds, in which the others load.
         self.supervisor.start(*self._workers)
@@ -101,7 +110,9 @@ class Stack:
 
     def _await_lanes(self) -> None:
         deadline = time.monotonic() + _LANES_SECONDS
-        while self._lanes_owned() < self.settings.partitions:
+        # Not the setting: the topic of a Kafka that was there before may have another number.
+        lanes = partition_count(self.settings.kafka_connection(), self.settings.topic)
+        while self._lanes_owned() < lanes:
             if time.monotonic() > deadline:
                 raise NotReady("the workers do not own all lanes after two minutes; see the logs in the data directory")
             self.supervisor.tick()
@@ -153,11 +164,19 @@ class Stack:
 
 @contextmanager
 def running(
-    settings: Settings, directory: Path, workers: int, simulate: bool, say: Callable[[str], None]
+    settings: Settings,
+    directory: Path,
+    workers: int,
+    simulate: bool,
+    say: Callable[[str], None],
+    kafka_url: str | None = None,
 ) -> Iterator[Stack]:
-    """A stack that runs in the block and leaves nothing behind. Raises what `Stack.start` and DataDirectory raise."""
+    """A stack that runs in the block and leaves nothing behind. Raises what `Stack.start` and DataDirectory raise.
+
+    kafka_url: a Kafka that is there already; the local broker is not started then.
+    """
     with DataDirectory(directory) as data:
-        stack = Stack(settings, data, workers, simulate)
+        stack = Stack(settings, data, workers, simulate, kafka_url)
         with stack.supervisor:
             stack.start(say)
             yield stack

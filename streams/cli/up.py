@@ -4,18 +4,37 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from schemas.journey import Journeys
 from sinks.clickhouse.alerts import AlertTables
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.queries import metrics
 from sinks.notify.notification import Notification
 from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
+from streams.connection import kafka_servers
 from streams.logs import configure_logs
 from streams.settings import Settings
 from streams.watch.judge import FIRING, RESOLVED
+
+if TYPE_CHECKING:
+    from streams.cli.stack import Addresses
+
+_SUMMARY_COLUMNS: Final = (
+    "stage", "touches", "customers", "nps", "nps_n", "csat", "csat_n", "success_rate", "purchases",
+)  # fmt: skip
+
+
+def _kafka_url(url: str | None) -> str | None:
+    try:
+        if url is not None:
+            kafka_servers(url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return url
 
 
 def up(
@@ -23,6 +42,10 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     seconds: Annotated[float | None, typer.Option("--for", help="End by itself after so many seconds.")] = None,
     ready_file: Annotated[Path | None, typer.Option(help="Gets one JSON object when everything answers.")] = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option(callback=_kafka_url, help="kafka://host:port of a Kafka that is there, for the local broker."),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Publish simulated customers, labelled so.")] = False,
 ) -> None:
     """The whole stack without Docker: broker, ClickHouse, topics, tables and workers. Ctrl-C stops all of it.
@@ -43,11 +66,11 @@ def up(
         signal.signal(number, lambda *_: stop.set())
     started, started_ms = time.monotonic(), time.time_ns() // 1_000_000
     try:
-        with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say) as stack:
+        with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say, kafka) as stack:
             addresses = stack.addresses()
             _say(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
-            for name, value in addresses.document().items():
-                people.print(f"  {name:16} {value}", markup=False, soft_wrap=True)
+            for name, value in _links(addresses):
+                people.print(f"  {name:11} {value}", markup=False, soft_wrap=True)
             deadline = None if seconds is None else time.monotonic() + seconds
             written = None
             while not stop.wait(0.05) and (deadline is None or time.monotonic() < deadline):
@@ -65,17 +88,32 @@ def up(
             ready_file.unlink(missing_ok=True)
 
 
+def _links(addresses: "Addresses") -> list[tuple[str, str]]:
+    """Where everything answers, for a person: the page first."""
+    return [
+        ("page", addresses.page),
+        ("gateway", f"{addresses.gateway}/v1/touchpoints"),
+        ("kafka", addresses.kafka),
+        ("clickhouse", addresses.clickhouse),
+        *(("worker", url) for url in addresses.metrics),
+        ("watch", addresses.watch),
+    ]
+
+
 def _summary(settings: Settings, since_ms: int) -> None:
-    """What was measured, and which alerts fired, for the end of a demo."""
+    """What was measured, stage by stage of the journey, and which alerts fired: for the end of a demo."""
     client = connect(settings.clickhouse_url)
+    journeys = Journeys.load(settings.journey_file or DEFAULT_JOURNEY).journeys
+    order = [stage.id for journey in journeys for stage in journey.stages]
     rows = metrics(client, by=["stage"], topic=settings.topic)
-    columns = ["stage", "touches", "customers", "nps", "nps_n", "csat", "csat_n", "success_rate", "purchases"]
-    print_table(rows, columns, title="measured from simulated customers")
+    rows.sort(key=lambda row: order.index(row["stage"]) if row["stage"] in order else len(order))
+    print_table(rows, _SUMMARY_COLUMNS, title="measured from simulated customers, who don't exist")
     changes = AlertTables(client, settings.topic).changes(since_ms, [FIRING, RESOLVED])
     for change in reversed(changes):
-        people.print(Notification.of(change, settings.topic).text, markup=False, soft_wrap=True)
+        told = Notification.of(change, settings.topic)
+        people.print(f"{told.tick:%H:%M:%S} {told.text}", markup=False, soft_wrap=True)
     if not changes:
-        people.print("no alert fired; the default incident begins after a minute, its alert fires within the next one")
+        _say("no alert fired: the incident begins after a minute, and its alerts fire within the next one")
 
 
 def _say(text: str) -> None:
