@@ -192,6 +192,7 @@ class Journeys:
         self._entries = {
             journey: [(stage, *one.patterns, self._asked(one)) for stage, one in of] for journey, of in entries.items()
         }
+        self._planned = {journey: [one.planned for _, one in of] for journey, of in entries.items()}
         self._resolved: dict[_Key, tuple[str, str, bool]] = {}
 
     @classmethod
@@ -235,12 +236,19 @@ class Journeys:
             resolved["to_journey"].alias("journey"), resolved["to_stage"].alias("stage"), resolved["declared"]
         )
 
-    def knows(self, journey: str, stage: str, channel: str, touchpoint: str) -> bool:
-        """Whether an entry of the stage (any, for `undeclared`) has this touchpoint, for some action and attributes."""
-        return any(
-            channels.matches(channel) and touchpoints.matches(touchpoint)
-            for stage_id, channels, touchpoints, *_ in self._entries.get(journey, ())
-            if stage in (stage_id, UNDECLARED)
+    def planned(self, journey: str, stage: str, channel: str, touchpoint: str) -> bool | None:
+        """Whether a touchpoint of a stage (of any, for `undeclared`) is planned; None where no entry has it.
+
+        For some action and attributes: whether a single event is declared is said by `resolve`.
+        """
+        entries = zip(self._entries.get(journey, ()), self._planned.get(journey, ()), strict=True)
+        return next(
+            (
+                planned
+                for (stage_id, channels, touchpoints, *_), planned in entries
+                if stage in (stage_id, UNDECLARED) and channels.matches(channel) and touchpoints.matches(touchpoint)
+            ),
+            None,
         )
 
     def check(self) -> list[Finding]:

@@ -136,6 +136,14 @@ def undeclared(client: Client, most: int) -> Rows:
     return _rows(client, query_text("undeclared"), {"most": most})
 
 
+def touched_touchpoints(client: Client) -> Rows:
+    """Every touchpoint that was ever touched, by journey and stage.
+
+    An object has journey, stage, channel, touchpoint, touches, newest_ms (of the hour of the newest touch).
+    """
+    return _rows(client, query_text("touched_touchpoints"), {})
+
+
 def _scope(from_ms: int | None, to_ms: int | None) -> str:
     """Whose touches are read: a visit that begins in an interval begins with a touch in it."""
     return _EVERYBODY if from_ms is None and to_ms is None else _TOUCHED

@@ -13,13 +13,16 @@ from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from schemas.journey import Journeys
 from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from schemas.metrics import Catalogue
+from schemas.paths import stage_paths
 from sinks.clickhouse.client import connect
-from sinks.clickhouse.journeys import undeclared
+from sinks.clickhouse.journeys import touched_touchpoints, undeclared
 from sinks.clickhouse.rolling import WINDOWS
 from streams.cli.output import FAILED, answers, errors_in_one_line, load_settings, people, print_json, print_table
 from streams.settings import Settings
 
 _UNDECLARED_MAX: Final = 50
+_PLACE: Final = ("journey", "stage", "channel", "touchpoint")
+_PLANNED: Final = {True: "planned", False: "unplanned", None: "undeclared"}
 
 
 def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -50,6 +53,31 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         raise typer.Exit(FAILED)
 
 
+def inventory(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Every touchpoint that was ever touched: whose it is, whether it is declared and planned, how often it counted.
+
+    Example: touchstream catalogue touchpoints --json
+    """
+    settings = load_settings()
+    with errors_in_one_line():
+        journeys = Journeys.load(settings.journey_file or DEFAULT_JOURNEY)
+        owners = {(path.journey, path.stage): path.owner for path in stage_paths(journeys.journeys)}
+        rows = [
+            {
+                **{name: touched[name] for name in _PLACE},
+                "owner": owners.get((touched["journey"], touched["stage"]), ""),
+                "planned": _PLANNED[journeys.planned(*(touched[name] for name in _PLACE))],
+                "touches": touched["touches"],
+                "newest_ms": touched["newest_ms"],
+            }
+            for touched in touched_touchpoints(connect(settings.clickhouse_url))
+        ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["journey", "stage", "owner", "channel", "touchpoint", "planned", "touches"])
+
+
 def _arrived(settings: Settings, journeys: Journeys) -> Iterator[Finding]:
     """What arrives and this file doesn't know. Nothing where ClickHouse isn't there: a file can be checked alone."""
     try:
@@ -58,7 +86,7 @@ def _arrived(settings: Settings, journeys: Journeys) -> Iterator[Finding]:
         return
     for row in rows:
         place = f"channel {row['channel']}, touchpoint {row['touchpoint']}, stage {row['stage']}"
-        if not journeys.knows(row["journey"], row["stage"], row["channel"], row["touchpoint"]):
+        if journeys.planned(row["journey"], row["stage"], row["channel"], row["touchpoint"]) is None:
             yield Finding(
                 Severity.GAP,
                 "touchpoints",
