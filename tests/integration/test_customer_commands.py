@@ -1,6 +1,7 @@
 """`touchstream customer` and `touchstream transitions`, as people and programs call them."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner, Result
 
-from deploy.local.ports import free_port
+from deploy.local.ports import LOOPBACK
 from sinks.clickhouse.customer_view import CustomerView
 from sinks.clickhouse.customers import customer
 from sinks.clickhouse.journeys import transitions
@@ -99,8 +100,10 @@ def test_moves_are_listed_the_most_frequent_first(run: Run, client: Client) -> N
 
 
 def test_clickhouse_away_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOUCHSTREAM_CLICKHOUSE_URL", f"http://127.0.0.1:{free_port()}/x")
-    for arguments in (["customer", "ann"], ["transitions"]):
-        result = run(*arguments)
-        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-        assert "ClickHouse does not answer" in result.stderr
+    with socket.socket() as taken:  # bound, so that nobody else gets the port, and not listening
+        taken.bind((LOOPBACK, 0))
+        monkeypatch.setenv("TOUCHSTREAM_CLICKHOUSE_URL", f"http://{LOOPBACK}:{taken.getsockname()[1]}/x")
+        for arguments in (["customer", "ann"], ["transitions"]):
+            result = run(*arguments)
+            assert (result.exit_code, result.stderr.count("\n")) == (1, 1), result.stderr
+            assert "ClickHouse does not answer" in result.stderr
