@@ -34,6 +34,7 @@ from streams.heartbeat import HEARTBEAT, beat_forever
 from streams.lanes import Lanes, Limits
 from streams.letters import LetterTopic, Send
 from streams.measure.records import Headers
+from streams.reconcile import Reconciler, reconcile_forever
 from streams.roll import Roll, roll_forever
 from streams.roll_journeys import JourneyRoll, roll_journeys_forever
 from streams.settings import Settings
@@ -160,6 +161,7 @@ async def _lead(app: Worker, settings: Settings, client: Client, gauges: Rolling
         publish_forever(settings.topic, rolling.unpublished, rolling.rows, send),
         roll_journeys_forever(JourneyRoll(client, settings.topic), app.leads, now_ms),
         erase_what_comes_back(client, app.leads),
+        reconcile_forever(Reconciler(client, settings.topic), app.leads),
     )
 
 

@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 Send = Callable[[str, bytes | None, bytes | None, Headers], Awaitable[Any]]
 """(topic, key, value, headers), returning when Kafka has acknowledged."""
 
+REPLAY_OF: Final = "touchstream-replay-of"
+"""Header of a letter that was published again: log_id/partition/offset where it was refused first."""
+REPLAY_ATTEMPT: Final = "touchstream-replay-attempt"
 _RETRY_SECONDS: Final = 1.0
 _SENT_AT_ONCE_MAX: Final = 500
 _EXCERPT_BYTES: Final = 64 * 1024
@@ -59,3 +62,10 @@ def letter_headers(row: LaneRow, letter: DeadLetter) -> Headers:
         "touchstream-reason": letter.reason.value,
     }
     return [*letter.headers, *((name, value.encode()) for name, value in origin.items())]
+
+
+def replay_headers(headers: Iterable[tuple[bytes, bytes]], letter: str, attempt: int) -> list[tuple[str, bytes]]:
+    """The record's own headers, and which letter it is: refused again, it is still the same one."""
+    own = [(name.decode("utf-8", "replace"), value) for name, value in headers]
+    kept = [(name, value) for name, value in own if name not in (REPLAY_OF, REPLAY_ATTEMPT)]
+    return [*kept, (REPLAY_OF, letter.encode()), (REPLAY_ATTEMPT, str(attempt).encode())]

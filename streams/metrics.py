@@ -96,6 +96,14 @@ COMPLETE_TICK: Final = Gauge(
     ["window"],
 )
 STAGE_METRICS: Final = Counter("touchstream_stage_metrics_messages", "Rolling rows that the topic has acknowledged.")
+DRIFT_PANES: Final = Gauge(
+    "touchstream_drift_panes",
+    "Panes that were not what their raw events say, in the interval that was compared last; only where it leads.",
+)
+RECONCILED: Final = Gauge(
+    "touchstream_reconciled_timestamp_seconds",
+    "End of the interval in which panes were last compared with raw events; 0 where it does not lead.",
+)
 HEARTBEATS: Final = Counter("touchstream_heartbeats", "Heartbeat records published to lanes that had nothing to read.")
 
 GATEWAY_REQUESTS: Final = Counter(

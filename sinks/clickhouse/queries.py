@@ -1,4 +1,4 @@
-"""What people and programs ask: exact metrics of an interval, the lanes, the dead letters.
+"""What people and programs ask: exact metrics of an interval, the lanes.
 
 The formulas stand in `queries/*.sql`; here they get their parameters and their answers become rows.
 """
@@ -67,22 +67,6 @@ def _inside(start: int, end: int, step: int) -> tuple[int, int]:
     return (first, last) if first <= last else (end, end)
 
 
-@dataclass(frozen=True)
-class DeadLetter:
-    """An event that could not be used, with its bytes; `record_at_ms` is milliseconds since 1970, UTC."""
-
-    log_id: str
-    partition: int
-    log_offset: int
-    topic: str
-    record_at_ms: int
-    reason: str
-    detail: str
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[bytes, bytes], ...]
-
-
 def metrics(
     client: Client,
     from_ms: int | None = None,
@@ -127,28 +111,6 @@ def metrics(
 def lanes(client: Client, topic: str = TOPIC) -> list[LaneRow]:
     """The newest generation of each partition of `topic` that has a lane row, by partition."""
     return [LaneRow(**row) for row in _rows(client, query_text("lanes"), {"topic": topic, "partitions": []})]
-
-
-def dead_letters(client: Client, limit: int = 100, reason: str | None = None) -> list[DeadLetter]:
-    """The newest dead letters, at most `limit`; of one reason, or of all."""
-    parameters = {"limit": limit, "reasons": [] if reason is None else [reason]}
-    # As bytes, for what made an event a dead letter may well be bytes that are no text.
-    found = client.query(query_text("dead_letters"), parameters=parameters, query_formats={"String": "bytes"})
-    return [
-        DeadLetter(
-            log_id=row["log_id"].decode(),
-            partition=row["partition"],
-            log_offset=row["log_offset"],
-            topic=row["topic"].decode(),
-            record_at_ms=row["record_at_ms"],
-            reason=row["reason"].decode(),
-            detail=row["detail"].decode(errors="replace"),
-            key=row["key"],
-            value=row["value"],
-            headers=tuple((header["name"], header["value"]) for header in row["headers"]),
-        )
-        for row in found.named_results()
-    ]
 
 
 def _dimensions(names: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commands that ask: metrics, dead-letters, settings."""
+"""Commands that ask: metrics, settings."""
 
 import time
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.journeys import portfolio
-from sinks.clickhouse.queries import DIMENSIONS, dead_letters
+from sinks.clickhouse.queries import DIMENSIONS
 from sinks.clickhouse.rolling import BY_NAME, Window
 from streams.cli.output import (
     WRONG_USE,
@@ -69,37 +69,6 @@ def ask_metrics(
         print_table(rows, [*groups, *measured])
 
 
-def list_dead_letters(
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 100,
-    reason: Annotated[str | None, typer.Option(help="Only with this reason, such as out_of_scale.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Events that could not be used, and why.
-
-    Example: touchstream dead-letters list --reason out_of_scale
-    """
-    settings = load_settings()
-    with errors_in_one_line():
-        letters = dead_letters(connect(settings.clickhouse_url), limit, reason)
-    rows = [
-        {
-            "topic": letter.topic,
-            "partition": letter.partition,
-            "offset": letter.log_offset,
-            "reason": letter.reason,
-            "detail": letter.detail,
-            "key": _text(letter.key),
-            "value": _text(letter.value),
-        }
-        for letter in letters
-    ]
-    if as_json:
-        print_json(rows)
-    else:
-        shown = [row | {"value": str(row["value"] or "")[:80]} for row in rows]
-        print_table(shown, ["partition", "offset", "reason", "detail", "value"])
-
-
 def show_settings(as_json: Json = False) -> None:
     """What is in force and where it came from; secrets are hidden.
 
@@ -157,7 +126,3 @@ def _filters(pairs: list[str]) -> dict[str, str]:
             fail(f"--where {pair}: write it as {'|'.join(DIMENSIONS)}=value", WRONG_USE)
         filters[name] = value
     return filters
-
-
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else data.decode("utf-8", "backslashreplace")

@@ -24,8 +24,12 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "alerts": {"": "streams.cli.alerts:alerts", "test": "streams.cli.alerts:rehearse"},
     "clv": {"fit": "streams.cli.clv:fit", "scores": "streams.cli.clv:scores"},
     "forget": "streams.cli.forget:forget",
-    "dead-letters": {"list": "streams.cli.ask:list_dead_letters"},
-    "catalogue": {"check": "streams.cli.catalogue:check"},
+    "dead-letters": {
+        "list": "streams.cli.dead_letters:list_dead_letters",
+        "replay": "streams.cli.dead_letters:replay_dead_letters",
+    },
+    "reconcile": "streams.cli.reconcile:reconcile",
+    "catalogue": {"check": "streams.cli.catalogue:check", "touchpoints": "streams.cli.catalogue:inventory"},
     "settings": "streams.cli.ask:show_settings",
 }
 """Command (or group of commands) to `module:function`. A group's own function stands at the empty name."""

@@ -8,7 +8,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.lane_reader import KEYS_AT_ONCE, ClickHouseLanes
-from sinks.clickhouse.queries import dead_letters, lanes
+from sinks.clickhouse.letters import dead_letters
+from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.writer import Writer
 from sinks.sink import Flush
 from tests.clickhouse_rows import PANE_KEY, Row, dead_letter, lane, migrated_database, pane, table, touchpoint

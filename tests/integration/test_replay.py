@@ -1,0 +1,251 @@
+"""Dead letters published again: as they were, once, and only what would be accepted."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+from clickhouse_connect.driver.client import Client
+from kafka import KafkaConsumer, TopicPartition
+from typer.testing import CliRunner
+
+from schemas.definitions import read_source
+from schemas.journey import DEFAULT_FILE
+from sinks.clickhouse.definitions import record_definitions
+from sinks.clickhouse.letters import STARTED, note_replays, open_letters
+from streams import replay as module
+from streams.cli.main import app
+from streams.measure.definitions import document
+from streams.replay import Replay, ReplayError, Selection, Summary
+from streams.settings import Settings
+from streams.topics import ensure_topics, log_identity, topic_specs
+from tests.clickhouse_rows import Row, database_url, dead_letter, lane, migrated_database, table, touchpoint
+
+pytestmark = pytest.mark.stack
+
+PARTITIONS = 3
+
+
+@dataclass
+class Letters:
+    """A topic and tables in which events were refused."""
+
+    client: Client
+    settings: Settings
+
+    def insert(self, name: str, *rows: Row) -> None:
+        self.client.insert_arrow(name, table(name, rows))
+
+    def refused(self, offset: int, **changes: Any) -> Row:
+        row = dead_letter(offset, topic=self.settings.topic, reason="unknown_schema", detail="", value=event(offset))
+        return (
+            row | {"partition": offset % PARTITIONS, "headers": [{"name": b"trace", "value": b"%d" % offset}]} | changes
+        )
+
+    def replay(self, selection: Selection | None = None, patience: float = 1.0) -> Summary:
+        return Replay(self.settings).run(selection or Selection(), 10_000, patience, lambda *_: None)
+
+    def rehearsed(self, selection: Selection | None = None) -> Summary:
+        return Replay(self.settings).rehearse(selection or Selection(), lambda *_: None)
+
+    def in_log(self) -> list[Any]:
+        """All records of the topic."""
+        ends = log_identity(self.settings.kafka_connection(), self.settings.topic)
+        consumer = KafkaConsumer(**self.settings.kafka_connection().client_options(), group_id=None)
+        found: list[Any] = []
+        try:
+            places = [TopicPartition(self.settings.topic, partition) for partition in ends]
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            deadline = time.monotonic() + 30
+            while len(found) < sum(end.end_offset for end in ends.values()) and time.monotonic() < deadline:
+                found += [record for records in consumer.poll(200).values() for record in records]
+        finally:
+            consumer.close()
+        return found
+
+    def open(self) -> list[tuple[str, int]]:
+        return [(one.letter, one.attempt) for one in open_letters(self.client, self.settings.topic, None, -(2**62), 99)]
+
+    def measured_to_the_end(self) -> None:
+        ends = log_identity(self.settings.kafka_connection(), self.settings.topic)
+        self.insert("lanes", *(
+            lane(topic=self.settings.topic, partition=partition, log_id=end.log_id, next_offset=end.end_offset)
+            for partition, end in ends.items()
+        ))  # fmt: skip
+
+
+def event(number: int, **changes: Any) -> bytes:
+    plain = {"event_id": f"e{number}", "occurred_at": 1_790_000_000_000 + number, "customer_id": "ann"}
+    return json.dumps(plain | {"channel": "web", "touchpoint": "product", "nps": number % 11} | changes).encode()
+
+
+@pytest.fixture
+def letters(clickhouse_url: str, kafka_url: str, unique_name: str) -> Iterator[Letters]:
+    with migrated_database(clickhouse_url) as client:
+        url = database_url(clickhouse_url, str(client.database))
+        settings = Settings(kafka_url=kafka_url, clickhouse_url=url, topic=unique_name, partitions=PARTITIONS)
+        ensure_topics(settings.kafka_connection(), topic_specs(settings)[:1])
+        journey = read_source(DEFAULT_FILE.read_text(), "journey").content
+        content = document(journey, lateness_seconds=60, duplicate_horizon_seconds=60, pane_retention_days=0)
+        record_definitions(client, "v1", msgspec.json.encode(content | {"version": "v1"}).decode(), in_force=True)
+        yield Letters(client, settings)
+
+
+def test_a_letter_comes_as_it_was_to_where_it_was_and_says_which_it_is(letters: Letters) -> None:
+    letters.insert("dead_letters", *(letters.refused(offset) for offset in range(7)))
+    assert letters.replay().published == 7
+    found = {record.value: record for record in letters.in_log()}
+    assert found.keys() == {event(offset) for offset in range(7)}
+    one = found[event(5)]
+    assert (one.key, one.partition) == (b"ann", 5 % PARTITIONS)
+    assert dict(one.headers) == {
+        "trace": b"5", "touchstream-replay-of": b"log/2/5", "touchstream-replay-attempt": b"1",
+    }  # fmt: skip
+    assert one.timestamp > 1_790_000_000_000
+
+
+def test_run_again_it_sends_nothing_again(letters: Letters) -> None:
+    letters.insert("dead_letters", *(letters.refused(offset) for offset in range(7)))
+    letters.replay(Selection(limit=3))
+    assert [len(letters.open()), letters.replay().published, letters.replay().published] == [4, 4, 0]
+    assert len(letters.in_log()) == 7
+
+
+@pytest.mark.parametrize(
+    "never",
+    [
+        {"value": None, "key": None, "detail": "erased"},
+        {"value": b"x", "detail": "erased"},
+        {"reason": "rejected"},
+        {"headers": [{"name": b"touchstream-control", "value": b"definitions"}]},
+        {"topic": "another"},
+    ],
+    ids=["erased", "erased in part", "counted by panes", "a control record", "of another topic"],
+)
+def test_what_must_not_come_back_never_does(letters: Letters, never: Row) -> None:
+    letters.insert("dead_letters", letters.refused(1, **never))
+    assert (letters.replay().letters, letters.rehearsed().letters, letters.in_log()) == (0, 0, [])
+
+
+def test_an_erased_letter_that_was_refused_twice_never_comes_back_by_its_other_row(letters: Letters) -> None:
+    again = [{"name": b"touchstream-replay-of", "value": b"log/1/1"}]
+    letters.insert("dead_letters", letters.refused(1, value=None, detail="erased"), letters.refused(9, headers=again))
+    assert letters.replay().letters == 0
+
+
+def test_what_would_be_refused_again_is_left_as_it_is(letters: Letters) -> None:
+    letters.insert("dead_letters", letters.refused(1, value=event(1, nps=12)), letters.refused(2, value=b"\x00\x01"))
+    found = letters.replay()
+    assert (found.published, sorted(found.verdicts)) == (0, ["out_of_scale", "undecodable"])
+    assert len(letters.open()) == 2
+
+
+def test_an_event_that_was_counted_meanwhile_is_not_sent_however_long_ago_that_was(letters: Letters) -> None:
+    letters.insert("dead_letters", letters.refused(1), letters.refused(2))
+    letters.insert(
+        "touchpoints", touchpoint(77, event_id="e1", lane_clock=0), touchpoint(78, event_id="e2", log_id="x")
+    )
+    letters.insert("lanes", lane(topic=letters.settings.topic))
+    found = letters.replay()
+    assert (found.published, found.verdicts) == (1, {"counted": 1, "accepted": 1})
+    assert letters.open() == []
+
+
+def test_a_letter_that_was_refused_again_is_the_same_letter(letters: Letters) -> None:
+    letters.insert("dead_letters", letters.refused(1))
+    letters.replay()
+    (sent,) = letters.in_log()
+    headers = [{"name": name.encode(), "value": value} for name, value in sent.headers]
+    letters.insert("dead_letters", letters.refused(50, headers=headers, reason="too_old"))
+    assert letters.open() == [("log/1/1", 2)]
+    assert letters.replay().published == 1
+    attempts = sorted(dict(record.headers)["touchstream-replay-attempt"] for record in letters.in_log())
+    assert attempts == [b"1", b"2"]
+    assert letters.open() == []
+
+
+def test_after_an_interruption_it_waits_until_the_lanes_have_measured_what_was_sent(letters: Letters) -> None:
+    letters.insert("dead_letters", letters.refused(1), letters.refused(2))
+    replay, interrupted = Replay(letters.settings), []
+
+    def note(*arguments: Any) -> None:
+        if arguments[2] == STARTED:
+            note_replays(*arguments)
+        else:
+            interrupted.append(arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "note_replays", note)
+        replay.run(Selection(limit=1), 100, 1, lambda *_: None)
+    assert len(interrupted) == len(letters.in_log()) == 1
+    with pytest.raises(ReplayError, match="start a worker"):
+        letters.replay(patience=0.2)
+    letters.measured_to_the_end()
+    log_id = log_identity(letters.settings.kafka_connection(), letters.settings.topic)[1].log_id
+    letters.insert("touchpoints", touchpoint(0, partition=1, event_id="e1", log_id=log_id))
+    found = letters.replay()
+    assert found.verdicts == {"counted": 1, "accepted": 1}
+    assert len(letters.in_log()) == 2
+
+
+def test_what_may_have_been_counted_before_raw_events_were_deleted_is_left_alone(letters: Letters) -> None:
+    letters.insert("dead_letters", letters.refused(1))
+    (one,) = open_letters(letters.client, letters.settings.topic, None, 0, 1)
+    note_replays(letters.client, [one], STARTED, 0, 1_700_000_000_000)
+    letters.client.command(
+        "ALTER TABLE schema_migrations UPDATE applied_at = applied_at - INTERVAL 60 DAY WHERE true",
+        settings={"mutations_sync": 2},
+    )
+    letters.measured_to_the_end()
+    found = letters.replay()
+    assert (found.published, found.verdicts) == (0, {"unknown": 1})
+
+
+def test_a_dry_run_says_which_metrics_would_change_and_changes_nothing(letters: Letters) -> None:
+    purchase = event(4, action="purchase", revenue_minor=5, currency="EUR", nps=None)
+    letters.insert(
+        "dead_letters",
+        letters.refused(1),
+        letters.refused(2, value=event(1)),
+        letters.refused(3, value=event(3, nps=99)),
+        letters.refused(4, value=purchase, reason="too_old"),
+    )
+    found = letters.rehearsed()
+    assert found.verdicts == {"accepted": 2, "duplicate": 1, "out_of_scale": 1}
+    changes = {place[2]: {name: n for name, n in change.items() if n} for place, change in found.changes.items()}
+    assert changes == {
+        "unknown_schema": {"touches": 1, "nps": 1},
+        "too_old": {"touches": 1, "purchases": 1, "revenue_minor": 1},
+    }
+    assert (len(letters.open()), letters.in_log()) == (4, [])
+
+
+def test_reason_and_time_choose(letters: Letters) -> None:
+    rows = [letters.refused(offset, reason="ab"[offset % 2], record_at=offset * 1_000) for offset in range(6)]
+    letters.insert("dead_letters", *rows)
+    assert letters.rehearsed(Selection("b", 2_000)).letters == 2
+    assert letters.rehearsed(Selection("'; DROP TABLE lanes")).letters == 0
+
+
+def test_the_command_rehearses_and_replays_and_the_list_says_so(
+    letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kafka_url", "clickhouse_url", "topic"):
+        monkeypatch.setenv(f"TOUCHSTREAM_{name.upper()}", str(getattr(letters.settings, name)))
+    letters.insert("dead_letters", *(letters.refused(offset) for offset in range(3)))
+
+    def command(*arguments: str) -> Any:
+        done = CliRunner().invoke(app, ["dead-letters", *arguments, "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    assert command("replay", "--dry-run")["verdicts"] == {"accepted": 3}
+    assert {letter["replayed_at"] for letter in command("list")} == {None}
+    assert command("replay", "--since", "1700000000000")["published"] == 3
+    assert None not in {letter["replayed_at"] for letter in command("list")}
+    table_ = CliRunner().invoke(app, ["dead-letters", "replay", "--dry-run"])
+    assert (table_.exit_code, "0 dead letters" in table_.output) == (0, True)
