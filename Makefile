@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
 
-.PHONY: setup demo test test-browser check format bench bench-quick bench-latency lock clean
+.PHONY: setup demo test test-kafka test-browser check format bench bench-quick bench-latency lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -24,7 +24,12 @@ demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEM
 	$(BIN)/touchstream up --demo --workers $(WORKERS) $(if $(filter-out 0,$(DEMO_SECONDS)),--for $(DEMO_SECONDS))
 
 test: setup ## the tests, on real parts: the local broker and the ClickHouse engine
-	$(BIN)/pytest tests/unit tests/contract tests/model tests/integration tests/failure
+	$(BIN)/pytest tests/unit tests/contract tests/model tests/kafka tests/integration tests/failure
+
+test-kafka: setup ## integration and failure suites and a table of failure runs on Apache Kafka (Java 17, Maven)
+	$(BIN)/python -m tests.kafka.distribution
+	TEST_KAFKA=apache $(BIN)/pytest tests/kafka tests/integration tests/failure
+	TEST_KAFKA=apache $(BIN)/python -m tests.kafka.failures
 
 test-browser: setup ## the page in headless Chromium (Debian's package), skipped where there is none
 	$(BIN)/pytest tests/browser

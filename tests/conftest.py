@@ -1,22 +1,23 @@
-"""The local broker and the local ClickHouse, once per test session and worker; every test has names of its own."""
+"""A broker and the local ClickHouse, once per test session and worker; every test has names of its own."""
 
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
-from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import running
+from tests.kafka.choice import own_broker
 
 
 @pytest.fixture(scope="session")
 def kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`kafka://127.0.0.1:port` of a broker that all tests share."""
-    broker = Broker(free_port())
-    with running(broker.child(), tmp_path_factory.mktemp("broker")):
-        yield broker.url
+    directory = tmp_path_factory.mktemp("broker")
+    shared = own_broker(directory)
+    with running(shared.child(), directory):
+        yield shared.url
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The whole stack as a user has it: `touchstream up` in a process, and the command line against it."""
+"""The whole stack as a user has it: `touchstream up` in a process, and the command line against it.
+
+On Apache Kafka, where the tests run on it, and else on the broker that `up` starts.
+"""
 
 import json
 import os
@@ -7,9 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from deploy.local.process import Process, running
+from tests.kafka.apache import ApacheKafka
+from tests.kafka.choice import APACHE
 
 READY_SECONDS = 400
 LOOK_SECONDS = 0.05
@@ -18,8 +25,9 @@ LOOK_SECONDS = 0.05
 class RunningStack:
     """A stack that answers."""
 
-    def __init__(self, ready_file: Path, process: "subprocess.Popen[bytes]") -> None:
-        self._ready_file, self.process = ready_file, process
+    def __init__(self, ready_file: Path, process: "subprocess.Popen[bytes]", kafka: Process | None = None) -> None:
+        """kafka: Apache Kafka where the tests run on it, and None with the broker that `up` starts."""
+        self._ready_file, self.process, self.kafka = ready_file, process, kafka
 
     @property
     def addresses(self) -> dict[str, Any]:
@@ -62,18 +70,24 @@ class RunningStack:
 
 @contextmanager
 def running_stack(directory: Path, workers: int = 2) -> Iterator[RunningStack]:
-    """`touchstream up` in the block, ended by Ctrl-C after it."""
+    """`touchstream up` in the block, ended by Ctrl-C after it. The same directory again is the same data."""
     ready_file = directory / "ready.json"
     arguments = ["up", "--data", str(directory / "data"), "--workers", str(workers), "--ready-file", str(ready_file)]
-    with (directory / "up.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "streams.cli", *arguments], stdout=log, stderr=log)
-    try:
-        eventually(lambda: ready_file.exists() or process.poll() is not None, READY_SECONDS)
-        assert process.poll() is None, (directory / "up.log").read_text()
-        yield RunningStack(ready_file, process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+    with ExitStack() as around:
+        kafka = None
+        if APACHE:
+            cluster = ApacheKafka.of(directory / "kafka")
+            kafka = around.enter_context(running(cluster.child(), directory))
+            arguments += ["--kafka", cluster.url]
+        with (directory / "up.log").open("wb") as log:
+            process = subprocess.Popen([sys.executable, "-m", "streams.cli", *arguments], stdout=log, stderr=log)
+        try:
+            eventually(lambda: ready_file.exists() or process.poll() is not None, READY_SECONDS)
+            assert process.poll() is None, (directory / "up.log").read_text()
+            yield RunningStack(ready_file, process, kafka)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
 
 
 def eventually(true: Callable[[], bool], seconds: float = 120) -> None:

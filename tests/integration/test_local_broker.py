@@ -10,8 +10,9 @@ from kafka.admin import NewTopic
 from deploy.local.broker import Broker
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import running
+from tests.kafka.choice import about_the_local_broker
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, about_the_local_broker]
 
 
 def servers(kafka_url: str) -> str:

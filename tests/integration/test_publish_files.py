@@ -15,8 +15,6 @@ import polars as pl
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.local.broker import Broker
-from deploy.local.ports import free_port
 from deploy.local.process import running
 from schemas.codec import WriterSchemas, decode_json
 from schemas.columns import decode_batch
@@ -28,6 +26,7 @@ from streams.channels.publish import Progress, PublishOptions, Summary, publish_
 from streams.connection import KafkaConnection
 from streams.settings import Settings
 from streams.topics import TopicError, ensure_topics, log_identity, topic_specs
+from tests.kafka.choice import own_broker
 
 RETAIL = Path(__file__).parents[3] / "shared" / "data" / "online_retail_2009q4.ndjson.gz"
 NOW_MS = time.time_ns() // 1_000_000
@@ -353,7 +352,7 @@ def test_a_kafka_that_goes_away_is_a_problem_with_counts(
     tmp_path: Path, unique_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streams.channels.bulk.DELIVERY_SECONDS", 3)
-    broker = Broker(free_port())
+    broker = own_broker(tmp_path)
     path = written(tmp_path / "a.ndjson", ndjson([event(number) for number in range(2000)]))
     with running(broker.child(), tmp_path) as child:
         destination = Destination(KafkaConnection.from_url(broker.url), unique_name)

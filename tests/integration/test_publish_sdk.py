@@ -10,8 +10,6 @@ import pytest
 from confluent_kafka import Producer as LibrdkafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from deploy.local.broker import Broker
-from deploy.local.ports import free_port
 from deploy.local.process import running
 from schemas.codec import WriterSchemas
 from schemas.columns import decode_batch
@@ -20,6 +18,7 @@ from streams.channels import BufferFull, DeliveryFailed, Producer, Refused
 from streams.connection import KafkaConnection
 from streams.settings import Settings
 from streams.topics import TopicError, ensure_topics, log_identity, topic_specs
+from tests.kafka.choice import own_broker
 
 EVENT: dict[str, Any] = {"customer_id": "42", "channel": "web", "touchpoint": "checkout"}
 NAMES = ["42", "müller", "客户编号", "😀", "ÿÿÿÿ", "a" * 1000, *map(str, range(100, 300))]
@@ -192,7 +191,7 @@ def test_a_topic_that_is_missing_is_an_error_at_once_and_not_created(kafka_url: 
 
 
 def test_a_kafka_that_went_away_is_told_and_not_waited_for_without_end(tmp_path: Path, unique_name: str) -> None:
-    broker = Broker(free_port())
+    broker = own_broker(tmp_path)
     with running(broker.child(), tmp_path):
         connection = KafkaConnection.from_url(broker.url)
         ensure_topics(connection, topic_specs(Settings(topic=unique_name)))

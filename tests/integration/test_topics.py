@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from deploy.local.broker import Broker
 from deploy.local.ports import free_port
 from deploy.local.process import running
 from streams.connection import KafkaConnection
@@ -19,6 +18,7 @@ from streams.topics import (
     partition_count,
     topic_specs,
 )
+from tests.kafka.choice import own_broker
 
 
 @pytest.fixture
@@ -81,12 +81,12 @@ def test_a_log_tells_its_identity_and_its_ends(connection: KafkaConnection, uniq
 
 
 def test_a_broker_that_lost_its_log_has_another_one(tmp_path: Path, unique_name: str) -> None:
-    def log_id() -> str:
-        broker = Broker(free_port())
-        with running(broker.child(), tmp_path):
-            return ensure_topics(KafkaConnection.from_url(broker.url), specs(unique_name))[0].log_id
+    def log_id(directory: Path) -> str:
+        own = own_broker(directory)
+        with running(own.child(), directory):
+            return ensure_topics(KafkaConnection.from_url(own.url), specs(unique_name))[0].log_id
 
-    assert log_id() != log_id()
+    assert log_id(tmp_path / "before") != log_id(tmp_path / "after")
 
 
 def test_a_topic_that_is_missing_is_named_with_what_creates_it(connection: KafkaConnection, unique_name: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import Child, Process, running
@@ -22,6 +21,7 @@ from streams.settings import Settings
 from streams.topics import STAGE_METRICS_TOPIC
 from tests.asyncapi import SCHEMAS, wrong
 from tests.gateway_process import Log, pause, running_gateway, send_signal
+from tests.kafka.choice import own_broker
 from tests.openmetrics import scraped, strictly_parsed
 from tests.stack import eventually
 
@@ -65,7 +65,7 @@ class Observed:
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     directory, port = tmp_path_factory.mktemp("observed"), free_port()
-    broker, clickhouse = Broker(free_port()), ClickHouse(directory / "clickhouse", free_port())
+    broker, clickhouse = own_broker(directory), ClickHouse(directory / "clickhouse", free_port())
     settings = Settings(kafka_url=broker.url, clickhouse_url=clickhouse.url(), partitions=2)
     url = f"http://127.0.0.1:{port}"
     child = Child(

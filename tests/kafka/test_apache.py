@@ -1,0 +1,72 @@
+"""What Apache Kafka does otherwise than the local broker, and Touchstream relies on or has to bear."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+from kafka.errors import MessageSizeTooLargeError
+
+from deploy.local.process import running
+from sinks.clickhouse.client import connect
+from streams.connection import KafkaConnection
+from streams.settings import Settings
+from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, ensure_topics, log_identity, topic_specs
+from tests.kafka.choice import about_apache_kafka, own_broker
+from tests.stack import running_stack
+
+pytestmark = [pytest.mark.kafka, about_apache_kafka]
+
+
+def event(event_id: str, occurred_at: int) -> bytes:
+    fields = {"event_id": event_id, "occurred_at": occurred_at, "customer_id": "ann", "channel": "web"}
+    return json.dumps(fields | {"touchpoint": "checkout"}).encode()
+
+
+def test_a_broker_that_was_killed_has_the_same_log_when_it_is_back(tmp_path: Path, unique_name: str) -> None:
+    broker = own_broker(tmp_path)
+    connection = KafkaConnection.from_url(broker.url)
+    with running(broker.child(), tmp_path) as process:
+        ensure_topics(connection, topic_specs(Settings(topic=unique_name)))
+        with KafkaProducer(**connection.client_options(), acks="all") as producer:
+            for number in range(100):
+                producer.send(unique_name, b"%d" % number, key=b"%d" % number)
+        before = log_identity(connection, unique_name)
+        process.kill()
+    assert sum(position.end_offset for position in before.values()) == 100
+    with running(broker.child(), tmp_path):
+        assert log_identity(connection, unique_name) == before
+
+
+def test_the_topic_of_events_has_no_room_for_a_message_that_no_event_may_have(kafka_url: str, unique_name: str) -> None:
+    connection = KafkaConnection.from_url(kafka_url)
+    ensure_topics(connection, topic_specs(Settings(topic=unique_name)))
+    large = b"x" * 2 * 2**20
+
+    def send(topic: str) -> None:
+        # One for each: kafka-python's idempotent producer takes nothing more once a message was refused.
+        with KafkaProducer(**connection.client_options(), max_request_size=DEAD_LETTER_MESSAGE_BYTES_MAX) as producer:
+            producer.send(topic, large).get(30)
+
+    with pytest.raises(MessageSizeTooLargeError):
+        send(unique_name)
+    send(f"{unique_name}.dead-letter")
+
+
+@pytest.mark.stack
+def test_the_brokers_clock_counts_and_not_the_producers(tmp_path: Path) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    with running_stack(tmp_path, workers=1) as stack:
+        connection = KafkaConnection.from_url(stack.addresses["kafka"])
+        with KafkaProducer(**connection.client_options()) as producer:
+            # By these clocks the event would come from the future, or the lane clock would be ahead for ever.
+            producer.send("touchpoints", event("slow", now_ms), timestamp_ms=1_000)
+            producer.send("touchpoints", event("fast", now_ms), timestamp_ms=now_ms + 30 * 60_000)
+        stack.command("wait")
+        assert stack.metrics("none")[()]["touches"] == 2
+        client = connect(stack.addresses["clickhouse"])
+        ((earliest, latest),) = client.query(
+            "SELECT toUnixTimestamp64Milli(min(record_at)), toUnixTimestamp64Milli(max(lane_clock)) FROM touchpoints"
+        ).result_rows
+        assert now_ms <= earliest <= latest <= time.time_ns() // 1_000_000
