@@ -28,9 +28,6 @@ from streams.measure.records import Records
 # A fetch that waits at the broker for one partition holds up the others of the same broker: keep the wait short.
 _FETCH_WAIT_MS_MAX = 50
 _POLL_SECONDS = 0.5
-_FEW_RECORDS = 2_000
-"""A batch costs some ten milliseconds however few records it has: after so few, the next ones are let gather."""
-_GATHER_SECONDS = 0.15
 _NO_TIME = -1  # as `Records` has it
 _NOTHING_TO_READ_SECONDS = 0.05
 _ANSWER_SECONDS = 2.0  # for Kafka to say that it is there
@@ -173,13 +170,11 @@ class BatchConsumer(driver.Consumer):
         while not (self.should_stop or fetcher.should_stop):
             if not self.flow_active:
                 await self.wait(cast(Any, self.can_resume_flow))
-            polls = await self._thread.fetch()
-            for poll in polls:
+            for poll in await self._thread.fetch():
                 # During a rebalance the rest of a fetch is dropped: its lane is loaded anew and reads it again.
                 if self.flow_active:
                     await self.wait_first(self.callback(self._message(poll)), self.suspend_flow.wait())
-            few = 0 < sum(len(poll.records) for poll in polls) < _FEW_RECORDS
-            await asyncio.sleep(_GATHER_SECONDS if few else 0)
+            await asyncio.sleep(0)
 
     def _message(self, poll: Poll) -> ConsumerMessage:
         last = int(poll.records.offsets[-1])
