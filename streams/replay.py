@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -47,7 +48,7 @@ from streams.measure.events import Clocks, decode, resolve
 from streams.measure.records import Records
 from streams.settings import Settings
 from streams.topics import EVENT_MESSAGE_BYTES_MAX, log_identity, partition_count
-from streams.waiting import Reached, wait_until_measured
+from streams.waiting import reached, wait_until_measured
 
 LETTERS_MAX: Final = 100_000
 """Of one run: their names and places are held in memory, 300 bytes each."""
@@ -175,12 +176,8 @@ class Replay:
 
     def _wait_for_lanes(self, patience_seconds: float) -> None:
         ends = log_identity(self._settings.kafka_connection(), self._settings.topic)
-
-        def reached() -> dict[int, Reached]:
-            rows = lanes(self._client, self._settings.topic)
-            return {row.partition: Reached(row.log_id, row.next_offset) for row in rows}
-
-        if wait_until_measured(ends, reached, patience_seconds, lambda _: None):
+        measured = partial(lanes, self._client, self._settings.topic)
+        if wait_until_measured(ends, lambda: reached(measured()), patience_seconds, lambda _: None):
             raise ReplayError(
                 "a replay was interrupted before, and the workers have not yet measured what it may have sent"
                 f" after {patience_seconds:g} s: start a worker, and call this again"

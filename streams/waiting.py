@@ -1,10 +1,11 @@
 """Wait until everything that was published is in the tables."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sinks.sink import LaneRow
 from streams.topics import LogPosition
 
 _LOOK_SECONDS: Final = 0.1
@@ -25,6 +26,11 @@ class Reached:
 
     log_id: str
     next_offset: int
+
+
+def reached(rows: Iterable[LaneRow]) -> dict[int, Reached]:
+    """How far the lanes of these rows are, by partition."""
+    return {row.partition: Reached(row.log_id, row.next_offset) for row in rows}
 
 
 def behind(ends: Mapping[int, LogPosition], lanes: Mapping[int, Reached]) -> list[Behind]:

@@ -51,7 +51,6 @@ def portfolio(
         row
         | {name: value for name, value in entered.get(_key(row, by), NOBODY).items() if name not in DIMENSIONS}
         | ways.get(row.get("journey", ""), {})
-        | {"completeness": row["completeness"], "completeness_n": row["completeness_n"]}
         for row in measured
     ]
 

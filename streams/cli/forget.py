@@ -11,7 +11,7 @@ from streams.cli.output import answers, errors_in_one_line, fail, load_settings,
 from streams.forget import announce
 from streams.settings import Settings
 from streams.topics import log_identity, retentions
-from streams.waiting import Reached, wait_until_measured
+from streams.waiting import reached, wait_until_measured
 
 
 def forget(
@@ -35,11 +35,7 @@ def forget(
         connection = settings.kafka_connection()
         announce(connection, settings.topic, person)
         ends = log_identity(connection, settings.topic)
-
-        def reached() -> dict[int, Reached]:
-            return {row.partition: Reached(row.log_id, row.next_offset) for row in lanes(client, settings.topic)}
-
-        if wait_until_measured(ends, reached, timeout, lambda _: None):
+        if wait_until_measured(ends, lambda: reached(lanes(client, settings.topic)), timeout, lambda _: None):
             fail(
                 f"the log says it, but the workers have not come there after {timeout:g} s, and nothing is erased yet:"
                 " start a worker, and call this again"

@@ -8,7 +8,7 @@ from sinks.clickhouse.client import connect
 from sinks.clickhouse.queries import lanes
 from streams.cli.output import errors_in_one_line, fail, load_settings, progress_bar
 from streams.topics import log_identity
-from streams.waiting import Reached, wait_until_measured
+from streams.waiting import reached, wait_until_measured
 
 
 def wait(
@@ -25,11 +25,11 @@ def wait(
         total = sum(position.end_offset - position.begin_offset for position in ends.values())
         bar = progress.add_task("measured", total=total)
 
-        def reached() -> dict[int, Reached]:
-            return {row.partition: Reached(row.log_id, row.next_offset) for row in lanes(client, settings.topic)}
-
         behind = wait_until_measured(
-            ends, reached, timeout, lambda left: progress.update(bar, completed=max(0, total - left))
+            ends,
+            lambda: reached(lanes(client, settings.topic)),
+            timeout,
+            lambda left: progress.update(bar, completed=max(0, total - left)),
         )
     if behind:
         events = sum(lane.end_offset - lane.next_offset for lane in behind)

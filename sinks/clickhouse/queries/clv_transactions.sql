@@ -2,8 +2,7 @@
 -- Days are days of UTC since 1970. FINAL: a touch that was inserted twice would be spent twice. One `person` alone
 -- (empty: everybody) is looked for by the table's key first, among the customer's own touches and anonymous ones.
 SELECT
-    touch.customer_id != '' OR who.customer_id != '' AS known,
-    multiIf(touch.customer_id != '', touch.customer_id, who.customer_id != '', who.customer_id, touch.anonymous_id) AS person,
+    {whose_touch},
     toInt32(toDate32(touch.occurred_at)) AS day,
     sum(touch.minor) AS day_minor
 FROM

@@ -24,9 +24,7 @@ SELECT
 FROM
 (
     WITH
-        multiIf(
-            event.customer_id != '', (true, event.customer_id),
-            who.customer_id != '', (true, who.customer_id), (false, event.anonymous_id)) AS person,
+        {whose_event} AS person,
         event.customer_id != '' OR event.anonymous_id != '' AS known
     SELECT
         {groups},

@@ -13,8 +13,7 @@ FROM
 (
     SELECT
         touch.journey AS journey,
-        touch.customer_id != '' OR who.customer_id != '' AS known,
-        multiIf(touch.customer_id != '', touch.customer_id, who.customer_id != '', who.customer_id, touch.anonymous_id) AS person,
+        {whose_touch},
         touch.occurred_at AS at, touch.event_id AS event_id, touch.stage AS stage, touch.segment AS segment,
         touch.action AS action, touch.currency AS currency, ifNull(touch.revenue_minor, 0) AS revenue
     FROM journey_touches AS touch FINAL

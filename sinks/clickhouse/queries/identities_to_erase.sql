@@ -1,2 +1,2 @@
--- What says who is who of somebody who was erased. A condition.
-occurred_at <= greatest({customer_erased}, {anonymous_erased})
+-- What says who is who of somebody who was erased: by the same columns as touches. A condition.
+{journey_touches_to_erase}

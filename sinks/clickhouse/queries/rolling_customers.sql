@@ -5,9 +5,7 @@ SELECT
     if(grouping(stage) = 1, '*', stage)     AS stage_,
     if(grouping(channel) = 1, '*', channel) AS channel_,
     if(grouping(segment) = 1, '*', segment) AS segment_,
-    toInt64(uniqExact(multiIf(
-        event.customer_id != '', (true, event.customer_id),
-        who.customer_id != '', (true, who.customer_id), (false, event.anonymous_id)))) AS customers
+    toInt64(uniqExact({whose_event})) AS customers
 FROM touchpoints AS event
 LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
 WHERE {with_customers:Bool}

@@ -2,8 +2,7 @@
 -- Not FINAL: the same touch twice, until a merge, changes no visit. `who`: who.sql.
 SELECT
     touch.journey AS journey,
-    touch.customer_id != '' OR who.customer_id != '' AS known,
-    multiIf(touch.customer_id != '', touch.customer_id, who.customer_id != '', who.customer_id, touch.anonymous_id) AS person,
+    {whose_touch},
     toUnixTimestamp64Milli(touch.occurred_at) AS at_ms,
     touch.event_id AS event_id,
     touch.stage AS stage, touch.channel AS channel, touch.touchpoint AS touchpoint, touch.segment AS segment,
