@@ -1,9 +1,11 @@
 """A broker and the local ClickHouse, once per test session and worker; every test has names of its own."""
 
+import logging
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
@@ -33,3 +35,14 @@ def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def unique_name() -> str:
     """A name for a database or a topic that no other test has."""
     return f"test_{uuid4().hex}"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command run within this process sets up its logs, and onto a standard error that ends with the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
