@@ -1,4 +1,4 @@
-"""Rolling windows, written every second by one worker: the one that owns lane 0.
+"""Rolling windows, written twice a second by one worker: the one that owns lane 0.
 
 Two leaders for a moment do no harm: they write the same rows. What is judged later, by alerts, are complete windows in
 event time: those whose end the watermark of every lane has passed.
@@ -6,8 +6,9 @@ event time: those whose end the watermark of every lane has passed.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -18,20 +19,42 @@ from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.rolling import WINDOWS, Window, completed_ticks, rolling_at, write_rolling
 from sinks.prometheus import RollingGauges
+from sinks.sink import LaneRow
 from streams import metrics
 from streams.stage_metrics import UNPUBLISHED_MAX, Complete
 
 log = structlog.get_logger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.5
+UNCHANGED_MS: Final = 5_000
+"""Rows that would say the same are written again after so long: they say how old what they say may be."""
+_SHARE_MAX: Final = 0.5
+"""Of the time, so that a busy ClickHouse is not kept busy by this."""
 LONG_MS: Final = 3_600_000
 """Windows that are longer are dear."""
 COMPLETED_AT_ONCE: Final = 8
 """In one step, the oldest first: after an outage, what was missed must not hold up what is live."""
 CAUGHT_UP_MAX: Final = 60
 """Ticks of a window that are written after an outage: ten minutes of the shortest steps. Older ones stay unwritten."""
+GAUGES_MS: Final = 5_000
 GAUGED: Final = ("5m", "1h", "24h")
 """The windows that Prometheus gets: now, lately, and a whole day's rhythm. It has a memory of its own."""
+
+
+LaneEnd = tuple[str, int]
+"""A lane's log, and the offset up to which it is in the tables."""
+
+
+@dataclass(frozen=True)
+class _Written:
+    """When a live window was last written, at which tick, and how far the lanes had read by then."""
+
+    at_ms: int
+    tick_ms: int
+    read: Mapping[int, LaneEnd]
+
+
+_NEVER: Final = _Written(0, 0, {})
 
 
 class Roll:
@@ -49,20 +72,20 @@ class Roll:
         self._gauges = gauges
         self.unpublished: deque[Complete] = deque(maxlen=UNPUBLISHED_MAX)
         """Windows that have become complete, for the topic `stage-metrics`."""
-        self._written_at: dict[str, int] = {}
+        self._written: dict[str, _Written] = {}
+        self._shown_at: dict[str, int] = {}
         self._completed: dict[str, int] | None = None  # not known before the first look
 
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""
-        due = self._due(now_ms)
+        rows = lanes(self._client, self._topic)
+        due, complete = self._due(now_ms, rows), self._newly_complete(rows)
+        for together in _shared([*due, *complete]):
+            write_rolling(self._client, self._topic, together)
         for window, tick in due:
-            write_rolling(self._client, self._topic, window, tick)
-            self._written_at[window.name] = now_ms
-            if window.name in GAUGED:
-                self._gauges.show(window.name, tick, self.rows(window, tick, totals_only=True))
-        complete = self._newly_complete()
+            self._written[window.name] = _Written(now_ms, tick, _read(rows))
+        self._show(due, now_ms)
         for window, tick in complete:
-            write_rolling(self._client, self._topic, window, tick)
             self._completed = (self._completed or {}) | {window.name: tick}
             self.unpublished.append((window, tick))
             metrics.COMPLETE_TICK.labels(window.name).set(tick / 1000)
@@ -75,18 +98,36 @@ class Roll:
     def rest(self) -> None:
         """Somebody else leads: what this worker shows would grow old."""
         self._gauges.clear()
+        self._shown_at.clear()
         self._completed = None
         metrics.COMPLETE_TICK.clear()
 
-    def _due(self, now_ms: int) -> list[tuple[Window, int]]:
+    def _show(self, due: list[tuple[Window, int]], now_ms: int) -> None:
+        """What was written, as gauges; Prometheus doesn't look more often."""
+        for window, tick in due:
+            if window.name in GAUGED and now_ms - self._shown_at.get(window.name, 0) >= GAUGES_MS:
+                self._gauges.show(window.name, tick, self.rows(window, tick, totals_only=True))
+                self._shown_at[window.name] = now_ms
+
+    def _due(self, now_ms: int, rows: Sequence[LaneRow]) -> list[tuple[Window, int]]:
         """The live windows to write now: of the long ones one at a time, so that the short ones never wait for all."""
-        due = [window for window in self._windows if now_ms - self._written_at.get(window.name, 0) >= window.refresh_ms]
+        read = _read(rows)
+        due = [window for window in self._windows if self._is_due(window, now_ms, read)]
         long = [window for window in due if window.length_ms > LONG_MS]
-        waiting = sorted(long, key=lambda window: self._written_at.get(window.name, 0))[1:]
+        waiting = sorted(long, key=lambda window: self._last(window).at_ms)[1:]
         return [(window, window.live_tick(now_ms)) for window in due if window not in waiting]
 
-    def _newly_complete(self) -> list[tuple[Window, int]]:
-        rows = lanes(self._client, self._topic)
+    def _is_due(self, window: Window, now_ms: int, read: Mapping[int, LaneEnd]) -> bool:
+        last = self._last(window)
+        if now_ms - last.at_ms < window.refresh_ms:
+            return False
+        changed = (last.tick_ms, last.read) != (window.live_tick(now_ms), read)
+        return changed or now_ms - last.at_ms >= UNCHANGED_MS
+
+    def _last(self, window: Window) -> "_Written":
+        return self._written.get(window.name, _NEVER)
+
+    def _newly_complete(self, rows: Sequence[LaneRow]) -> list[tuple[Window, int]]:
         if len(rows) < self._partitions or any(row.watermark_ms <= 0 for row in rows):
             return []  # a lane that has seen nothing yet has passed nothing
         if self._completed is None:
@@ -101,8 +142,19 @@ class Roll:
         return sorted(found, key=lambda complete: complete[1])[:COMPLETED_AT_ONCE]
 
 
+def _read(rows: Sequence[LaneRow]) -> dict[int, LaneEnd]:
+    """How far each lane has read, which is all that live rows depend on within a tick."""
+    return {row.partition: (row.log_id, row.next_offset) for row in rows}
+
+
+def _shared(ticks: list[tuple[Window, int]]) -> list[list[tuple[Window, int]]]:
+    """Which windows are written by one statement: the short ones together, for they need nearly the same panes."""
+    short = [tick for tick in ticks if tick[0].length_ms <= LONG_MS]
+    return ([short] if short else []) + [[tick] for tick in ticks if tick[0].length_ms > LONG_MS]
+
+
 async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
-    """A step every second while this worker leads."""
+    """A step every half second while this worker leads, less often where steps take long."""
     executor = ThreadPoolExecutor(1, "roll")
     loop = asyncio.get_running_loop()
     while True:
@@ -116,4 +168,5 @@ async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[
                 log.warning("rolling windows not written, trying again", error=first_line(error))
         else:
             roll.rest()
-        await asyncio.sleep(max(0.0, _LOOK_SECONDS - (loop.time() - started)))
+        took = loop.time() - started
+        await asyncio.sleep(max(_LOOK_SECONDS - took, took * (1 / _SHARE_MAX - 1)))

@@ -7,13 +7,15 @@ of several connections run in parallel, without Python's lock. While it streams 
 
 import re
 import shutil
+from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 from chdb import _chdb as _untyped
 
@@ -32,6 +34,8 @@ _STREAMED_FORMATS = frozenset({"Native", "RowBinary", "JSONEachRow", "TabSeparat
 # What else only reads (SHOW, DESCRIBE, EXPLAIN) chDB doesn't stream.
 _SELECTS = re.compile(rb"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
 _NOT_ONLY_ROWS = re.compile(rb"\b(totals|extremes|output_format_json_array_of_rows)\b", re.IGNORECASE)
+_TEXTS_KEPT: Final = 256
+_TEXT_BYTES_KEPT: Final = 65_536
 
 
 @dataclass(frozen=True)
@@ -214,13 +218,39 @@ def _admit(connection: Any, text: bytes) -> bool:
     """Whether the statement only reads. Raises ClickHouseError for what a server doesn't take."""
     if names_a_file(text):
         raise _files_refused()
-    verdict = connection.classify_query(text)
-    if verdict["statement_count"] == 0:
+    statements, reads = _classified(connection, text)
+    if statements == 0:
         connection.query(text)  # raises what is wrong with it
         raise refused(Code.SYNTAX_ERROR, "Syntax error: Empty query")
-    if verdict["statement_count"] > 1:
+    if statements > 1:
         raise refused(Code.SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed): send one statement")
-    return bool(verdict["query_class"] == _chdb.query_class.READ_ONLY)
+    return reads
+
+
+class _Classes:
+    """What kinds of statements texts are: parsing a long one takes some 15 ms, and few texts come again and again."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[int, bool]] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, connection: Any, text: bytes) -> tuple[int, bool]:
+        """The number of statements, and whether they only read."""
+        with self._lock:
+            if (known := self._known.get(text)) is not None:
+                self._known.move_to_end(text)
+                return known
+        verdict = connection.classify_query(text)
+        found = int(verdict["statement_count"]), bool(verdict["query_class"] == _chdb.query_class.READ_ONLY)
+        if len(text) <= _TEXT_BYTES_KEPT:
+            with self._lock:
+                self._known[text] = found
+                if len(self._known) > _TEXTS_KEPT:
+                    self._known.popitem(last=False)
+        return found
+
+
+_classified: Final = _Classes()
 
 
 def _whole(result: Any) -> Generator[Buffer]:

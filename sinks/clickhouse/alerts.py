@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.alerts import DIMENSIONS, Rule
 from schemas.metrics import Metric
 from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import Window
+from sinks.clickhouse.rolling import Window, cuts_of
 
 GROUPS_MAX: Final = 2_000
 """Of a rule. Names never end where a channel puts ids into them; the first ones by name are judged."""
@@ -171,10 +171,10 @@ class AlertTables:
     def recomputed(self, rule: Rule, metric: Metric, window: Window, tick_ms: int) -> dict[Group, Reading]:
         """What a rule would look at at a tick if rolling rows were written now; nothing where it isn't complete."""
         parameters = self._looked_at(rule, metric) | {
-            **vars(window.cut(tick_ms)),
+            **cuts_of([(window, tick_ms)], [metric.name == "customers"]),
+            "raw_to": tick_ms,
             "partitions": [],
             "open_ended": False,
-            "with_customers": metric.name == "customers",
         }
         rows = self._client.query(query_text("alert_recomputed", sums="rolling_sums"), parameters).result_rows
         return _readings(metric, rows).get(tick_ms, {})

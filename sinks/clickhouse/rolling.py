@@ -1,6 +1,6 @@
-"""Rolling windows: written by one query each, read by page, alerts, gauges and people."""
+"""Rolling windows: those that are due written by one query, read by page, alerts, gauges and people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,8 +42,8 @@ class Window:
 
 
 WINDOWS: Final = (
-    Window("1m", _MINUTE, 10 * _SECOND, _SECOND),
-    Window("5m", 5 * _MINUTE, 10 * _SECOND, 2 * _SECOND),
+    Window("1m", _MINUTE, 10 * _SECOND, _SECOND // 2),
+    Window("5m", 5 * _MINUTE, 10 * _SECOND, _SECOND // 2),
     Window("15m", 15 * _MINUTE, 30 * _SECOND, 5 * _SECOND),
     Window("1h", _HOUR, _MINUTE, 10 * _SECOND),
     Window("24h", _DAY, 10 * _MINUTE, 30 * _SECOND),
@@ -58,17 +58,24 @@ _CUSTOMERS_UP_TO_MS: Final = _HOUR
 """Unique customers don't add up over panes; in longer windows counting them each time from raw events is too dear."""
 
 
-def write_rolling(client: Client, topic: str, window: Window, tick_ms: int) -> None:
-    """Write the window's rows at a tick; again and again without harm."""
-    parameters: dict[str, Any] = {
-        **vars(window.cut(tick_ms)),
-        "topic": topic,
-        "window": window.name,
-        "partitions": [],
-        "open_ended": False,
-        "with_customers": window.length_ms <= _CUSTOMERS_UP_TO_MS,
-    }
+def write_rolling(client: Client, topic: str, ticks: Sequence[tuple[Window, int]]) -> None:
+    """Write the rows of windows at ticks, each at one (ms); again and again without harm."""
+    windows = [window for window, _ in ticks]
+    parameters = cuts_of(ticks, [window.length_ms <= _CUSTOMERS_UP_TO_MS for window in windows])
+    parameters |= {"topic": topic, "windows": [window.name for window in windows], "partitions": []}
     client.command(query_text("roll", sums="rolling_sums"), parameters=parameters)
+
+
+def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool]) -> dict[str, Any]:
+    """What rolling_measured.sql has to know of windows at ticks, and whether it counts the customers of each."""
+    cuts = [window.cut(tick_ms) for window, tick_ms in ticks]
+    counted = [cut for cut, counts in zip(cuts, with_customers, strict=True) if counts] or cuts
+    bounds = {
+        f"{name}_{which.__name__}": which(getattr(cut, name) for cut in (counted if name == "raw_from" else cuts))
+        for name in vars(cuts[0])
+        for which in (min, max)
+    }
+    return bounds | {"cuts": [list(vars(cut).values()) for cut in cuts], "with_customers": list(with_customers)}
 
 
 def completed_ticks(client: Client, topic: str) -> dict[str, int]:

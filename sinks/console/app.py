@@ -23,8 +23,9 @@ from sinks.console.people import People
 from sinks.console.selection import Selection, SelectionError
 
 VIEWERS_MAX: Final = 500
-"""Streams at once. A viewer costs a comparison a second, and the board's HTML when there are newer numbers."""
+"""Streams at once. A viewer costs some comparisons a second, and the board's HTML when there are newer numbers."""
 
+_HEALTH_SECONDS: Final = 1.0
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _HEADERS: Final = (
     (
@@ -79,15 +80,19 @@ class Console:
         return _Watching(self._stream(selection), self._count)
 
     async def _stream(self, selection: Selection) -> AsyncIterator[str]:
-        """The board whenever there are newer numbers, and how they stand every second."""
+        """The board whenever there are newer numbers, and how they stand then and every second."""
         sent: str | None = None
+        clock, told_at = asyncio.get_running_loop().time, float("-inf")
         while not self._stopping:
             view = await self._feed.view(selection)
-            if view.board is not sent:
+            newer = view.board is not sent
+            if newer:
                 yield event("board", view.board)
                 sent = view.board
-            health = {"state": view.health.state, "html": self._drawing.health(view.health)}
-            yield event("health", json.dumps(health))
+            if newer or clock() - told_at >= _HEALTH_SECONDS:
+                told_at = clock()
+                health = {"state": view.health.state, "html": self._drawing.health(view.health)}
+                yield event("health", json.dumps(health))
             await asyncio.sleep(FRESH_SECONDS)
 
     async def _healthz(self, _: Request) -> Response:

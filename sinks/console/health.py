@@ -57,7 +57,7 @@ def health(window: Window, newest: Newest, lanes: Sequence[LaneRow]) -> Health:
     if behind:
         age = duration(newest.now_ms - min(lane.lane_clock_ms for lane in behind))
         return Health(State.STALE, "Stale", f"{len(behind)} of {len(lanes)} lanes are up to {age} behind their events")
-    return Health(State.LIVE, "Live", f"written {_ago(rows_age_ms)}, again every {window.refresh_ms // 1_000} s")
+    return Health(State.LIVE, "Live", f"written {_ago(rows_age_ms)}, again every {window.refresh_ms / 1_000:g} s")
 
 
 def clickhouse_away(reason: str) -> Health:

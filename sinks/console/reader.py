@@ -1,8 +1,9 @@
 """Boards as ClickHouse has them. Each is drawn here, in the thread that reads it: once for all its viewers."""
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httpclient import HttpClient
@@ -29,9 +30,17 @@ from sinks.console.board import (
 )
 from sinks.console.health import Health, health
 from sinks.console.selection import Selection
+from sinks.sink import LaneRow
 
 _TIMEOUT: Final = Timeout(connect=2, read=5)
 """Seconds. The queries take milliseconds: a server that is silent for longer hangs, and the page must end."""
+
+_EVERYWHERE_SECONDS: Final = 1.0
+"""Lanes and alerts, which are the same for all viewers."""
+_OF_JOURNEY_SECONDS: Final = 5.0
+_KEPT_MAX: Final = 256
+
+Value = TypeVar("Value")
 
 CurrentAlerts = Callable[[Client], Sequence[Alert]]
 """Reads the alerts that are firing."""
@@ -60,6 +69,8 @@ class Reader:
         self._url, self._topic, self._journeys, self._catalogue = clickhouse_url, topic, journeys, catalogue
         self._draw, self._current_alerts = draw, current_alerts
         self._client: Client | None = None
+        self._everywhere = _Kept[tuple[Sequence[LaneRow], tuple[Alert, ...]]](_EVERYWHERE_SECONDS)
+        self._of_journeys = _Kept[_OfJourney](_OF_JOURNEY_SECONDS)
 
     def board(self, selection: Selection, readings: Readings) -> str:
         """The board, drawn."""
@@ -69,12 +80,16 @@ class Reader:
         """The view as of now; the board before it where nothing newer was written. Raises ClickHouseError."""
         client = self._connected()
         newest = live.newest(client, self._topic, selection.rolling)
-        state = health(selection.rolling, newest, lanes(client, self._topic))
-        alerts = tuple(self._current_alerts(client)) if self._current_alerts else ()
+        rows, alerts = self._everywhere.get("", lambda: self._read_everywhere(client))
+        state = health(selection.rolling, newest, rows)
         if before and _same(before[0], newest, alerts):
             return before[0], View(before[1], state)
         readings = replace(self._read(client, selection, newest), alerts=alerts)
         return readings, View(self.board(selection, readings), state)
+
+    def _read_everywhere(self, client: Client) -> tuple[Sequence[LaneRow], tuple[Alert, ...]]:
+        alerts = tuple(self._current_alerts(client)) if self._current_alerts else ()
+        return lanes(client, self._topic), alerts
 
     def _connected(self) -> Client:
         # Two threads may connect at once; either client will do.
@@ -94,20 +109,51 @@ class Reader:
         channels = live.NO_GROUPS
         if selection.opened in shown:
             channels = live.channels(client, tick, selection.opened, selection.segment, CHANNELS_MAX)
+        of_journey = self._of_journeys.get(
+            (selection.rolling.name, journey), lambda: self._read_of_journey(client, tick)
+        )
+        unfiltered = (selection.channel, selection.segment) == (ALL, ALL)
         return Readings(
             newest=newest,
             stages=stages,
             channels=channels,
             trend=live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS),
-            names=live.names(client, tick, NAMES_MAX),
-            journeys=self._journeys_now(client, selection, journey),
+            names=of_journey.names,
+            journeys=of_journey.stages if unfiltered else {},
         )
 
-    def _journeys_now(self, client: Client, selection: Selection, journey: str) -> dict[str, Mapping[str, Any]]:
-        if (selection.channel, selection.segment) != (ALL, ALL):
-            return {}
-        rows = journeys_now(client, self._topic, selection.rolling.name)
-        return {row["stage"]: row for row in rows if row["journey"] == journey}
+    def _read_of_journey(self, client: Client, tick: live.Tick) -> "_OfJourney":
+        rows = journeys_now(client, self._topic, tick.window.name)
+        stages = {row["stage"]: row for row in rows if row["journey"] == tick.journey}
+        return _OfJourney(live.names(client, tick, NAMES_MAX), stages)
+
+
+@dataclass(frozen=True)
+class _OfJourney:
+    """What changes slowly of a journey in a window: names to choose from, and what became of its visits, by stage."""
+
+    names: Mapping[str, live.Names]
+    stages: Mapping[str, Mapping[str, Any]]
+
+
+class _Kept(Generic[Value]):
+    """Values that are good for some seconds. Two threads may read one at once; either will do."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._values: dict[Hashable, tuple[float, Value]] = {}
+
+    def get(self, key: Hashable, read: Callable[[], Value]) -> Value:
+        """The value of a key, read again where it is too old."""
+        now = time.monotonic()
+        kept = self._values.get(key)
+        if kept is not None and now - kept[0] < self._seconds:
+            return kept[1]
+        value = read()
+        if len(self._values) >= _KEPT_MAX:
+            self._values.clear()
+        self._values[key] = now, value
+        return value
 
 
 def _same(before: Readings, newest: live.Newest, alerts: tuple[Alert, ...]) -> bool:

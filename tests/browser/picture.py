@@ -60,7 +60,7 @@ def _write_past(client: Client) -> None:
     now_ms = time.time_ns() // 1_000_000
     live_tick_ms = WINDOW.live_tick(now_ms)
     for back in range(1, TREND_TICKS):
-        write_rolling(client, TOPIC, WINDOW, live_tick_ms - back * WINDOW.step_ms)
+        write_rolling(client, TOPIC, [(WINDOW, live_tick_ms - back * WINDOW.step_ms)])
 
 
 def _take(address: str, picture: Path) -> None:

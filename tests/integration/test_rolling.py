@@ -96,8 +96,9 @@ def test_complete_rolling_rows_equal_the_exact_metrics_of_their_interval_for_eve
     log = f"log-{next(numbers)}"
     publish(client, [row | {"log_offset": number, "log_id": log} for number, row in enumerate(drawn)])
     write(client, lanes=[lane(partition=number, log_id=log, watermark=TICK_MS) for number in (0, 1)])
+    # Together, and with others that must not mix with them.
+    write_rolling(client, TOPIC, [(window, TICK_MS - back * window.step_ms) for window in WINDOWS for back in (0, 1)])
     for window in WINDOWS:
-        write_rolling(client, TOPIC, window, TICK_MS)
         rows = rolling_at(client, TOPIC, window, TICK_MS)
         assert {row["completeness"] for row in rows} <= {1.0}
         expected = exact(client, window, TICK_MS)
@@ -115,7 +116,7 @@ def test_messages_of_the_topic_are_as_the_document_describes_them(client: Client
     )
     at_noon(client, answered, touchpoint(2, occurred_at=TICK_MS - 2 * HOUR_MS, stage="odd|name%"))
     for window in WINDOWS:
-        write_rolling(client, TOPIC, window, TICK_MS)
+        write_rolling(client, TOPIC, [(window, TICK_MS)])
         for row in rolling_at(client, TOPIC, window, TICK_MS):
             key, value = message(TOPIC, row)
             assert wrong(SCHEMAS["stageMetrics"], json.loads(value)) == []
@@ -183,7 +184,7 @@ def test_rows_of_a_tick_are_those_of_that_tick_and_topic(client: Client) -> None
     at_noon(client)
     window = WINDOWS[0]
     for tick_ms in (TICK_MS, TICK_MS + window.step_ms):
-        write_rolling(client, TOPIC, window, tick_ms)
+        write_rolling(client, TOPIC, [(window, tick_ms)])
     assert {row["touches"] for row in rolling_at(client, TOPIC, window, TICK_MS)} == {1}
     totals: Sequence[Row] = rolling_at(client, TOPIC, window, TICK_MS, totals_only=True)
     assert {groups(row) for row in totals} == {("journey",), ("journey", "stage")}

@@ -243,7 +243,7 @@ def test_what_is_recomputed_is_what_was_recorded_and_what_came_late(client: Clie
     client.insert_arrow("lanes", table("lanes", [lane(watermark=START_MS + 600_000)]))
     ticks = [START_MS + n * STEP_MS for n in range(12)]
     for tick in ticks:
-        write_rolling(client, "touchpoints", window, tick)
+        write_rolling(client, "touchpoints", [(window, tick)])
     for name in ("csat", "nps", "touches", "customers"):
         (rule,) = rules(
             f"{{name: one, summary: x, metric: {name}, window: 1m, each: [stage, channel], above: 0}}"

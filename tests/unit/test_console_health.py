@@ -18,7 +18,7 @@ def lane(partition: int, written_ago_ms: int = 1_000, clock_ago_ms: int = 1_000)
 
 def test_numbers_that_are_written_and_lanes_that_keep_up_are_live() -> None:
     found = health(WINDOW, FRESH, [lane(0), lane(1, written_ago_ms=19_000, clock_ago_ms=19_000)])
-    assert (found.state, found.detail) == (State.LIVE, "written 1 s ago, again every 2 s")
+    assert (found.state, found.detail) == (State.LIVE, "written 1 s ago, again every 0.5 s")
 
 
 def test_without_lanes_nothing_was_ever_measured() -> None:

@@ -1,15 +1,26 @@
--- Unique customers of [raw_from, raw_to) for the groups of rolling_sums.sql, exactly, from the raw events; nothing where
--- with_customers is false. A person is as in customers.sql. `who`: who.sql.
+-- Unique customers of the windows of {cuts} for the groups of rolling_sums.sql, exactly, from the raw events; of those
+-- windows only of which {with_customers} says so. A person is as in customers.sql. `who`: who.sql.
 SELECT
+    cut AS cut_,
     if(grouping(journey) = 1, '*', journey) AS journey_,
     if(grouping(stage) = 1, '*', stage)     AS stage_,
     if(grouping(channel) = 1, '*', channel) AS channel_,
     if(grouping(segment) = 1, '*', segment) AS segment_,
-    toInt64(uniqExact({whose_event})) AS customers
-FROM touchpoints AS event
-LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
-WHERE {with_customers:Bool}
-  AND occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
-  AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
+    toInt64(uniqExact(person)) AS customers
+FROM
+(
+    SELECT
+        arrayJoin(arrayFilter(
+            (cut_, with_) -> with_ AND toUnixTimestamp64Milli(occurred_at) >= {cuts:Array(Array(Int64))}[cut_][1]
+                AND toUnixTimestamp64Milli(occurred_at) < {cuts:Array(Array(Int64))}[cut_][8],
+            arrayEnumerate({cuts:Array(Array(Int64))}), {with_customers:Array(Bool)})) AS cut,
+        journey, stage, channel, segment, {whose_event} AS person
+    FROM touchpoints AS event
+    LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
+    WHERE has({with_customers:Array(Bool)}, true)
+      AND occurred_at >= fromUnixTimestamp64Milli({raw_from_min:Int64}, 'UTC')
+      AND occurred_at <  fromUnixTimestamp64Milli({raw_to_max:Int64}, 'UTC')
+)
 GROUP BY GROUPING SETS
-    ((journey), (journey, stage), (journey, stage, channel), (journey, stage, segment), (journey, stage, channel, segment))
+    ((cut, journey), (cut, journey, stage), (cut, journey, stage, channel), (cut, journey, stage, segment),
+     (cut, journey, stage, channel, segment))

@@ -1,7 +1,7 @@
--- Every metric of the groups of rolling_sums.sql in [raw_from, raw_to). Where customers are counted, nobody is in a group
+-- Every metric of the groups of rolling_sums.sql in the windows of {cuts}. Where customers are counted, nobody is in a group
 -- of which nothing is known; where they aren't, they are null. `metrics_of_sums` of rolling_sums.sql, `rolling_customers`.
-SELECT metrics.*, if({with_customers:Bool}, ifNull(people.customers, 0), NULL) AS customers
+SELECT metrics.*, if({with_customers:Array(Bool)}[cut], ifNull(people.customers, 0), NULL) AS customers
 FROM ({metrics_of_sums}) AS metrics
 LEFT JOIN ({rolling_customers}) AS people
-    ON journey = journey_ AND stage = stage_ AND channel = channel_ AND segment = segment_
+    ON cut = cut_ AND journey = journey_ AND stage = stage_ AND channel = channel_ AND segment = segment_
 SETTINGS join_use_nulls = 1

@@ -1,6 +1,7 @@
--- Panes added up for the rolling windows: by journey; with stage; with channel, with segment, and with both. `*`: all.
--- `whole_panes`: whole_panes.sql. The columns are those of sums.sql.
+-- Panes added up for rolling windows: by journey; with stage; with channel, with segment, and with both. `*`: all.
+-- `windows_panes`: windows_panes.sql. The columns are those of sums.sql.
 SELECT
+    cut                                     AS by_cut,
     if(grouping(journey) = 1, '*', journey) AS by_journey,
     if(grouping(stage) = 1, '*', stage)     AS by_stage,
     if(grouping(channel) = 1, '*', channel) AS by_channel,
@@ -19,21 +20,30 @@ SELECT
     sumForEach(csat_counts)          AS sum_csat,
     sumForEach(ces_counts)           AS sum_ces,
     sumMap(duration_sketch)          AS sum_durations,
-    sumMap(revenue_minor_by_currency)          AS sum_revenue,
-    sumMap(purchase_revenue_minor_by_currency) AS sum_purchase_revenue
+    sumMap(CAST(revenue_minor_by_currency, 'Map(String, Int64)'))          AS sum_revenue,
+    sumMap(CAST(purchase_revenue_minor_by_currency, 'Map(String, Int64)')) AS sum_purchase_revenue
 FROM
 (
-    SELECT * FROM ({whole_panes})
+    SELECT * FROM ({windows_panes})
     UNION ALL
     -- What was heard of within a week and is silent now has a row that says so.
     SELECT DISTINCT
-        journey, stage, channel, '', segment, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        arrayJoin(arrayFilter(
+            cut_ -> heard_at < {cuts:Array(Array(Int64))}[cut_][8]
+                AND heard_at >= {cuts:Array(Array(Int64))}[cut_][8] - 604800000,
+            arrayEnumerate({cuts:Array(Array(Int64))}))),
+        journey, stage, channel, segment, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         arrayResize([]::Array(Int64), 11), arrayResize([]::Array(Int64), 5), arrayResize([]::Array(Int64), 7),
         CAST(map(), 'Map(Int16, Int64)'), CAST(map(), 'Map(String, Int64)'), CAST(map(), 'Map(String, Int64)')
-    FROM stage_panes
-    WHERE resolution_s = 3600
-      AND pane_start >= fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC') - toIntervalDay(7)
-      AND pane_start <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
+    FROM
+    (
+        SELECT DISTINCT toUnixTimestamp64Milli(pane_start) AS heard_at, journey, stage, channel, segment
+        FROM stage_panes
+        WHERE resolution_s = 3600
+          AND pane_start >= fromUnixTimestamp64Milli({raw_to_min:Int64}, 'UTC') - toIntervalDay(7)
+          AND pane_start <  fromUnixTimestamp64Milli({raw_to_max:Int64}, 'UTC')
+    )
 )
 GROUP BY GROUPING SETS
-    ((journey), (journey, stage), (journey, stage, channel), (journey, stage, segment), (journey, stage, channel, segment))
+    ((cut, journey), (cut, journey, stage), (cut, journey, stage, channel), (cut, journey, stage, segment),
+     (cut, journey, stage, channel, segment))

@@ -2,6 +2,7 @@
 -- `panes`: any query that gives the columns of interval_panes.sql. `groups`, `filters`: groups.sql, filters.sql.
 SELECT
     {groups},
+    1                                AS by_cut, -- the only interval
     sum(touches)                     AS sum_touches,
     sum(duplicates)                  AS sum_duplicates,
     sum(late)                        AS sum_late,

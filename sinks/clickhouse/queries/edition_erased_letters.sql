@@ -1,0 +1,2 @@
+-- Dead letters that were emptied. A condition.
+detail = 'erased'
