@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from clickhouse_connect.driver.client import Client
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from sinks.clickhouse.rolling import ALL
 from tests.browser.chromium import NARROW, WIDE
@@ -32,27 +32,38 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def running(clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """A page on a database of its own."""
+def tables(clickhouse_url: str) -> Iterator[Client]:
+    """A database for the page."""
     with migrated_database(clickhouse_url) as client:
-        url = database_url(clickhouse_url, client.database or "")
-        with running_page(tmp_path_factory.mktemp("page"), url) as page:
-            yield Shown(page, client)
+        yield client
 
 
 @pytest.fixture
-def shown(running: Shown) -> Shown:
-    """The page, with no rows yet, and with lanes that have just been written."""
-    running.tables.command("TRUNCATE TABLE stage_metrics")
-    write_lanes(running.tables)
-    return running
+def shown(tables: Client, clickhouse_url: str, tmp_path: Path) -> Iterator[Shown]:
+    """A page that has seen nothing of other tests, no rows yet, and lanes that have just been written."""
+    tables.command("TRUNCATE TABLE stage_metrics")
+    write_lanes(tables)
+    with running_page(tmp_path, database_url(clickhouse_url, tables.database or "")) as page:
+        yield Shown(page, tables)
+
+
+@pytest.fixture
+def open_live(open_page: OpenPage) -> OpenPage:
+    """Opens an address, and waits for its numbers: a page answers at once, however slow its tables are."""
+
+    def opened(url: str, size: tuple[int, int] = WIDE, scheme: Literal["light", "dark"] = "light") -> Page:
+        page = open_page(url, size, scheme)
+        expect_state(page, "live")
+        return page
+
+    return opened
 
 
 def test_the_stages_stand_in_the_journeys_order_with_their_owners_and_the_undeclared_after_them(
-    shown: Shown, open_page: OpenPage
+    shown: Shown, open_live: OpenPage
 ) -> None:
     write_rows(shown.tables, [*journey(), row("zeta"), row("alpha")])
-    page = open_page(shown.page.url)
+    page = open_live(shown.page.url)
     assert stages(page) == [*DECLARED, "alpha", "zeta"]
     expect(page.locator("[data-stage=support] .owner")).to_have_text("Owner: customer service")
     expect(page.locator("[data-stage=alpha] .owner")).to_contain_text("undeclared")
@@ -62,9 +73,9 @@ def test_the_stages_stand_in_the_journeys_order_with_their_owners_and_the_undecl
     assert places == sorted(places)
 
 
-def test_every_value_is_exact_and_stands_with_its_n_and_interval(shown: Shown, open_page: OpenPage) -> None:
+def test_every_value_is_exact_and_stands_with_its_n_and_interval(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, journey())
-    support = figures(open_page(shown.page.url))["support"]
+    support = figures(open_live(shown.page.url))["support"]
     assert support["nps"] == {"value": 15.5, "text": "+15.5", "n": "n 400", "interval": "4.5 to 19.8", "note": None}
     assert support["success_rate"]["value"] == 0.875
     assert support["success_rate"]["text"] == "87.5 %"
@@ -74,25 +85,25 @@ def test_every_value_is_exact_and_stands_with_its_n_and_interval(shown: Shown, o
     assert [name for name, figure in support.items() if figure["n"] is None] == sorted(COUNTS, reverse=True)
 
 
-def test_a_value_on_too_few_answers_is_called_not_reliable(shown: Shown, open_page: OpenPage) -> None:
+def test_a_value_on_too_few_answers_is_called_not_reliable(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, [row("support", nps=33.25, nps_n=12), row("use", nps=None, nps_n=0)])
-    found = figures(open_page(shown.page.url))
+    found = figures(open_live(shown.page.url))
     assert found["support"]["nps"]["note"] == "not reliable below n 50"
     assert found["support"]["csat"]["note"] is None
     assert (found["use"]["nps"]["text"], found["use"]["nps"]["n"]) == ("–", "n 0")
 
 
-def test_a_stage_that_nobody_has_heard_of_is_there_without_values(shown: Shown, open_page: OpenPage) -> None:
+def test_a_stage_that_nobody_has_heard_of_is_there_without_values(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, [row("use")])
-    page = open_page(shown.page.url)
+    page = open_live(shown.page.url)
     assert stages(page) == DECLARED
     expect(page.locator("[data-stage=loyalty] .completeness")).to_have_text("Silent for a week or more")
     assert {figure["value"] for figure in figures(page)["loyalty"].values()} == {None}
 
 
-def test_newer_numbers_appear_without_a_reload_and_keep_the_focus(shown: Shown, open_page: OpenPage) -> None:
+def test_newer_numbers_appear_without_a_reload_and_keep_the_focus(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, journey(), ticks=3)
-    page = open_page(shown.page.url)
+    page = open_live(shown.page.url)
     page.evaluate("window.kept = 1")
     page.locator("[data-stage=use] a").focus()
     write_rows(shown.tables, [row("use", touches=123_456)])
@@ -101,18 +112,18 @@ def test_newer_numbers_appear_without_a_reload_and_keep_the_focus(shown: Shown, 
     assert page.evaluate("document.activeElement.closest('.stage').dataset.stage") == "use"
 
 
-def test_a_trend_is_drawn_from_the_ticks_before(shown: Shown, open_page: OpenPage) -> None:
+def test_a_trend_is_drawn_from_the_ticks_before(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, journey(), ticks=10)
-    trend = open_page(shown.page.url).locator("[data-stage=use] [data-metric=nps] .trend")
+    trend = open_live(shown.page.url).locator("[data-stage=use] [data-metric=nps] .trend")
     assert (trend.locator(".complete").get_attribute("d") or "").count("L") == 8
     assert (trend.locator(".open").get_attribute("d") or "").count("L") == 1
     assert trend.get_attribute("aria-label") == "NPS, trend: from +14.5 to +14.5, lowest +14.5, highest +14.5"
 
 
-def test_window_channel_and_segment_are_chosen_and_stay_in_the_address(shown: Shown, open_page: OpenPage) -> None:
+def test_window_channel_and_segment_are_chosen_and_stay_in_the_address(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, journey())
     write_rows(shown.tables, [row("support", touches=9)], window="1h")
-    page = open_page(shown.page.url)
+    page = open_live(shown.page.url)
     page.evaluate("window.kept = 1")
     support = page.locator("[data-stage=support]")
     page.get_by_label("Channel").select_option("chat")
@@ -129,9 +140,9 @@ def test_window_channel_and_segment_are_chosen_and_stay_in_the_address(shown: Sh
     assert page.evaluate("window.kept") == 1
 
 
-def test_a_stage_opens_to_its_channels_by_keyboard_and_closes_again(shown: Shown, open_page: OpenPage) -> None:
+def test_a_stage_opens_to_its_channels_by_keyboard_and_closes_again(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, journey())
-    page = open_page(shown.page.url)
+    page = open_live(shown.page.url)
     link = page.locator("[data-stage=support] a")
     link.focus()
     page.keyboard.press("Enter")
@@ -144,12 +155,12 @@ def test_a_stage_opens_to_its_channels_by_keyboard_and_closes_again(shown: Shown
 
 
 def test_at_most_30_stages_and_50_channels_are_shown_and_the_rest_is_called_other(
-    shown: Shown, open_page: OpenPage
+    shown: Shown, open_live: OpenPage
 ) -> None:
     many = [row(f"stage {number:03}", touches=number) for number in range(1000)]
     channels = [row("use", f"channel {number:03}", touches=number) for number in range(70)]
     write_rows(shown.tables, [*journey(), *many, *channels])
-    page = open_page(shown.page.address(open="use"))
+    page = open_live(shown.page.address(open="use"))
     assert len(stages(page)) == 30
     assert stages(page)[:8] == [*DECLARED, "stage 977"]
     rest = sum(range(977))
@@ -185,9 +196,9 @@ def as_shown(name: str) -> str:
     return name.replace("\r", "\n") if len(name) <= 80 else f"{name[:80]}…"
 
 
-def test_names_from_events_are_shown_as_text_whatever_they_are(shown: Shown, open_page: OpenPage) -> None:
+def test_names_from_events_are_shown_as_text_whatever_they_are(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, [row(name) for name in HOSTILE])
-    page = open_page(shown.page.url, NARROW)
+    page = open_live(shown.page.url, NARROW)
     assert stages(page) == [*DECLARED, *map(as_shown, sorted(HOSTILE))]
     assert page.title() == TITLE
     assert page.locator("main script, main img, main svg:not(.trend)").count() == 0
@@ -195,9 +206,9 @@ def test_names_from_events_are_shown_as_text_whatever_they_are(shown: Shown, ope
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_any_name_can_be_chosen_and_opened(shown: Shown, open_page: OpenPage, name: str) -> None:
+def test_any_name_can_be_chosen_and_opened(shown: Shown, open_live: OpenPage, name: str) -> None:
     write_rows(shown.tables, [row(name), row(name, name), row(name, segment=name), row(name, name, name, touches=7)])
-    page = open_page(shown.page.url, NARROW)
+    page = open_live(shown.page.url, NARROW)
     page.get_by_label("Channel").select_option(index=1)
     expect(page.locator("[name=channel] option:checked")).to_have_attribute("value", name)
     page.get_by_label("Segment").select_option(index=1)
