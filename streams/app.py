@@ -21,13 +21,16 @@ from typing import Any, cast
 import faust
 import structlog
 from clickhouse_connect.driver.client import Client
+from faust.tables import TableManager
 from faust.types import TP
 from prometheus_client import REGISTRY
 
 import streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
 from schemas.metrics import DEFAULT_FILE, Catalogue
 from sinks.prometheus import RollingGauges
+from streams import metrics
 from streams.connection import KafkaConnection
+from streams.editions import Switched, until_switched
 from streams.forget import erase_what_comes_back
 from streams.health import Vigil
 from streams.heartbeat import HEARTBEAT, beat_forever
@@ -48,6 +51,8 @@ log = structlog.get_logger(__name__)
 
 # The local broker lets a group's first join wait half of this; a dead worker's lanes move after all of it.
 _SESSION_SECONDS = 6.0
+# A member learns of a rebalance by its heartbeat: until all have, nobody owns anything.
+_HEARTBEAT_SECONDS = 0.5
 _REVOKE_PATIENCE_SECONDS = 3.0
 _FETCH_BYTES_MAX = 4 * 2**20  # of one partition at a time: some 25,000 events, one batch of columns
 
@@ -69,6 +74,20 @@ class Worker(faust.App):
         """End the process with an error; whoever supervises it starts it again, and the lanes are loaded anew."""
         log.error("worker stops: its lanes cannot be trusted any more", exc_info=error)
         self._failing = asyncio.ensure_future(self.crash(error))
+
+    async def follow(self, client: Client, clickhouse_url: str) -> None:
+        """End the process once its lanes stand in other tables; whoever supervises it starts it again."""
+        await until_switched(client, clickhouse_url)
+        log.warning("worker stops, to be started again: another edition is in force")
+        self._failing = asyncio.ensure_future(self.crash(Switched("another edition is in force")))
+
+
+class _NoTables(TableManager):
+    """Faust's own tables, of which there are none: nothing to wait a second for before the group is joined."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class _Source:
@@ -141,7 +160,7 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
     observer = Observer(app.lanes, source, tables.client)
 
     async def look_after_itself() -> None:
-        await vigil.keep(observer.look)
+        await asyncio.gather(vigil.keep(observer.look), app.follow(tables.client, settings.clickhouse_url))
 
     app.task(app.lanes.flush_forever)
     app.task(heartbeats)
@@ -156,6 +175,7 @@ async def _lead(app: Worker, settings: Settings, client: Client, gauges: Rolling
     """What one worker does for all of them, for as long as it leads."""
     partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
     rolling = Roll(client, settings.topic, partitions, gauges)
+    metrics.UNPUBLISHED_WINDOWS.set_function(lambda: len(rolling.unpublished))
     await asyncio.gather(
         roll_forever(rolling, app.leads, now_ms),
         publish_forever(settings.topic, rolling.unpublished, rolling.rows, send),
@@ -171,13 +191,14 @@ def _faust_options(settings: Settings) -> dict[str, Any]:
         "broker": [f"touchstream://{server}" for server in connection.servers],
         "broker_credentials": _credentials(connection),
         "broker_session_timeout": _SESSION_SECONDS,
-        "broker_heartbeat_interval": _SESSION_SECONDS / 3,
+        "broker_heartbeat_interval": _HEARTBEAT_SECONDS,
         "consumer_max_fetch_size": _FETCH_BYTES_MAX,
         "producer_max_request_size": DEAD_LETTER_MESSAGE_BYTES_MAX,
         "producer_acks": -1,
         "key_serializer": "raw",
         "value_serializer": "raw",
         "store": "memory://",
+        "TableManager": _NoTables,
         "datadir": str(Path(tempfile.gettempdir()) / f"touchstream-faust-{os.getuid()}"),  # made at start, and empty
         "stream_buffer_maxsize": 2,  # polls, not events
         "stream_wait_empty": False,

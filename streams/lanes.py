@@ -1,9 +1,9 @@
 """The lanes that one worker owns: taking them over, feeding them, flushing them, letting them go.
 
 All work on lanes runs in one thread, one piece at a time (`_measure`), and all inserts in another: the event loop stays
-free for Kafka, and columns are decoded while earlier rows are being inserted.
+free for Kafka, and columns are decoded while earlier rows are being inserted. Lanes are loaded in threads of their own.
 
-A flush, in this order:
+A flush first measures what little was read since the last one; then, in this order:
 
 1. dead letters are acknowledged by their topic;
 2. raw events, panes and dead letters are acknowledged by ClickHouse;
@@ -20,11 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
 from streams import metrics
+from streams.gathering import Gathering
 from streams.letters import LetterTopic
 from streams.measure.lane import Lane, LaneRows
 from streams.measure.records import Records
@@ -32,6 +33,10 @@ from streams.measure.records import Records
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
+
+LOADED_AT_ONCE: Final = 4
+"""Lanes that are taken over: each waits for ClickHouse and Kafka most of the time, and takes 30 MB for the ids of a
+request."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
@@ -71,6 +76,7 @@ class Limits:
     flush_seconds: float
     pending_rows_max: int = 400_000  # about 300 bytes each
     panes_max: int = 200_000  # of each lane, about 600 bytes each
+    gathered_max: int = 4_000  # rows of a lane that wait for a flush to be measured; more are measured at once
 
 
 class Lanes:
@@ -82,6 +88,7 @@ class Lanes:
         """fail: ends the process; called with what no retry mends, for the lanes can't be trusted any more."""
         self._store, self._letters, self._source, self._limits, self._fail = store, letters, source, limits, fail
         self._lanes: dict[int, Lane] = {}
+        self._gathered: dict[int, Gathering] = {}
         self.expected: frozenset[int] | None = None
         """Partitions that are ours, loaded or not; None before the first assignment."""
         self.flushed_at = self.measured_at = time.monotonic()
@@ -90,17 +97,23 @@ class Lanes:
         self._flushing = asyncio.Lock()
         self._measure = ThreadPoolExecutor(1, "measure")
         self._insert = ThreadPoolExecutor(1, "insert")
+        self._loading = ThreadPoolExecutor(LOADED_AT_ONCE, "load")
         metrics.PENDING_ROWS.set_function(lambda: self.pending_rows)
 
     @property
     def pending_rows(self) -> int:
-        """Rows that wait for a flush, over all lanes."""
-        return sum(lane.pending_rows for lane in self._lanes.values())
+        """Rows and records that wait for a flush, over all lanes."""
+        gathered = sum(gathering.rows for gathering in list(self._gathered.values()))
+        return gathered + sum(lane.pending_rows for lane in list(self._lanes.values()))
 
     @property
     def unflushed(self) -> bool:
         """Whether anything has changed since the last flush, or one is on its way."""
-        return self._flushing.locked() or any(lane.changed for lane in list(self._lanes.values()))
+        return (
+            self._flushing.locked()
+            or any(gathering.rows for gathering in list(self._gathered.values()))
+            or any(lane.changed for lane in list(self._lanes.values()))
+        )
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
@@ -119,7 +132,7 @@ class Lanes:
         return {partition: self._read_at[partition] for partition in self._lanes}
 
     def assigned(self, partitions: frozenset[int]) -> None:
-        """Own exactly these partitions from now on: load them one by one, and read each as soon as it is there."""
+        """Own exactly these partitions from now on: load several at once, and read each as soon as it is there."""
         if self._taking_over is not None:
             self._taking_over.cancel()
         self._own_nothing()
@@ -138,32 +151,30 @@ class Lanes:
             self._own_nothing()
 
     async def take(self, partition: int, position: int, records: Records) -> None:
-        """Measure all that the log holds from `position` to the last record. Waits while too much is pending."""
-        lane = self._lanes.get(partition)
-        if lane is None:
+        """Measure, by the next flush, all that the log holds from `position` to the last record.
+
+        Waits while too much is pending.
+        """
+        lane, gathering = self._lanes.get(partition), self._gathered.get(partition)
+        if lane is None or gathering is None:
             return
         self._read_at[partition] = time.monotonic()
-        if position > lane.row.next_offset:
+        expected = max(lane.row.next_offset, gathering.end)
+        if position > expected:
             # Fetched before the lane was loaded anew: between the two would be a hole.
-            await self._source.start_reading({partition: lane.row.next_offset})
+            await self._source.start_reading({partition: expected})
             return
-        metrics.BATCH_RECORDS.observe(len(records.offsets))
-        try:
-            if self.pending_rows > self._limits.pending_rows_max:
-                await self._wait_for_room()
-            await self._run(self._measure, lambda: self._store.take(lane, records))
-        except Stopped:
-            self._lanes.pop(partition, None)
-        except Exception as error:
-            # Faust would log it, call the event done and go on behind it.
-            self._own_nothing()
-            self._fail(error)
-        if _count(lane):
-            self.measured_at = time.monotonic()
+        if self.pending_rows > self._limits.pending_rows_max:
+            await self._wait_for_room(partition)
+        gathering.add(records)
+        if gathering.rows >= self._limits.gathered_max:
+            await self._measure_gathered(partition)
 
     async def flush(self) -> None:
         """Write everything that has changed; returns when it is acknowledged."""
         async with self._flushing:
+            for partition in list(self._lanes):
+                await self._measure_gathered(partition)
             lanes = {partition: lane for partition, lane in self._lanes.items() if lane.changed}
             if not lanes:
                 return
@@ -199,14 +210,39 @@ class Lanes:
         await self.revoked(patience_seconds)
         self._store.stop()
 
-    async def _wait_for_room(self) -> None:
+    async def _measure_gathered(self, partition: int) -> None:
+        lane, gathering = self._lanes.get(partition), self._gathered.get(partition)
+        # Nothing is awaited between taking the records and queueing them: a lane's records stay in their order.
+        records = gathering.take() if gathering else None
+        if lane is None or records is None:
+            return
+        metrics.BATCH_RECORDS.observe(len(records))
+        try:
+            await self._run(self._measure, lambda: self._store.take(lane, records))
+        except Stopped:
+            self._lanes.pop(partition, None)
+        except Exception as error:
+            # Faust would log it, call the event done and go on behind it.
+            self._own_nothing()
+            self._fail(error)
+        if _count(lane):
+            self.measured_at = time.monotonic()
+
+    async def _wait_for_room(self, partition: int) -> None:
         started = time.monotonic()
-        while self.pending_rows > self._limits.pending_rows_max:
-            await self.flush()
+        try:
+            while self.pending_rows > self._limits.pending_rows_max:
+                await self.flush()
+        except Stopped:
+            self._lanes.pop(partition, None)
+        except Exception as error:
+            self._own_nothing()
+            self._fail(error)
         metrics.BLOCKED_SECONDS.inc(time.monotonic() - started)
 
     def _own_nothing(self) -> None:
         self._lanes.clear()
+        self._gathered.clear()
         metrics.LANES_OWNED.set(0)
 
     async def _take_over(self, partitions: frozenset[int]) -> None:
@@ -218,14 +254,18 @@ class Lanes:
             self._fail(error)
 
     async def _load(self, partitions: frozenset[int]) -> None:
-        for partition in sorted(partitions):
-            lane = await self._run(self._insert, partial(self._store.load, partition))
-            self._read_at[partition] = time.monotonic()
-            self._lanes[partition] = lane
-            metrics.LANES_OWNED.set(len(self._lanes))
-            metrics.TAKE_OVERS.inc()
-            await self._source.start_reading({partition: lane.row.next_offset})
-            log.info("lane taken over", partition=partition, log_id=lane.row.log_id, offset=lane.row.next_offset)
+        # Behind what this worker was still inserting: those rows are part of what is read.
+        await self._run(self._insert, _nothing)
+        await asyncio.gather(*(self._load_lane(partition) for partition in sorted(partitions)))
+
+    async def _load_lane(self, partition: int) -> None:
+        lane = await self._run(self._loading, partial(self._store.load, partition))
+        self._read_at[partition] = time.monotonic()
+        self._lanes[partition], self._gathered[partition] = lane, Gathering()
+        metrics.LANES_OWNED.set(len(self._lanes))
+        metrics.TAKE_OVERS.inc()
+        await self._source.start_reading({partition: lane.row.next_offset})
+        log.info("lane taken over", partition=partition, log_id=lane.row.log_id, offset=lane.row.next_offset)
 
     @staticmethod
     async def _run(executor: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
@@ -249,3 +289,7 @@ def _count_written(rows: Sequence[LaneRows]) -> None:
     )
     for letter in (letter for lane in rows for letter in lane.letters):
         metrics.DEAD_LETTERS.labels(letter.reason.value).inc()
+
+
+def _nothing() -> None:
+    """To be run behind what an executor has been given before."""

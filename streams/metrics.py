@@ -56,7 +56,7 @@ WATERMARK_AGE_SECONDS: Final = LaneGauge(
 )
 BATCH_RECORDS: Final = Histogram(
     "touchstream_batch_records",
-    "Records that a lane measures in one piece: what one poll brought.",
+    "Records that a lane measures in one piece: what came since the last flush, or a large poll.",
     buckets=(1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000),
 )
 BLOCKED_SECONDS: Final = Counter(
@@ -67,6 +67,17 @@ DEAD_LETTERS: Final = Counter(
     "touchstream_dead_letters", "Dead letters that topic and table have acknowledged, by reason.", ["reason"]
 )
 PENDING_ROWS: Final = Gauge("touchstream_pending_rows", "Events and dead letters that wait for a flush.")
+PANES: Final = LaneGauge("touchstream_panes", "Panes of a lane in memory; at most 200,000 after a flush.")
+SERIES: Final = LaneGauge(
+    "touchstream_series", "Names (journey, stage, channel, touchpoint, segment) of a lane that are in memory."
+)
+REMEMBERED_IDS: Final = LaneGauge(
+    "touchstream_remembered_ids", "Event ids that a lane remembers for the duplicate horizon, some 40 bytes each."
+)
+UNPUBLISHED_WINDOWS: Final = Gauge(
+    "touchstream_unpublished_windows",
+    "Complete windows that wait for the topic stage-metrics; of more than 10,000 the oldest are left out.",
+)
 FLUSH_ROWS: Final = Histogram(
     "touchstream_flush_rows",
     "Events and panes that one flush writes.",

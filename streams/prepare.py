@@ -14,12 +14,12 @@ from kafka import KafkaProducer
 from schemas.definitions import read_source
 from schemas.journey import DEFAULT_FILE, Journeys
 from schemas.paths import stage_paths
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, connect_directly
 from sinks.clickhouse.definitions import known_definitions, record_definitions
 from sinks.clickhouse.journeys import record_stages
 from sinks.clickhouse.migrations import Migrating, migrate
 from streams.connection import KafkaConnection
-from streams.measure.definitions import document
+from streams.measure.definitions import Definitions, document
 from streams.measure.records import CONTROL_HEADER
 from streams.settings import Settings
 from streams.topics import ensure_topics, log_identity, topic_specs
@@ -34,10 +34,26 @@ def prepare(settings: Settings) -> Iterator[str]:
         done = "created" if report.created else "there"
         yield f"topic {report.name}: {done}, {report.partitions} partitions"
         yield from (f"warning: {warning}" for warning in report.warnings)
+    migrating = Migrating(raw_retention_days=settings.raw_retention_days)
+    first = connect_directly(settings.clickhouse_url)
+    applied = migrate(first, migrating)
     client = connect(settings.clickhouse_url)
-    applied = migrate(client, Migrating(raw_retention_days=settings.raw_retention_days))
+    if client.database != first.database:
+        applied = migrate(client, migrating)
+        yield f"edition in force: {client.database}"
     yield f"tables: {', '.join(applied) if applied else 'up to date'}"
     yield from _put_in_force(settings, client, connection)
+
+
+def definitions_in_settings(settings: Settings) -> bytes:
+    """The document of the definitions that the settings say. Raises DefinitionError, OSError."""
+    content = document(
+        _journey(settings),
+        lateness_seconds=settings.lateness_seconds,
+        duplicate_horizon_seconds=settings.duplicate_horizon_seconds,
+        pane_retention_days=settings.pane_retention_days,
+    )
+    return msgspec.json.encode(content)
 
 
 def _journey(settings: Settings) -> dict[str, Any]:
@@ -49,13 +65,8 @@ def _journey(settings: Settings) -> dict[str, Any]:
 
 
 def _put_in_force(settings: Settings, client: Client, connection: KafkaConnection) -> Iterator[str]:
-    content = document(
-        _journey(settings),
-        lateness_seconds=settings.lateness_seconds,
-        duplicate_horizon_seconds=settings.duplicate_horizon_seconds,
-        pane_retention_days=settings.pane_retention_days,
-    )
-    version, text = content["version"], msgspec.json.encode(content)
+    text = definitions_in_settings(settings)
+    version = Definitions.parse(text).version
     record_stages(client, version, stage_paths(Journeys.load(settings.journey_file or DEFAULT_FILE).journeys))
     known = [one for one in known_definitions(client) if one.in_force_since is not None]
     if known and known[-1].version == version:

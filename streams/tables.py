@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 import pyarrow as pa
 import structlog
@@ -22,7 +23,7 @@ from streams.measure.lane import Lane, LaneRow, LaneRows
 from streams.measure.records import Records
 from streams.settings import Settings
 from streams.takeover import take_over
-from streams.topics import TopicError, log_identity
+from streams.topics import SharedLogIdentity, TopicError, log_identity
 
 log = structlog.get_logger(__name__)
 
@@ -43,19 +44,31 @@ class Tables:
         self.client, self._reader, self._writer = client, ClickHouseLanes(client), Writer(client)
         registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
         self._writers = WriterSchemas(registry)
+        self._loaded: WeakValueDictionary[int, Lane] = WeakValueDictionary()
+        metrics.PANES.set_function(lambda: {one: len(lane.panes) for one, lane in self._lanes_in_memory()})
+        metrics.SERIES.set_function(lambda: {one: lane.panes.names for one, lane in self._lanes_in_memory()})
+        metrics.REMEMBERED_IDS.set_function(
+            lambda: {one: len(lane.counted_ids) for one, lane in self._lanes_in_memory()}
+        )
+        self._log = SharedLogIdentity(lambda: log_identity(settings.kafka_connection(), settings.topic))
 
     def stop(self) -> None:
         """Give up what is being retried: it raises Stopped."""
         self._stop.set()
 
     def load(self, partition: int) -> Lane:
-        """The lane of a partition, as the tables have it. Raises Stopped."""
-        topic, connection = self._settings.topic, self._settings.kafka_connection()
+        """The lane of a partition, as the tables have it; for several threads. Raises Stopped."""
 
         def loaded() -> Lane:
-            return take_over(topic, partition, lambda: log_identity(connection, topic)[partition], self, self._writers)
+            topic = self._settings.topic
+            return take_over(topic, partition, lambda: self._log.now()[partition], self, self._writers)
 
-        return self._retry(f"the lane of partition {partition}", loaded, _AWAY)
+        lane = self._loaded[partition] = self._retry(f"the lane of partition {partition}", loaded, _AWAY)
+        return lane
+
+    def _lanes_in_memory(self) -> Sequence[tuple[int, Lane]]:
+        """Of those that were loaded, the ones that somebody still has."""
+        return list(self._loaded.items())
 
     def take(self, lane: Lane, records: Records) -> None:
         """Measure records, waiting for a schema registry that is away. Raises Stopped."""

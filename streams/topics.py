@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from streams.connection import KafkaConnection
 from streams.settings import Settings
@@ -26,6 +27,8 @@ ALERTS_TOPIC = "alerts"
 """Alerts that fire or are resolved; those of several topics of events share it, which each message names."""
 CONNECT_TIMEOUT_MS = 10_000
 HIGH_WATERMARK_SECONDS = 10
+_KNOWN_SECONDS = 10
+_KNOWN_LOOK_SECONDS = 0.1
 
 
 class TopicError(RuntimeError):
@@ -93,8 +96,7 @@ def ensure_topics(connection: KafkaConnection, specs: Sequence[TopicSpec]) -> li
     with _admin(connection) as admin:
         created = {spec.name for spec in specs if _create(admin, spec)}
         admin.wait_for_topics([spec.name for spec in specs])
-        described = _describe(admin, [spec.name for spec in specs])
-        configs = _configs(admin, [spec.name for spec in specs])
+        described, configs = _described_and_configs(admin, [spec.name for spec in specs])
         return [
             TopicReport(
                 name=spec.name,
@@ -140,6 +142,29 @@ def log_identity(connection: KafkaConnection, topic: str) -> dict[int, LogPositi
             partition.partition: LogPosition(log_id, begins[partition], ends[partition])
             for partition in sorted(partitions)
         }
+
+
+class SharedLogIdentity:
+    """`log_identity` for threads that ask at the same time: those that wait for their turn share one answer.
+
+    Nobody gets an answer that was begun before they asked: a lane's end must be seen after its row was read.
+    """
+
+    def __init__(self, ask: Callable[[], dict[int, LogPosition]]) -> None:
+        self._ask = ask
+        self._asking = Lock()
+        self._begun = self._answered = 0
+        self._answer: dict[int, LogPosition] = {}
+
+    def now(self) -> dict[int, LogPosition]:
+        """As `log_identity`. Raises TopicError."""
+        begun_before = self._begun
+        with self._asking:
+            if self._answered <= begun_before:
+                self._begun += 1
+                self._answer = self._ask()
+                self._answered = self._begun
+            return self._answer
 
 
 def _reader(connection: KafkaConnection) -> Any:
@@ -216,6 +241,18 @@ def _describe(admin: Any, topics: Sequence[str]) -> dict[str, Any]:
         if code:
             raise TopicError(f"topic {name}: {for_code(code).__name__}; `touchstream init` creates it")
     return described
+
+
+def _described_and_configs(admin: Any, topics: Sequence[str]) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """Of topics that may have been created just now: a broker of several learns of them a moment after another."""
+    deadline = time.monotonic() + _KNOWN_SECONDS
+    while True:
+        try:
+            return _describe(admin, topics), _configs(admin, topics)
+        except (TopicError, UnknownTopicOrPartitionError):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_KNOWN_LOOK_SECONDS)
 
 
 def _configs(admin: Any, topics: Sequence[str]) -> dict[str, dict[str, str]]:

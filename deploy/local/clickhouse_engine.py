@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 from chdb import _chdb as _untyped
 
@@ -90,6 +91,10 @@ class Answer:
         return self.size is None
 
 
+_CONFIG: Final = "<clickhouse><backups><allowed_path>{backups}/</allowed_path></backups></clickhouse>\n"
+"""Without a place that is allowed, BACKUP and RESTORE are refused."""
+
+
 class Engine:
     """The engine on a directory, from construction to `close`. For any number of threads.
 
@@ -98,10 +103,13 @@ class Engine:
 
     def __init__(self, path: Path) -> None:
         self._path = str(path.absolute())
-        if set("?*{}") & set(self._path):
-            raise ValueError("the engine reads ? * { } in a path as options or patterns; choose one without them")
+        if set("?&*{}") & set(self._path):
+            raise ValueError("the engine reads ? & * { } in a path as options or patterns; choose one without them")
         self.version = "unknown"
         path.mkdir(parents=True, exist_ok=True)
+        self._backups = path.absolute() / "backups"
+        self._config = path.absolute() / "config.xml"
+        self._config.write_text(_CONFIG.format(backups=escape(str(self._backups))), encoding="utf-8")
         # Held open: the engine ends with the last connection.
         self._root = self._connect()
         self._incoming = path.absolute() / "incoming"
@@ -129,7 +137,7 @@ class Engine:
 
     def _connect(self) -> Any:
         try:
-            return _chdb.connect(self._path)
+            return _chdb.connect(f"{self._path}?config-file={self._config}")
         except RuntimeError as error:
             raise from_engine(error, self.version) from error
 

@@ -2,10 +2,12 @@
 
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse import editions
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 60
@@ -16,6 +18,31 @@ _PORTS: Final = {"http": 8123, "https": 8443}
 
 
 def connect(clickhouse_url: str) -> Client:
+    """A client of the edition in force: of the database that the URL names, or the one that this one names instead.
+
+    As `connect_directly` has it.
+    """
+    client = connect_directly(clickhouse_url)
+    follow(client, clickhouse_url)
+    return client
+
+
+def follow(client: Client, clickhouse_url: str) -> None:
+    """Let a client that only reads go on in the edition that is in force now. Raises ClickHouseError."""
+    client.database = editions.in_force(client, first_database(clickhouse_url))
+
+
+def first_database(clickhouse_url: str) -> str:
+    """The database that the URL names."""
+    return unquote(_parsed(clickhouse_url).path.strip("/")) or DATABASE
+
+
+def database_url(clickhouse_url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    return _parsed(clickhouse_url)._replace(path=f"/{quote(database, safe='')}").geturl()
+
+
+def connect_directly(clickhouse_url: str) -> Client:
     """A client for `http://user:password@host:port/database` (or https; user, password and database percent-encoded).
 
     Asks the server for its version and settings and creates nothing: the database may be missing. The client may be
@@ -38,7 +65,7 @@ def connect(clickhouse_url: str) -> Client:
         client_name="touchstream",
     )
     # Not at connect: the driver's first query would fail where the database is still to be created.
-    client.database = unquote(url.path.strip("/")) or DATABASE
+    client.database = first_database(clickhouse_url)
     return client
 
 

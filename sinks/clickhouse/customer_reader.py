@@ -9,7 +9,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
 from schemas.touchpoint import NAME_BYTES_MAX
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, follow
 from sinks.clickhouse.customer_view import CustomerView
 from sinks.clickhouse.customers import customer
 
@@ -63,4 +63,5 @@ class CustomerReader:
             if isinstance(client, HttpClient):
                 client.timeout = _TIMEOUT
             self._client = client
+        follow(self._client, self._url)
         return customer(self._client, wanted, anonymous, self._topic)

@@ -12,7 +12,7 @@ from urllib3 import Timeout
 from schemas.journey import Journey
 from schemas.metrics import Catalogue
 from sinks.clickhouse import live
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, follow
 from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.rolling import ALL, journeys_now
 from sinks.console.board import (
@@ -88,6 +88,7 @@ class Reader:
         return readings, View(self.board(selection, readings), state)
 
     def _read_everywhere(self, client: Client) -> tuple[Sequence[LaneRow], tuple[Alert, ...]]:
+        follow(client, self._url)
         alerts = tuple(self._current_alerts(client)) if self._current_alerts else ()
         return lanes(client, self._topic), alerts
 

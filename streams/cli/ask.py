@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import connect
 from sinks.clickhouse.journeys import portfolio
 from sinks.clickhouse.queries import DIMENSIONS
 from sinks.clickhouse.rolling import BY_NAME, Window
@@ -20,6 +19,7 @@ from streams.cli.output import (
     print_table,
 )
 from streams.cli.times import point_in_time
+from streams.editions import connect_to
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -43,6 +43,9 @@ def ask_metrics(
     window: Annotated[
         str | None, typer.Option(help=f"Instead of --from and --to, a rolling window now: {', '.join(BY_NAME)}.")
     ] = None,
+    definitions: Annotated[
+        str | None, typer.Option(help="Ask the tables of this version (`touchstream definitions list`).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Exact metrics of event time in [from, to), all of it by default; with --window, of that rolling window now.
@@ -55,7 +58,7 @@ def ask_metrics(
     rolling = _window(window, start, end)
     with errors_in_one_line():
         from_ms, to_ms = (point_in_time(text) if text else None for text in (start, end))
-        client = connect(settings.clickhouse_url)
+        client = connect_to(settings, definitions)
         if rolling is not None:
             rows = _rolling(client, rolling, groups, filters, settings.topic)
         else:

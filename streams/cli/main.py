@@ -28,6 +28,11 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
         "list": "streams.cli.dead_letters:list_dead_letters",
         "replay": "streams.cli.dead_letters:replay_dead_letters",
     },
+    "definitions": {
+        "list": "streams.cli.definitions:list_definitions",
+        "replay": "streams.cli.definitions:replay_definitions",
+        "use": "streams.cli.definitions:use_definitions",
+    },
     "reconcile": "streams.cli.reconcile:reconcile",
     "catalogue": {"check": "streams.cli.catalogue:check", "touchpoints": "streams.cli.catalogue:inventory"},
     "settings": "streams.cli.ask:show_settings",
@@ -37,6 +42,7 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
 GROUP_HELP: Final = {
     "clv": "What customers are worth in the time to come.",
     "dead-letters": "Events that could not be used.",
+    "definitions": "Versions of the definitions, and the tables that were derived under each.",
     "catalogue": "Journey, metrics and alerts as they are declared.",
 }
 

@@ -8,6 +8,7 @@ and takes away the rows that are to be written.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -19,8 +20,11 @@ from streams.measure.definitions import Definitions
 from streams.measure.duplicates import CountedIds
 from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
-from streams.measure.panes import SERIES, Panes
+from streams.measure.panes import RESOLUTIONS_S, SERIES, Panes
 from streams.measure.records import Records
+
+PENDING_ROW_BYTES: Final = 1_000
+"""An event that takes more in memory than this while it waits for a flush is held to be several."""
 
 PaneLoader = Callable[[pa.Table], pa.Table]
 """Keys of panes (resolution_s, pane_start, journey … segment) to the rows of `stage_panes` that exist for them."""
@@ -54,6 +58,14 @@ class LaneRow:
 
 
 @dataclass(frozen=True)
+class History:
+    """Events that were measured before, under other definitions: what occurred before a time (ms), below an offset."""
+
+    before_ms: int
+    below_offset: int
+
+
+@dataclass(frozen=True)
 class LaneRows:
     """What a lane wants written: everything else first, the lane row last."""
 
@@ -76,6 +88,8 @@ class Lane:
         self.definitions = definitions
         self.panes = Panes()
         self.counted_ids = CountedIds()
+        self.history: History | None = None
+        """What the tables hold already: such events count as seen, and are not measured again."""
         self.outcomes: Counter[str] = Counter()
         """What became of the events: counted, duplicate, late (also counted), or the reason of a refusal."""
         self._writers = writers
@@ -83,12 +97,13 @@ class Lane:
         self._touchpoints: list[pl.DataFrame] = []
         self._letters: list[DeadLetter] = []
         self._erasures: list[Erasure] = []
+        self._pending = 0
         self._changed = False
 
     @property
     def pending_rows(self) -> int:
-        """Events and dead letters that wait for a flush."""
-        return sum(frame.height for frame in self._touchpoints) + len(self._letters)
+        """Events and dead letters that wait for a flush; large ones, and panes of duplicates alone, count for more."""
+        return max(self._pending, self.panes.unwritten // len(RESOLUTIONS_S))
 
     @property
     def changed(self) -> bool:
@@ -112,6 +127,7 @@ class Lane:
         """The rows to write as of now. Panes stay pinned in memory until `flushed`."""
         touchpoints = pl.concat(self._touchpoints) if self._touchpoints else None
         letters, self._touchpoints, self._letters, self._changed = self._letters, [], [], False
+        self._pending = 0
         erasures, self._erasures = self._erasures, []
         watermark = self.row.watermark(self.definitions.lateness_ms)
         return LaneRows(touchpoints, self.panes.changed(), letters, self.row, watermark, erasures)
@@ -135,6 +151,11 @@ class Lane:
         events = measured(resolve(frame, definitions.journeys), definitions.lateness_ms).with_columns(
             counted=pl.Series(~duplicate)
         )
+        if self.history:
+            measured_before = pl.col("log_offset") < self.history.below_offset
+            events = events.filter(~(measured_before & (pl.col("occurred_at") < self.history.before_ms)))
+            if not events.height:
+                return
         combinations = events.select(SERIES).unique()
         numbers = pl.Series("series", self.panes.series(combinations.rows()), pl.UInt32)
         events = events.join(combinations.with_columns(numbers), on=SERIES, how="left", maintain_order="left")
@@ -145,6 +166,7 @@ class Lane:
         counted = events.filter("counted").with_columns(definitions=pl.lit(definitions.version))
         if counted.height:
             self._touchpoints.append(counted)
+            self._pending += max(counted.height, int(counted.estimated_size()) // PENDING_ROW_BYTES)
             self._occurred(int(counted["occurred_at"].max()))  # type: ignore[arg-type]
         late = int(counted["late"].sum())
         self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, late=late)
@@ -170,4 +192,5 @@ class Lane:
 
     def _refuse(self, letters: Sequence[DeadLetter]) -> None:
         self._letters.extend(letters)
+        self._pending += sum(1 + len(letter.value or b"") // PENDING_ROW_BYTES for letter in letters)
         self.outcomes.update(letter.reason.value for letter in letters)

@@ -22,6 +22,10 @@ from streams.measure.ragged import IntegerLabels, Ragged, TextLabels
 RESOLUTIONS_S: Final = (10, 300, 3600)
 SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 
+LABELS_MAX: Final = 4_000_000
+"""Sketch buckets and currencies of all panes of a lane in memory, some 40 bytes each."""
+_NAMES_UNUSED_MAX: Final = 1_000
+
 _PANE: Final = ("series", "packed")
 _PANE_BIAS: Final = 1 << 40  # pane numbers before 1970 are negative
 _RESOLUTION_BITS: Final = 2
@@ -109,6 +113,16 @@ class Panes:
     def __len__(self) -> int:
         return len(self._index)
 
+    @property
+    def names(self) -> int:
+        """How many series are known."""
+        return len(self._series_names)
+
+    @property
+    def unwritten(self) -> int:
+        """Panes that changed since the last `changed`."""
+        return int(np.count_nonzero(self._dirty[: len(self)]))
+
     def series(self, names: Iterable[Series]) -> list[int]:
         """The number of each series; new ones are given the next."""
         numbers = []
@@ -192,14 +206,21 @@ class Panes:
         """The rows of the last `changed` are in the tables."""
         self._in_flight[:] = False
 
-    def evict(self, panes_max: int) -> None:
-        """Let go of the oldest panes that are written, down to the limit; panes in flight stay."""
-        excess = len(self) - panes_max
-        if excess <= 0:
+    def evict(self, panes_max: int, labels_max: int = LABELS_MAX) -> None:
+        """Let go of the oldest panes that are written, down to the limits, and of names that no pane has any more.
+
+        Panes in flight stay.
+        """
+        excess, labels = len(self) - panes_max, sum(map(len, self._maps.values())) - labels_max
+        if max(excess, labels) <= 0:
             return
         keys = PaneKeys(self._index.high, self._index.low)
         free = np.flatnonzero(~(self._dirty | self._in_flight)[: len(self)])
-        leaving = free[np.argsort(keys.start_ms[free], kind="stable")[:excess]]
+        leaving = free[np.argsort(keys.start_ms[free], kind="stable")]
+        if labels > 0:
+            held = sum(ragged.held(len(self)) for ragged in self._maps.values())
+            excess = max(excess, int(np.searchsorted(np.cumsum(np.asarray(held)[leaving]), labels)) + 1)
+        leaving = leaving[:excess]
         for resolution_s in RESOLUTIONS_S:
             gone = leaving[keys.resolution_s[leaving] == resolution_s]
             if len(gone):
@@ -208,6 +229,7 @@ class Panes:
         mask = np.ones(len(self), np.bool_)
         mask[leaving] = False
         self._keep(mask)
+        self._forget_names()
 
     def _add(self, deltas: Deltas) -> None:
         sums = deltas.sums
@@ -245,6 +267,17 @@ class Panes:
         self._dirty, self._in_flight = self._dirty[:size][mask], self._in_flight[:size][mask]
         for ragged in self._maps.values():
             ragged.keep(mask, moved)
+
+    def _forget_names(self) -> None:
+        """Names made up anew for each event would fill the memory: keep those of panes that are still here."""
+        used = np.unique(self._index.high)
+        if len(self._series_names) <= 2 * len(used) + _NAMES_UNUSED_MAX:
+            return
+        index = HashIndex()
+        index.insert(np.searchsorted(used, self._index.high).astype(np.uint64), self._index.low)
+        self._index = index
+        self._series_names = [self._series_names[number] for number in used.tolist()]
+        self._series = {name: number for number, name in enumerate(self._series_names)}
 
     def _key_columns(self, keys: PaneKeys) -> pa.Table:
         columns: dict[str, pa.Array] = {

@@ -58,6 +58,13 @@ class Ragged:
         self._index = HashIndex()  # (pane slot, label number) → entry
         self._values: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def held(self, slots: int) -> npt.NDArray[np.int64]:
+        """How many labels each of the first `slots` panes holds."""
+        return np.bincount(self._index.high.astype(np.int64), minlength=slots)
+
     def add(self, slots: Rows, labels: pl.Series, values: npt.NDArray[np.int64]) -> None:
         """Add values to distinct (slot, label) pairs."""
         entries = self._index.insert(slots.astype(np.uint64), self._labels.numbers(labels))

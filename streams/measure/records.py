@@ -31,6 +31,19 @@ class Records:
             self.offsets[span], self.timestamps_ms[span], self.keys[span], self.values[span], self.headers[span]
         )
 
+    @classmethod
+    def joined(cls, pieces: "Sequence[Records]") -> "Records":
+        """One batch of several that follow each other; at least one."""
+        if len(pieces) == 1:
+            return pieces[0]
+        return cls(
+            np.concatenate([piece.offsets for piece in pieces]),
+            np.concatenate([piece.timestamps_ms for piece in pieces]),
+            [key for piece in pieces for key in piece.keys],
+            [value for piece in pieces for value in piece.values],
+            [headers for piece in pieces for headers in piece.headers],
+        )
+
     def since(self, offset: int) -> "Records":
         """The records at or above an offset."""
         return self[int(np.searchsorted(self.offsets, offset)) :]

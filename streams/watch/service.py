@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.alerts import DEFAULT_FILE, Known, Rules
@@ -14,7 +16,7 @@ from schemas.journey import Journeys
 from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from schemas.metrics import Catalogue
 from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, follow
 from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.rolling import WINDOWS
 from sinks.notify.alertmanager import Alertmanager
@@ -100,9 +102,10 @@ def watch_until(settings: Settings, health: WatchHealth, stop: threading.Event) 
     checked(rules, about)
     told = destinations(settings)
     log.info("watch begins", rules=len(rules.rules), destinations=[one.name for one in told])
-    tables = _tables(settings, health, stop)
-    if tables is None:
+    client = _connected(settings, health, stop)
+    if client is None:
         return
+    tables = AlertTables(client, settings.topic)
     couriers = [Courier(tables, one) for one in told]
     threads = [threading.Thread(target=courier.run, daemon=True) for courier in couriers]
     for thread in threads:
@@ -112,7 +115,8 @@ def watch_until(settings: Settings, health: WatchHealth, stop: threading.Event) 
         for courier in couriers:
             courier.wake()
 
-    _judge_until(Watch(tables, rules, about.catalogue, [one.name for one in told], wake), health, stop)
+    watch = Watch(tables, rules, about.catalogue, [one.name for one in told], wake)
+    _judge_until(watch, lambda: follow(client, settings.clickhouse_url), health, stop)
     for courier in couriers:
         courier.stop()
     for thread in threads:
@@ -120,22 +124,23 @@ def watch_until(settings: Settings, health: WatchHealth, stop: threading.Event) 
     log.info("watch ends")
 
 
-def _tables(settings: Settings, health: WatchHealth, stop: threading.Event) -> AlertTables | None:
-    """Connected; None when it was stopped before."""
+def _connected(settings: Settings, health: WatchHealth, stop: threading.Event) -> Client | None:
+    """A client; None when it was stopped before."""
     while not stop.is_set():
         try:
-            return AlertTables(connect(settings.clickhouse_url), settings.topic)
+            return connect(settings.clickhouse_url)
         except ClickHouseError as error:
             _away(health, error)
             stop.wait(LOOK_SECONDS)
     return None
 
 
-def _judge_until(watch: Watch, health: WatchHealth, stop: threading.Event) -> None:
+def _judge_until(watch: Watch, follow_edition: Callable[[], None], health: WatchHealth, stop: threading.Event) -> None:
     while not stop.is_set():
         began = time.monotonic()
         judged = 0
         try:
+            follow_edition()
             judged = watch.step()
             health.worked()
             metrics.WATCH_SECONDS.observe(time.monotonic() - began)

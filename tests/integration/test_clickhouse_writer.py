@@ -8,7 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.client import connect
-from sinks.clickhouse.errors import NAMES
+from sinks.clickhouse.errors import NAMES, Kind
 from sinks.clickhouse.writer import Writer, Writing
 from sinks.sink import Flush, SinkBusy, SinkRefused
 from tests.clickhouse_front import Answer, Front, front_of
@@ -102,6 +102,19 @@ def test_when_no_row_at_all_is_taken_the_sink_is_to_blame(front: Front, writer: 
     front.always = Answer(500, 469)
     with pytest.raises(SinkRefused, match="every row of touchpoints"):
         writer.write(FLUSH, Event())
+
+
+def test_it_shows_when_rows_are_retried_that_never_will_be_taken(
+    client: Client, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.command("ALTER TABLE touchpoints ADD CONSTRAINT told CHECK channel != 'bad'")
+    flush = Flush({"touchpoints": table("touchpoints", [touchpoint(0), touchpoint(1, channel="bad")])})
+    stopped = Event()
+    stopped.set()
+    assert [rejected.row for rejected in writer.write(flush, stopped)] == [1]
+    monkeypatch.setattr("sinks.clickhouse.writer.kind", lambda _: Kind.BUSY)
+    with pytest.raises(SinkBusy):
+        writer.write(flush, stopped)
 
 
 def test_gathered_inserts_are_readable_once_acknowledged(client: Client) -> None:

@@ -143,6 +143,21 @@ def test_visits_are_those_of_the_definition_whatever_the_order_and_however_often
     assert found_visits(client, NOON_MS, start, end) == [row for row in expected if start <= row[6] < end]
 
 
+def test_it_shows_when_visits_come_from_the_first_and_last_touch_of_a_stage(client: Client) -> None:
+    first, middle, last, late = (
+        touchpoint(at, event_id=f"e{at}", journey="graph", stage=stage, occurred_at=NOON_MS + hour * HOUR_MS)
+        for at, (stage, hour) in enumerate([("a", 0), ("a", 2), ("a", 4), ("b", 3)])
+    )
+
+    def visits_of(*rows: dict[str, Any]) -> list[Any]:
+        client.command("TRUNCATE TABLE journey_touches")
+        write(client, rows)
+        return [(row["stage"], row["entered_ms"], row["last_ms"]) for row in visits(client, NOON_MS)]
+
+    assert visits_of(first, last) == visits_of(first, middle, last)
+    assert visits_of(first, last, late) != visits_of(first, middle, last, late)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_metrics_and_moves_add_visits_up(client: Client, seed: int) -> None:
     rows = events(seed)

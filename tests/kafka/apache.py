@@ -2,8 +2,8 @@
 
 import base64
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,11 +25,16 @@ REPLICATION_MAX = 3
 
 @dataclass(frozen=True)
 class Node:
-    """One process: its number from 1 on, and its ports for clients and for the other controllers."""
+    """One process: its number from 1 on, and its ports for clients and for the other controllers.
+
+    behind_port: where it listens for clients that come through a proxy, whom it tells to come back by `proxy_port`.
+    """
 
     number: int
     port: int
     controller_port: int
+    behind_port: int | None = None
+    proxy_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,12 @@ class ApacheKafka:
         ports = tuple(Node(number, free_port(), free_port()) for number in range(1, nodes + 1))
         return cls(directory, ports, settings or {})
 
+    def behind(self, proxy: Callable[[int], int]) -> "ApacheKafka":
+        """The same with a second listener on each node. proxy: from the port that this is on to the proxy's own."""
+        ports = [(node, free_port()) for node in self.nodes]
+        nodes = (replace(node, behind_port=port, proxy_port=proxy(port)) for node, port in ports)
+        return replace(self, nodes=tuple(nodes))
+
     @property
     def bootstrap(self) -> str:
         """`host:port` of every node, with commas between, as Kafka clients want it."""
@@ -58,6 +69,11 @@ class ApacheKafka:
     def url(self) -> str:
         """As the setting KAFKA_URL wants it."""
         return f"kafka://{self.bootstrap}"
+
+    @property
+    def proxied_url(self) -> str:
+        """As the setting KAFKA_URL wants it, for clients that come through the proxies; see `behind`."""
+        return "kafka://" + ",".join(f"{LOOPBACK}:{node.proxy_port}" for node in self.nodes)
 
     def child(self, name: str = "kafka") -> Child:
         """The process of a cluster of one node. Raises KafkaMissingError."""
@@ -114,19 +130,26 @@ class ApacheKafka:
     def _properties(self, node: Node) -> dict[str, str]:
         """server.properties, of which everything not named here is Kafka's default."""
         voters = (f"{one.number}@{LOOPBACK}:{one.controller_port}" for one in self.nodes)
-        replication = str(min(len(self.nodes), REPLICATION_MAX))
+        replication = min(len(self.nodes), REPLICATION_MAX)
+        listeners = f"PLAINTEXT://{LOOPBACK}:{node.port}"
+        advertised = listeners
+        if node.behind_port is not None:
+            listeners += f",PROXIED://{LOOPBACK}:{node.behind_port}"
+            advertised += f",PROXIED://{LOOPBACK}:{node.proxy_port}"
         return {
             "process.roles": "broker,controller",
             "node.id": str(node.number),
             "controller.quorum.voters": ",".join(voters),
-            "listeners": f"PLAINTEXT://{LOOPBACK}:{node.port},CONTROLLER://{LOOPBACK}:{node.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{node.port}",
+            "listeners": f"{listeners},CONTROLLER://{LOOPBACK}:{node.controller_port}",
+            "advertised.listeners": advertised,
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self._home(node)),
             # Internal topics ask for three nodes and fifty partitions, of which tests need no more than one.
-            "offsets.topic.replication.factor": replication,
+            "offsets.topic.replication.factor": str(replication),
             "offsets.topic.num.partitions": "1",
+            # What is acknowledged stands on one node more than may be lost.
+            "min.insync.replicas": str(replication // 2 + 1),
             # A group's first join would wait three seconds for others.
             "group.initial.rebalance.delay.ms": "0",
             **self.settings,

@@ -12,7 +12,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,26 +21,19 @@ from uuid import uuid4
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.codec import WriterSchemas
-from schemas.columns import decode_batch
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.queries import lanes
-from streams.connection import KafkaConnection
-from streams.measure.records import CONTROL_HEADER
-from streams.topics import LogPosition, log_identity
-from streams.waiting import Reached, behind
-from tests.gateway_process import Log
-from tests.kafka.account import Account, Logged, account, first_places
-from tests.kafka.choice import APACHE
-from tests.kafka.faults import ON_ANY_KAFKA, ON_APACHE_KAFKA, Fault
+from streams.topics import LogPosition
+from streams.waiting import behind, reached
+from tests.kafka.account import Account
+from tests.kafka.books import account_of, log_ends
 from tests.kafka.load import Load
-from tests.stack import RunningStack, eventually, running_stack
+from tests.kafka.scenarios import SCENARIOS
+from tests.kafka.stand import TOPIC, DidNotTakeError, Layout, Stand, running_stand
+from tests.stack import eventually
 
-TOPIC: Final = "touchpoints"
 RECOVERED_SECONDS_MAX: Final = 15.0
 GIVEN_UP_SECONDS: Final = 120.0
-WORKERS: Final = 2
-FAULTS: Final[dict[str, Fault]] = {**ON_ANY_KAFKA, **(ON_APACHE_KAFKA if APACHE else {})}
 
 
 @dataclass(frozen=True)
@@ -82,43 +75,41 @@ def verdict(outcomes: Sequence[Outcome]) -> int:
     return 0 if outcomes and all(outcome.green for outcome in outcomes) else 1
 
 
-def run(stack: RunningStack, fault: str, percent: int, events: int, per_second: int) -> Outcome:
-    """Publish, break something, wait until it is over, and take the account."""
-    kafka_url = stack.addresses["kafka"]
-    touchpoint = f"run-{uuid4().hex}"
+def run(stand: Stand, fault: str, percent: int, events: int, per_second: int) -> Outcome:
+    """Publish, break something, wait until it is over, and take the account.
+
+    Raises DidNotTakeError where the stand can't be mended for another run.
+    """
+    touchpoint, scenario = f"run-{uuid4().hex}", SCENARIOS[fault]
     try:
-        log = Log.from_now_on(kafka_url, TOPIC)
-        with Load(kafka_url, touchpoint, events, per_second) as load:
+        eventually(lambda: stand.whole)
+        begins = log_ends(stand)
+        with Load(stand.kafka_url, touchpoint, events, per_second) as load:
             eventually(lambda: load.reaches(percent))
-            if not load.running:
-                return Outcome(fault, percent, None, None, "the load was over before the fault")
-            ended = FAULTS[fault](stack)
-            seconds = _measured(stack, _ends(kafka_url), ended)
+            ended = scenario.break_it(stand)
+            seconds = measured(stand, log_ends(stand), ended)
             load.end()
-        _measured(stack, _ends(kafka_url), time.monotonic())
-        found = _account(stack, log, touchpoint)
+        measured(stand, log_ends(stand), time.monotonic())
+        found = account_of(stand, begins, touchpoint)
     except Exception as error:  # whatever it was, the run proves nothing
         first = (str(error).strip() or type(error).__name__).partition("\n")[0]
         return Outcome(fault, percent, None, None, first[:200])
-    if found.events != events:
-        return Outcome(fault, percent, None, None, f"{found.events} of {events} events stand in the log")
+    finally:
+        scenario.mend(stand)
+    if found.events != load.published:
+        return Outcome(fault, percent, None, None, f"{found.events} of {load.published} events stand in the log")
     return Outcome(fault, percent, found, seconds)
 
 
-def _ends(kafka_url: str) -> dict[int, LogPosition]:
-    return log_identity(KafkaConnection.from_url(kafka_url), TOPIC)
-
-
-def _measured(stack: RunningStack, ends: dict[int, LogPosition], since: float) -> float | None:
+def measured(stand: Stand, ends: dict[int, LogPosition], since: float) -> float | None:
     """Seconds since then until the tables have all that is before these ends; None if it takes too long."""
 
     def there() -> bool:
         try:
-            with closing(connect(stack.addresses["clickhouse"])) as client:
-                reached = {row.partition: Reached(row.log_id, row.next_offset) for row in lanes(client, TOPIC)}
+            with closing(connect(stand.clickhouse_url)) as client:
+                return not behind(ends, reached(lanes(client, TOPIC)))
         except (ClickHouseError, OSError):
             return False
-        return not behind(ends, reached)
 
     try:
         eventually(there, GIVEN_UP_SECONDS)
@@ -127,43 +118,36 @@ def _measured(stack: RunningStack, ends: dict[int, LogPosition], since: float) -
     return time.monotonic() - since
 
 
-def _account(stack: RunningStack, log: Log, touchpoint: str) -> Account:
-    records = [record for record in log.records() if CONTROL_HEADER not in dict(record.headers)]
-    frame, refused = decode_batch([record.value for record in records], WriterSchemas())
-    assert refused == [], "the log holds what is no event"
-    named = frame.select("position", "event_id", "touchpoint").iter_rows()
-    expected = first_places(
-        Logged(records[position].partition, records[position].offset, event_id)
-        for position, event_id, name in named
-        if name == touchpoint
-    )
-    client, named_so = connect(stack.addresses["clickhouse"]), {"touchpoint": touchpoint}
-    raw = client.query(
-        "SELECT partition, log_offset FROM touchpoints FINAL WHERE touchpoint = {touchpoint:String}", named_so
-    ).result_rows
-    panes = client.query(
-        "SELECT resolution_s, partition, sum(touches) FROM stage_panes FINAL WHERE touchpoint = {touchpoint:String}"
-        " GROUP BY ALL",
-        named_so,
-    ).result_rows
-    touches: dict[int, dict[int, int]] = {10: {}, 300: {}, 3600: {}}
-    for resolution_s, partition, total in panes:
-        touches[resolution_s][partition] = total
-    return account(expected, [(partition, offset) for partition, offset in raw], touches)
+def _runs(names: Sequence[str], at: Sequence[int], events: int, per_second: int) -> Iterator[Outcome]:
+    """One after another, those of the same layout on the same stand."""
+    by_layout: dict[Layout, list[str]] = {}
+    for name in names:
+        by_layout.setdefault(SCENARIOS[name].layout, []).append(name)
+    for layout, alike in by_layout.items():
+        runs = [(name, percent) for name in alike for percent in at]
+        try:
+            with tempfile.TemporaryDirectory() as directory, running_stand(Path(directory), layout) as stand:
+                while runs:
+                    yield run(stand, *runs[0], events, per_second)
+                    runs.pop(0)
+        except DidNotTakeError as error:
+            yield from (Outcome(name, percent, None, None, str(error)) for name, percent in runs)
 
 
 def main() -> int:
-    """Every fault at every point, one after another on one stack."""
+    """Every fault at every point."""
     parser = argparse.ArgumentParser(prog="python -m tests.kafka.failures", description="faults under load")
     parser.add_argument(
         "--fault",
         action="append",
-        choices=list(FAULTS),
+        choices=list(SCENARIOS),
         metavar="NAME",
         help="only this one; may be repeated: %(choices)s",
     )
     parser.add_argument("--at", type=int, nargs="+", default=[10, 50, 90], help="percent of the load")
-    parser.add_argument("--events", type=int, default=20_000, help="of each run")
+    parser.add_argument(
+        "--events", type=int, default=20_000, help="of each run, at least: the load goes on until the fault is over"
+    )
     parser.add_argument(
         "--within", type=float, default=RECOVERED_SECONDS_MAX, help="seconds to recover in, for a run to be green"
     )
@@ -171,12 +155,9 @@ def main() -> int:
     options = parser.parse_args()
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # it is away: that is what is looked at
     outcomes = []
-    with tempfile.TemporaryDirectory() as directory, running_stack(Path(directory), WORKERS) as stack:
-        for fault in options.fault or FAULTS:
-            for percent in options.at:
-                outcome = run(stack, fault, percent, options.events, options.rate)
-                outcomes.append(replace(outcome, seconds_max=options.within))
-                print(outcomes[-1].row(), file=sys.stderr, flush=True)
+    for outcome in _runs(options.fault or list(SCENARIOS), options.at, options.events, options.rate):
+        outcomes.append(replace(outcome, seconds_max=options.within))
+        print(outcomes[-1].row(), file=sys.stderr, flush=True)
     print(HEADER, *(outcome.row() for outcome in outcomes), sep="\n")
     return verdict(outcomes)
 

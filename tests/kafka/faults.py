@@ -1,115 +1,125 @@
-"""What is done to a running stack. A fault returns when it ended (monotonic seconds), or says why it did not take."""
+"""What is done to processes of a running stand. A fault returns when it ended (monotonic seconds), or says why it did
+not take.
+"""
 
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
+from deploy.local.ports import free_port
+from deploy.local.process import Process, running
+from tests.kafka.stand import DidNotTakeError, Stand, WorkerPlace
+from tests.stack import eventually
 
-from deploy.local.process import Process
-from tests.stack import RunningStack, eventually
-
-_TAKES_SECONDS: Final = 60.0
-
-Fault = Callable[[RunningStack], float]
+TAKES_SECONDS: Final = 60.0
+_JOINS: Final = 4
 
 
-class DidNotTakeError(RuntimeError):
-    """The fault was not what it should have been; what the run shows proves nothing."""
-
-
-def workers_killed(stack: RunningStack, numbers: Sequence[int]) -> float:
+def workers_killed(stand: Stand, numbers: Sequence[int]) -> float:
     """SIGKILL of workers; other processes take their places."""
-    before = stack.addresses["worker_pids"]
-    killed = [before[number] for number in numbers]
+    before = stand.worker_pids
     ended = time.monotonic()
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
-    _until(lambda: _replaced(stack, before, killed), "a killed worker was not started again")
+    for number in numbers:
+        os.kill(_there(before[number], stand.workers[number].name), signal.SIGKILL)
+    until(lambda: _replaced(stand, before, numbers), "a killed worker was not started again")
     return ended
 
 
-def worker_paused(stack: RunningStack, number: int) -> float:
+def leader_killed(stand: Stand) -> float:
+    """SIGKILL of the worker that rolls windows up, reconciles and publishes for all."""
+    return workers_killed(stand, [stand.leader])
+
+
+def worker_paused(stand: Stand, number: int) -> float:
     """SIGSTOP of a worker until the other one has all lanes, then SIGCONT: a zombie that believes it owns some."""
-    addresses = stack.addresses
-    paused, urls = addresses["worker_pids"][number], addresses["workers_metrics"]
-    mine, others = urls[number], [url for url in urls if url != urls[number]]
-    lanes = _lanes_owned(urls)
-    if not _lanes_owned([mine]):
+    mine, others = stand.workers[number], [one for one in stand.workers if one is not stand.workers[number]]
+    lanes = stand.lanes
+    if not mine.lanes:
         raise DidNotTakeError("the worker to be paused had no lane")
-    with _stopped(paused):
-        _until(lambda: _lanes_owned(others) == lanes, "nobody took the lanes of the paused worker")
+    with _stopped(_there(stand.worker_pids[number], mine.name)):
+        until(lambda: sum(one.lanes for one in others) == lanes, "nobody took the lanes of the paused worker")
     return time.monotonic()
 
 
-def clickhouse_killed(stack: RunningStack) -> float:
+def rebalanced(stand: Stand) -> float:
+    """A third worker joins the group, gets lanes and leaves, one after another."""
+    third = WorkerPlace("worker-joining", f"{stand.workers[0].url.rpartition(':')[0]}:{free_port()}")
+    for _ in range(_JOINS):
+        with running(stand.worker_child(third), stand.directory / "logs"):
+            until(lambda: third.lanes > 0, "the worker that joined got no lane")
+    return time.monotonic()
+
+
+def clickhouse_killed(stand: Stand) -> float:
     """SIGKILL of ClickHouse, which is started again."""
-    before = _clickhouse(stack)
+    before = _there(stand.clickhouse_pid, "ClickHouse")
     ended = time.monotonic()
     os.kill(before, signal.SIGKILL)
-    _until(lambda: _clickhouse(stack) not in (0, before), "ClickHouse was not started again")
+    until(lambda: stand.clickhouse_pid not in (None, before), "ClickHouse was not started again")
     return ended
 
 
-def clickhouse_paused(stack: RunningStack) -> float:
+def clickhouse_paused(stand: Stand) -> float:
     """SIGSTOP of ClickHouse until the workers say that it is away, then SIGCONT: no answer, no broken connection."""
-    with _stopped(_clickhouse(stack)):
-        _until(lambda: _disconnected(stack), "the workers did not miss ClickHouse")
+    with _stopped(_there(stand.clickhouse_pid, "ClickHouse")):
+        until(lambda: disconnected(stand), "the workers did not miss ClickHouse")
     return time.monotonic()
 
 
-def kafka_killed(stack: RunningStack) -> float:
+def kafka_killed(stand: Stand) -> float:
     """SIGKILL of Apache Kafka, started again with the log that it has on disk; ended when it answers."""
-    kafka = _kafka(stack)
+    (kafka,) = stand.kafka
     kafka.kill()
     return _started_again(kafka)
 
 
-def kafka_restarted(stack: RunningStack) -> float:
+def kafka_restarted(stand: Stand) -> float:
     """SIGTERM of Apache Kafka, as an upgrade does it, and a start; ended when it answers."""
-    kafka = _kafka(stack)
+    (kafka,) = stand.kafka
     kafka.terminate()
     kafka.wait_or_kill()
     return _started_again(kafka)
 
 
-def kafka_paused(stack: RunningStack) -> float:
+def kafka_paused(stand: Stand) -> float:
     """SIGSTOP of Apache Kafka until the workers say that it is away, then SIGCONT."""
-    pid = _kafka(stack).pid
-    if pid is None:
-        raise DidNotTakeError("Kafka did not run")
-    with _stopped(pid):
-        _until(lambda: _disconnected(stack), "the workers did not miss Kafka")
+    (kafka,) = stand.kafka
+    with _stopped(_there(kafka.pid, "Kafka")):
+        until(lambda: disconnected(stand), "the workers did not miss Kafka")
     return time.monotonic()
 
 
-ON_ANY_KAFKA: Final[Mapping[str, Fault]] = {
-    "first worker killed": partial(workers_killed, numbers=[0]),
-    "second worker killed": partial(workers_killed, numbers=[1]),
-    "both workers killed": partial(workers_killed, numbers=[0, 1]),
-    "first worker paused": partial(worker_paused, number=0),
-    "second worker paused": partial(worker_paused, number=1),
-    "ClickHouse killed": clickhouse_killed,
-    "ClickHouse paused": clickhouse_paused,
-}
-ON_APACHE_KAFKA: Final[Mapping[str, Fault]] = {
-    "Kafka killed": kafka_killed,
-    "Kafka restarted": kafka_restarted,
-    "Kafka paused": kafka_paused,
-}
-"""The local broker keeps its log in memory: nothing is left of it to go on with."""
+def one_kafka_of_three_killed(stand: Stand) -> float:
+    """SIGKILL of one node for good, as far as the run is concerned: the others go on. It is back before the next."""
+    kafka = stand.kafka[0]
+    ended = time.monotonic()
+    kafka.kill()
+    until(lambda: kafka.pid is None, "the node still ran")
+    return ended
 
 
-def _kafka(stack: RunningStack) -> Process:
-    if stack.kafka is None:
-        raise DidNotTakeError("there is no Apache Kafka")
-    return stack.kafka
+def disconnected(stand: Stand) -> bool:
+    """Whether every worker says that something is away."""
+    states = {worker.state for worker in stand.workers}
+    return states - {""} == {"disconnected"}
+
+
+def until(true: Callable[[], bool], otherwise: str, seconds: float = TAKES_SECONDS) -> None:
+    """Wait for it. Raises DidNotTakeError with the sentence."""
+    try:
+        eventually(true, seconds)
+    except AssertionError as error:
+        raise DidNotTakeError(f"{otherwise}: {error}") from error
+
+
+def kafka_back(stand: Stand) -> None:
+    """Start what a fault left killed, and wait until it answers."""
+    for kafka in stand.kafka:
+        if kafka.pid is None:
+            _started_again(kafka)
 
 
 def _started_again(kafka: Process) -> float:
@@ -119,7 +129,7 @@ def _started_again(kafka: Process) -> float:
         kafka.await_ready()
         return kafka.ready
 
-    _until(ready, "Kafka did not come back")
+    until(ready, "Kafka did not come back")
     return time.monotonic()
 
 
@@ -132,42 +142,12 @@ def _stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def _replaced(stack: RunningStack, before: Sequence[int], killed: Sequence[int]) -> bool:
-    now = stack.addresses["worker_pids"]
-    return len(now) == len(before) and not set(killed) & set(now)
+def _there(pid: int | None, name: str) -> int:
+    if pid is None:
+        raise DidNotTakeError(f"{name} did not run")
+    return pid
 
 
-def _disconnected(stack: RunningStack) -> bool:
-    """Whether every worker says that something is away."""
-    states = []
-    for url in stack.addresses["workers_metrics"]:
-        with suppress(httpx.TransportError):
-            states.append(httpx.get(url.replace("/metrics", "/readyz"), timeout=5).json()["state"])
-    return bool(states) and set(states) == {"disconnected"}
-
-
-def _until(true: Callable[[], bool], otherwise: str) -> None:
-    try:
-        eventually(true, _TAKES_SECONDS)
-    except AssertionError as error:
-        raise DidNotTakeError(f"{otherwise}: {error}") from error
-
-
-def _lanes_owned(urls: list[str]) -> float:
-    """Of workers that answer."""
-    owned = 0.0
-    for url in urls:
-        with suppress(httpx.TransportError):
-            for family in text_string_to_metric_families(httpx.get(url, timeout=5).text):
-                owned += sum(sample.value for sample in family.samples if sample.name == "touchstream_lanes_owned")
-    return owned
-
-
-def _clickhouse(stack: RunningStack) -> int:
-    """Its process id; 0 while there is none. Linux only."""
-    parent = stack.process.pid
-    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        with suppress(OSError):
-            if b"deploy.local.clickhouse" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return int(pid)
-    return 0
+def _replaced(stand: Stand, before: Sequence[int | None], numbers: Sequence[int]) -> bool:
+    now = stand.worker_pids
+    return all(now[number] not in (None, before[number]) for number in numbers)

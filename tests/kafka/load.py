@@ -2,6 +2,7 @@
 
 import threading
 import time
+from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -14,12 +15,16 @@ _SLICE = 50  # events between two looks at the clock
 
 
 class Load:
-    """`events` touchpoints named `touchpoint`, and every twentieth of them a second time; runs in a `with` block."""
+    """`events` touchpoints named `touchpoint`, and every twentieth of them a second time; runs in a `with` block.
+
+    It goes on beyond `events` until `end` is called or the block is left: what is broken stays under load.
+    """
 
     def __init__(self, kafka_url: str, touchpoint: str, events: int, per_second: int) -> None:
         self.events, self.published = events, 0
         self._kafka_url, self._touchpoint, self._per_second = kafka_url, touchpoint, per_second
         self._error: Exception | None = None
+        self._enough = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="load", daemon=True)
 
     def __enter__(self) -> Self:
@@ -29,12 +34,13 @@ class Load:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._enough.set()
         self._thread.join()
 
     @property
     def running(self) -> bool:
         """Whether there is more to come."""
-        return self._thread.is_alive() and self.published < self.events
+        return self._thread.is_alive()
 
     def reaches(self, percent: int) -> bool:
         """Whether so much is published. Raises what kept it from publishing."""
@@ -44,6 +50,7 @@ class Load:
 
     def end(self) -> None:
         """Until Kafka has acknowledged every event. Raises what kept it from publishing."""
+        self._enough.set()
         self._thread.join()
         self.reaches(100)
 
@@ -51,7 +58,9 @@ class Load:
         try:
             with Producer(self._kafka_url) as producer:
                 started = time.monotonic()
-                for number in range(self.events):
+                for number in count():
+                    if number >= self.events and self._enough.is_set():
+                        break
                     self._event(producer, number)
                     if number % SENT_TWICE_EVERY == 0:
                         self._event(producer, number)

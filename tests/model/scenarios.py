@@ -24,6 +24,8 @@ TOGETHER = 4  # drawn at once: what a draw costs is hardly its length
 AMOUNTS = (1, 2, 0, 3, 4, 5, 6, 8)
 RECORDS_MAX = (40, 12, 12)
 """Of each log of a scenario."""
+FEW_STEPS, FEW_RECORDS = 12, (20, 8, 8)
+"""The most of those that Hypothesis draws: many short scenarios in a second find more than a few long ones."""
 HOT_PANES = (50_000, 2, 7)
 
 
@@ -56,9 +58,9 @@ class Scenario:
 
 def scenarios() -> st.SearchStrategy[Scenario]:
     """All of them."""
-    logs = st.tuples(*(_several(TOGETHER * RECORD_BYTES, most // TOGETHER) for most in RECORDS_MAX))
+    logs = st.tuples(*(_several(TOGETHER * RECORD_BYTES, most // TOGETHER) for most in FEW_RECORDS))
     settings = st.binary(min_size=SETTINGS_BYTES, max_size=SETTINGS_BYTES)
-    return st.builds(_scenario, settings, logs, _several(TOGETHER * STEP_BYTES, STEPS_MAX // TOGETHER))
+    return st.builds(_scenario, settings, logs, _several(TOGETHER * STEP_BYTES, FEW_STEPS // TOGETHER))
 
 
 def _several(size: int, most: int) -> st.SearchStrategy[bytes]:
@@ -69,10 +71,14 @@ def _several(size: int, most: int) -> st.SearchStrategy[bytes]:
 
 
 def scenario_of(seed: int) -> Scenario:
-    """One of them, as long as they come."""
+    """One of them: mostly short, some as long as they come."""
     random = Random(seed)
-    logs = [random.randbytes(most * RECORD_BYTES) for most in RECORDS_MAX]
-    return _scenario(random.randbytes(SETTINGS_BYTES), logs, random.randbytes(STEPS_MAX * STEP_BYTES))
+
+    def drawn(size: int, most: int) -> bytes:
+        return random.randbytes(size * (1 + int(most * random.random() ** 2)))
+
+    logs = [drawn(RECORD_BYTES, most) for most in RECORDS_MAX]
+    return _scenario(random.randbytes(SETTINGS_BYTES), logs, drawn(STEP_BYTES, STEPS_MAX))
 
 
 def _scenario(settings: bytes, logs: Sequence[bytes], steps: bytes) -> Scenario:

@@ -129,6 +129,8 @@ def rows_of(lanes: Sequence[LaneRows]) -> list[tuple[str, Row]]:
 
 def plain(rows: pa.Table) -> list[Row]:
     """Arrow rows as dicts, instants in whole milliseconds since 1970."""
+    if not rows.num_rows:
+        return []
     schema = pa.schema([(f.name, pa.timestamp("ms", "UTC") if f.name in _INSTANTS else f.type) for f in rows.schema])
     whole = pa.schema([(f.name, pa.int64() if f.name in _INSTANTS else f.type) for f in rows.schema])
     listed: list[Row] = rows.cast(schema).cast(whole).to_pylist()

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from prometheus_client import REGISTRY
 
 from schemas.codec import WriterSchemas
+from streams.gathering import Gathering
 from streams.lanes import Lanes, Limits
 from streams.letters import LetterTopic
-from streams.measure.lane import Lane, LaneRows
+from streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRows
 from streams.measure.records import Records
 from streams.takeover import take_over
 from tests.model.schedule import records
@@ -69,7 +71,7 @@ def test_lanes_tell_where_they_are_and_how_long_they_waited_for_room() -> None:
 
     async def read_all() -> None:
         store, source = TakingStore(World((log,), DEFINITIONS_KNOWN[0], WriterSchemas())), Begun()
-        lanes = Lanes(store, LetterTopic("letters", no_topic), source, Limits(1.0, 1), failures.append)
+        lanes = Lanes(store, LetterTopic("letters", no_topic), source, Limits(1.0, 1, gathered_max=1), failures.append)
         lanes.assigned(frozenset([PARTITION]))
         assert lanes.expected == frozenset([PARTITION])
         assert not lanes.next_offsets
@@ -92,3 +94,41 @@ def test_lanes_tell_where_they_are_and_how_long_they_waited_for_room() -> None:
     more = {name: counted(f"touchstream_{name}") - before[name] for name in names}
     assert (more["take_overs_total"], more["batch_records_count"], more["flush_rows_count"]) == (1, 2, 2)
     assert more["blocked_seconds_total"] > 0
+
+
+def test_records_that_are_few_wait_for_the_flush_and_are_then_measured_in_one_batch() -> None:
+    log = [event(offset, f"e{offset}") for offset in range(5)]
+    failures: list[Exception] = []
+
+    async def read_all() -> None:
+        store, source = TakingStore(World((log,), DEFINITIONS_KNOWN[0], WriterSchemas())), Begun()
+        limits = Limits(1.0, gathered_max=3)
+        lanes = Lanes(store, LetterTopic("letters", no_topic), source, limits, failures.append)
+        lanes.assigned(frozenset([PARTITION]))
+        await source.begun.wait()
+        await lanes.take(PARTITION, 0, records(log[:1]))
+        await lanes.take(PARTITION, 1, records(log[1:2]))
+        assert (lanes.pending_rows, lanes.unflushed, dict(lanes.next_offsets)) == (2, True, {PARTITION: 0})
+        await lanes.take(PARTITION, 2, records(log[1:3]))  # with one that is known, as after a seek
+        assert dict(lanes.next_offsets) == {PARTITION: 3}
+        await lanes.take(PARTITION, 3, records(log[3:4]))
+        before = counted("touchstream_batch_records_count")
+        await lanes.flush()
+        assert counted("touchstream_batch_records_count") == before + 1
+        assert dict(lanes.next_offsets) == {PARTITION: 4}
+        (rows,) = store.written[-1]
+        assert rows.touchpoints is not None
+        assert rows.touchpoints["log_offset"].to_list() == [0, 1, 2, 3]
+        assert sum(rows.panes["duplicates"].to_pylist()) == 0
+        assert not lanes.unflushed
+
+    asyncio.run(read_all())
+    assert failures == []
+
+
+def test_large_records_that_wait_count_as_several() -> None:
+    gathering = Gathering()
+    gathering.add(records([replace(event(0, "small"), value=b"x"), replace(event(1, "large"), value=b"x" * 50_000)]))
+    assert gathering.rows == 50_001 // PENDING_ROW_BYTES
+    gathering.take()
+    assert gathering.rows == 0

@@ -1,0 +1,139 @@
+"""The commands `definitions list`, `definitions replay`, `definitions use`."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from schemas.touchpoint import TIME_MS_MIN
+from sinks.clickhouse.client import connect_directly, first_database
+from sinks.clickhouse.definitions import known_definitions
+from sinks.clickhouse.editions import editions, in_force
+from streams.cli.output import errors_in_one_line, load_settings, people, print_json, print_table, progress_bar
+from streams.cli.times import point_in_time
+from streams.editions import edition_of, switch
+from streams.restate import Plan, Restating
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_BEGINNING = "the beginning"
+
+
+def list_definitions(as_json: Json = False) -> None:
+    """Every version of the definitions, and which tables hold what was measured under it.
+
+    Example: touchstream definitions list
+    """
+    settings = load_settings()
+    with errors_in_one_line():
+        first, base = connect_directly(settings.clickhouse_url), first_database(settings.clickhouse_url)
+        now = in_force(first, base)
+        rows: list[dict[str, Any]] = [
+            {
+                "version": one.version,
+                "database": base,
+                "from": None if one.in_force_since is None else f"{one.in_force_since.isoformat()} (recorded)",
+                "state": _state(base, now, True),
+            }
+            for one in known_definitions(first)
+            if one.in_force_since is not None
+        ]
+        rows += [
+            {
+                "version": one.version,
+                "database": one.database,
+                "from": _instant(one.from_ms),
+                "state": _state(one.database, now, one.filled),
+            }
+            for one in editions(first)
+        ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["version", "database", "from", "state"])
+
+
+def replay_definitions(
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Events that occurred from this time on (ISO 8601, epoch ms, -7d; whole hours) count under the new"
+            " definitions. Without it: goes on with a replay of them that was begun, else all that Kafka holds.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Don't switch to it: the one in force stays.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Derive everything anew under the definitions of the settings, beside what is in force; then switch to it.
+
+    Reads Kafka's log again, into a database of its own, while workers go on. When it has caught up, commands and
+    workers go on there; the old tables stay, and `metrics --definitions VERSION` asks them. Interrupted, call it again.
+
+    Example: TOUCHSTREAM_JOURNEY_FILE=journey.yaml touchstream definitions replay --from 2026-11-01
+    """
+    settings = load_settings()
+    with errors_in_one_line(), progress_bar() as progress:
+        restating = Restating(settings, point_in_time(start) if start else None)
+        bar = progress.add_task("records", total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        plan = restating.plan() if dry_run else restating.run(show)
+        switched = not dry_run and not keep
+        if switched:
+            switch(settings, plan.database)
+    if as_json:
+        print_json(_plain(plan) | {"in_force": switched})
+    else:
+        for line in _said(plan, dry_run, switched):
+            people.print(line, markup=False)
+
+
+def use_definitions(
+    version: Annotated[str, typer.Argument(help="Its first letters, or the database (`definitions list`).")],
+) -> None:
+    """Put the tables of a version in force, also old ones: their lanes go on where they were left.
+
+    Kafka has to hold the log from there on.
+
+    Example: touchstream definitions use 3f9a2c
+    """
+    settings = load_settings()
+    with errors_in_one_line():
+        database = edition_of(settings, version)
+        switch(settings, database)
+    people.print(f"{database} is in force: workers follow within seconds", markup=False)
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    return {
+        "version": plan.version,
+        "database": plan.database,
+        "source": plan.source,
+        "from": _instant(plan.from_ms),
+        "records": plan.records,
+        "begun": plan.begun,
+    }
+
+
+def _said(plan: Plan, dry_run: bool, switched: bool) -> list[str]:
+    what = "would be read" if dry_run else "were read"
+    since = f"definitions {plan.version} from {_instant(plan.from_ms) or _BEGINNING} on, in {plan.database}"
+    lines = [since, f"{plan.records:,} records of the log {what}; what occurred before is as {plan.source} has it"]
+    if switched:
+        lines.append(f"in force: workers follow within seconds; the old tables stay in {plan.source}")
+    elif not dry_run:
+        lines.append(f"not in force: `touchstream definitions use {plan.version}` switches to it")
+    return lines
+
+
+def _state(database: str, now: str, filled: bool) -> str:
+    if database == now:
+        return "in force"
+    return "kept" if filled else "being filled"
+
+
+def _instant(from_ms: int) -> str | None:
+    return None if from_ms <= TIME_MS_MIN else datetime.fromtimestamp(from_ms / 1000, UTC).isoformat()

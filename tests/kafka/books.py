@@ -1,0 +1,76 @@
+"""What the log and the tables of a stand hold, for the account of a run; lane by lane, so that memory is enough."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+from kafka import KafkaConsumer, TopicPartition
+
+from schemas.codec import WriterSchemas
+from schemas.columns import decode_batch
+from sinks.clickhouse.client import connect
+from streams.connection import KafkaConnection
+from streams.measure.records import CONTROL_HEADER
+from streams.topics import LogPosition, log_identity
+from tests.kafka.account import Account, Logged, account, first_places
+from tests.kafka.stand import TOPIC, Stand
+
+_RECORDS_AT_ONCE: Final = 50_000
+_RAW: Final = (
+    "SELECT partition, log_offset FROM touchpoints FINAL"
+    " WHERE touchpoint = {touchpoint:String} AND partition = {partition:UInt32}"
+)
+_PANES: Final = (
+    "SELECT resolution_s, sum(touches) FROM stage_panes FINAL"
+    " WHERE touchpoint = {touchpoint:String} AND partition = {partition:UInt32} GROUP BY resolution_s"
+)
+_RESOLUTIONS_S: Final = (10, 300, 3600)
+
+
+def log_ends(stand: Stand) -> dict[int, LogPosition]:
+    """Where the log of each lane begins and ends now."""
+    return log_identity(KafkaConnection.from_url(stand.kafka_url), TOPIC)
+
+
+def account_of(stand: Stand, begins: dict[int, LogPosition], touchpoint: str) -> Account:
+    """Of the events of one load, by the name of their touchpoint. begins: `log_ends` from before it."""
+    with closing(connect(stand.clickhouse_url)) as client:
+        found = [
+            _account_of_lane(stand, client, partition, begins[partition].end_offset, touchpoint) for partition in begins
+        ]
+    return Account(*(sum(getattr(one, name) for one in found) for name in ("events", "lost", "doubled")))
+
+
+def _account_of_lane(stand: Stand, client: Client, partition: int, begin: int, touchpoint: str) -> Account:
+    parameters = {"touchpoint": touchpoint, "partition": partition}
+    raw = client.query(_RAW, parameters).result_rows
+    touches = {resolution_s: {partition: 0} for resolution_s in _RESOLUTIONS_S}
+    for resolution_s, total in client.query(_PANES, parameters).result_rows:
+        touches[resolution_s][partition] = total
+    expected = first_places(_logged(stand, partition, begin, touchpoint))
+    return account(expected, [(lane, offset) for lane, offset in raw], touches)
+
+
+def _logged(stand: Stand, partition: int, begin: int, touchpoint: str) -> Iterator[Logged]:
+    for records in _log(stand, partition, begin):
+        events = [record for record in records if CONTROL_HEADER not in dict(record.headers)]
+        frame, refused = decode_batch([event.value for event in events], WriterSchemas())
+        assert refused == [], "the log holds what is no event"
+        for position, event_id, name in frame.select("position", "event_id", "touchpoint").iter_rows():
+            if name == touchpoint:
+                yield Logged(partition, events[position].offset, event_id)
+
+
+def _log(stand: Stand, partition: int, begin: int) -> Iterator[list[Any]]:
+    end = log_ends(stand)[partition].end_offset
+    options = KafkaConnection.from_url(stand.kafka_url).client_options()
+    with closing(KafkaConsumer(enable_auto_commit=False, **options)) as consumer:
+        place = TopicPartition(TOPIC, partition)
+        consumer.assign([place])
+        consumer.seek(place, begin)
+        while begin < end:
+            polled = consumer.poll(timeout_ms=1000, max_records=_RECORDS_AT_ONCE).get(place, [])
+            if polled:
+                begin = polled[-1].offset + 1
+                yield polled

@@ -1,0 +1,65 @@
+"""Point 6: which log it is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pytest import MonkeyPatch
+
+from streams import takeover
+from streams.measure.lane import Lane, LaneRow
+from streams.topics import LogPosition
+from tests.model.controls.control import Control
+from tests.model.tables import MemoryTables
+
+
+def a_new_log_forgets_the_ids_of_the_one_before(patch: MonkeyPatch) -> None:
+    original = takeover._load_ids
+
+    def load_ids(loaded: Lane, rows: Sequence[LaneRow], tables: MemoryTables) -> None:
+        row, loaded.row = loaded.row, replace(loaded.row, predecessor_log_id="")
+        original(loaded, rows, tables)
+        loaded.row = row
+
+    patch.setattr(takeover, "_load_ids", load_ids)
+
+
+def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
+    original = takeover._row
+
+    def row_of(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow]) -> LaneRow:
+        row = original(topic, partition, position, rows)
+        return row if row in rows else replace(row, lane_clock=0)
+
+    patch.setattr(takeover, "_row", row_of)
+
+
+def a_new_log_has_no_lane_row_before_its_first_flush(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(*given: Any) -> Lane:
+        tables: MemoryTables = given[3]
+        held = dict(tables.lanes)
+        loaded = original(*given)
+        tables.lanes = held
+        return loaded
+
+    patch.setattr(takeover, "take_over", take_over)
+
+
+def the_end_of_the_log_is_asked_for_before_the_lane_row_is_read(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(topic: str, partition: int, position: Callable[[], LogPosition], *given: Any) -> Lane:
+        before = position()
+        return original(topic, partition, lambda: before, *given)
+
+    patch.setattr(takeover, "take_over", take_over)
+
+
+LOGS: tuple[Control, ...] = (
+    a_new_log_forgets_the_ids_of_the_one_before,
+    a_new_log_starts_the_clock_anew,
+    a_new_log_has_no_lane_row_before_its_first_flush,
+    the_end_of_the_log_is_asked_for_before_the_lane_row_is_read,
+)

@@ -1,0 +1,119 @@
+"""Points 3 (state that the lane row holds), 7 (definitions), 9 (integers) and 10 (clocks)."""
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+from pytest import MonkeyPatch
+
+from schemas import validity
+from schemas.touchpoint import TIME_MS_MIN
+from streams import takeover
+from streams.measure import events, lane
+from streams.measure.lane import Lane, LaneRow
+from streams.measure.measures import SUMS
+from streams.measure.records import Records
+from tests.model.controls.control import Control
+from tests.model.tables import MemoryTables
+
+DAY_MS = 86_400_000
+
+
+def late_is_judged_by_the_watermark(patch: MonkeyPatch) -> None:
+    measure, measured = Lane._measure, events.measured
+    watermark = 0
+
+    def remember(self: Lane, run: Records, clocks: events.Clocks) -> None:
+        nonlocal watermark
+        watermark = self.row.watermark(self.definitions.lateness_ms)
+        measure(self, run, clocks)
+
+    def judge(frame: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
+        return measured(frame, lateness_ms).with_columns(late=pl.col("occurred_at") < watermark)
+
+    patch.setattr(Lane, "_measure", remember)
+    patch.setattr(lane, "measured", judge)
+
+
+def sentiment_is_summed_as_floats(patch: MonkeyPatch) -> None:
+    floats = pl.when("counted").then("sentiment").sum() * 1e6
+    patch.setitem(SUMS, "sentiment_sum_micro", floats.round().cast(pl.Int64))
+
+
+def definitions_are_those_of_the_worker(patch: MonkeyPatch) -> None:
+    original = MemoryTables.definitions
+    patch.setattr(MemoryTables, "definitions", lambda self, _: original(self, None))
+
+
+def a_new_owner_starts_the_clock_anew(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(*given: Any) -> Lane:
+        loaded = original(*given)
+        loaded.row = replace(loaded.row, lane_clock=0)
+        return loaded
+
+    patch.setattr(takeover, "take_over", take_over)
+
+
+def a_new_owner_starts_the_watermark_anew(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(*given: Any) -> Lane:
+        loaded = original(*given)
+        loaded.row = replace(loaded.row, occurred_max=TIME_MS_MIN)
+        return loaded
+
+    patch.setattr(takeover, "take_over", take_over)
+
+
+def definitions_switch_once_the_batch_is_measured(patch: MonkeyPatch) -> None:
+    take, obey = Lane.take, Lane._obey
+    to_come: list[tuple[Records, events.Clocks]] = []
+
+    def obey_later(self: Lane, control: str, run: Records, clocks: events.Clocks) -> None:
+        if control == "definitions":
+            to_come.append((run, clocks))
+        else:
+            obey(self, control, run, clocks)
+
+    def take_first(self: Lane, records: Records) -> None:
+        take(self, records)
+        for run, clocks in to_come:
+            obey(self, "definitions", run, clocks)
+        to_come.clear()
+
+    patch.setattr(Lane, "_obey", obey_later)
+    patch.setattr(Lane, "take", take_first)
+
+
+def the_watermark_passes_the_lane_clock(patch: MonkeyPatch) -> None:
+    patch.setattr(LaneRow, "watermark", lambda self, lateness_ms: self.occurred_max - lateness_ms)
+
+
+def events_that_are_far_ahead_are_counted(patch: MonkeyPatch) -> None:
+    patch.setattr(events, "refusals", lambda frame, record_at: validity.refusals(frame, record_at + DAY_MS))
+
+
+def heartbeats_move_no_watermark(patch: MonkeyPatch) -> None:
+    original = Lane._obey
+
+    def obey(self: Lane, control: str, run: Records, clocks: events.Clocks) -> None:
+        if control != "heartbeat":
+            original(self, control, run, clocks)
+
+    patch.setattr(Lane, "_obey", obey)
+
+
+LANE_STATE: tuple[Control, ...] = (
+    late_is_judged_by_the_watermark,
+    a_new_owner_starts_the_clock_anew,
+    a_new_owner_starts_the_watermark_anew,
+)
+DEFINITIONS: tuple[Control, ...] = (definitions_are_those_of_the_worker, definitions_switch_once_the_batch_is_measured)
+INTEGERS: tuple[Control, ...] = (sentiment_is_summed_as_floats,)
+CLOCKS: tuple[Control, ...] = (
+    the_watermark_passes_the_lane_clock,
+    events_that_are_far_ahead_are_counted,
+    heartbeats_move_no_watermark,
+)

@@ -1,0 +1,66 @@
+"""Random scenarios hold all that may happen to a lane: a rule that is never put to the test would seem to hold."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from schemas.touchpoint import Reason
+from tests.model.scenarios import HOT_PANES, KINDS, Scenario, scenario_of
+from tests.oracle.panes import empty_pane
+from tests.oracle.recompute import Row, Tables, recompute
+from tests.oracle.strategies import DEFINITIONS_KNOWN, LANE, WRITER_SCHEMAS
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Scenario]:
+    return [scenario_of(seed) for seed in range(300)]
+
+
+@pytest.fixture(scope="module")
+def measured(drawn: list[Scenario]) -> list[Tables]:
+    """Each first log, as recomputed."""
+    return [recompute(one.logs[0], LANE, one.first, WRITER_SCHEMAS) for one in drawn]
+
+
+def test_every_step_happens_to_both_workers_under_every_setting(drawn: list[Scenario]) -> None:
+    steps = {(step.kind, step.worker) for one in drawn for step in one.steps}
+    assert steps == set(product(KINDS, (0, 1)))
+    settings = {(one.first.version, one.hot_panes) for one in drawn}
+    assert settings == set(product((made.version for made in DEFINITIONS_KNOWN), HOT_PANES))
+
+
+def test_a_worker_crashes_and_loses_its_log_between_two_inserts(drawn: list[Scenario]) -> None:
+    followed = Counter(
+        (step.kind, then.kind) for one in drawn for step, then in zip(one.steps, one.steps[1:], strict=False)
+    )
+    for then in ("crash", "new log", "take", "finish"):
+        assert followed["insert", then]
+
+
+def test_events_are_counted_repeated_and_counted_again_past_the_horizon(measured: list[Tables]) -> None:
+    ids = [Counter(row["event_id"] for row in tables.touchpoints.values()) for tables in measured]
+    assert any(most > 1 for found in ids for most in found.values())
+    assert any(pane["duplicates"] for pane in panes(measured))
+
+
+def test_every_measure_is_met_in_panes_that_several_events_share(measured: list[Tables]) -> None:
+    for name, nothing in empty_pane().items():
+        assert any(pane[name] != nothing and pane["touches"] > 1 for pane in panes(measured)), name
+
+
+def test_customers_stages_definitions_and_refusals_are_of_all_kinds(measured: list[Tables]) -> None:
+    rows = [row for tables in measured for row in tables.touchpoints.values()]
+    assert len({(row["customer_id"], row["anonymous_id"]) for row in rows}) > 10
+    assert len({(row["journey"], row["stage"]) for row in rows}) > 5
+    switched = [{row["definitions"] for row in tables.touchpoints.values()} for tables in measured]
+    assert any(len(versions) > 1 for versions in switched)
+    assert any(row["late"] for row in rows)
+    refused = {reason for tables in measured for reason in tables.dead_letters.values()}
+    assert refused >= {reason.value for reason in Reason}
+    assert any(tables.erasures for tables in measured)
+
+
+def panes(measured: list[Tables]) -> Iterator[Row]:
+    return (pane for tables in measured for pane in tables.panes.values())

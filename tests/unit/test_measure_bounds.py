@@ -1,0 +1,120 @@
+"""What a lane holds in memory is bounded, whatever arrives, and letting go of it changes no row."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from schemas.codec import WriterSchemas
+from schemas.journey import Journeys
+from streams.measure.definitions import Definitions
+from streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRow
+from streams.measure.panes import Panes
+from streams.measure.records import Records
+
+JOURNEY = '{"format": 1, "journeys": [{"id": "shop", "stages": [{"id": "use"}]}]}'
+DEFINITIONS = Definitions("v", Journeys(JOURNEY), 60_000, 86_400_000, 0)
+NOW_MS = 1_790_000_000_000
+TEN_SECONDS_MS = 10_000
+
+
+def lane() -> Lane:
+    return Lane(LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v"), DEFINITIONS, WriterSchemas(None), lambda keys: keys)
+
+
+def records(values: Iterable[bytes], first: int = 0) -> Records:
+    held = list(values)
+    size = len(held)
+    return Records(
+        np.arange(first, first + size), np.full(size, NOW_MS), [b"k"] * size, held, [()] * size
+    )  # fmt: skip
+
+
+def touched(panes: Panes, names: Iterable[str], offset: int, at_ms: int, **changes: Any) -> None:
+    """One touch of each name."""
+    series = panes.series(("shop", "use", "web", name, "") for name in names)
+    size = len(series)
+    columns: dict[str, Any] = {
+        "log_offset": range(offset, offset + size), "series": series, "occurred_at": [at_ms] * size,
+        "counted": [True] * size, "late": [False] * size, "action": ["contact"] * size, "outcome": [""] * size,
+        "duration_ms": [None] * size, "sentiment_micro": [None] * size, "nps": [None] * size, "csat": [None] * size,
+        "ces": [None] * size, "revenue_minor": [None] * size, "currency": [""] * size,
+    } | changes  # fmt: skip
+    types = {"nps": pl.Int32, "csat": pl.Int32, "ces": pl.Int32}
+    numbers = dict.fromkeys(("log_offset", "duration_ms", "sentiment_micro", "revenue_minor"), pl.Int64)
+    panes.apply(pl.DataFrame(columns, schema_overrides=types | numbers | {"series": pl.UInt32}))
+
+
+def written(panes: Panes) -> pa.Table:
+    rows = panes.changed()
+    panes.acknowledged()
+    return rows
+
+
+def test_names_made_up_anew_for_each_event_are_forgotten_with_their_panes() -> None:
+    panes, offset = Panes(), 0
+    for batch in range(20):
+        touched(panes, (f"{batch}-{n}" for n in range(500)), offset, NOW_MS + batch * TEN_SECONDS_MS)
+        offset += 500
+        written(panes)
+        panes.evict(900)
+    assert (len(panes), panes.names <= 2 * 900 + 1_000) == (900, True)
+
+
+def test_panes_that_stay_keep_their_names_and_sums_when_others_are_forgotten() -> None:
+    panes = Panes()
+    touched(panes, (f"old-{n}" for n in range(3_000)), 0, NOW_MS - 86_400_000)
+    touched(panes, ("kept",), 3_000, NOW_MS)
+    written(panes)
+    panes.evict(3)
+    assert panes.names == 1
+    touched(panes, ("new", "kept"), 3_001, NOW_MS)
+    rows = written(panes).to_pylist()
+    found = {(row["touchpoint"], row["resolution_s"]): row["touches"] for row in rows}
+    assert found == {("kept", s): 2 for s in (10, 300, 3600)} | {("new", s): 1 for s in (10, 300, 3600)}
+
+
+def test_sketches_with_many_buckets_leave_with_the_oldest_panes() -> None:
+    panes = Panes()
+    for batch in range(10):
+        durations = [3**n for n in range(20)]
+        touched(panes, ["slow"] * 20, batch * 20, NOW_MS + batch * TEN_SECONDS_MS, duration_ms=durations)
+        written(panes)
+    held = len(panes)
+    panes.evict(1_000, labels_max=100)
+    kept = panes.changed().num_rows
+    assert (0 < len(panes) < held, kept) == (True, 0)
+    assert sum(map(len, panes._maps.values())) <= 100
+
+
+def test_panes_that_wait_for_an_insert_stay_whatever_the_limits() -> None:
+    panes = Panes()
+    touched(panes, (f"n{n}" for n in range(50)), 0, NOW_MS, duration_ms=list(range(50)))
+    panes.changed()
+    panes.evict(0, labels_max=0)
+    assert (len(panes), panes.names) == (150, 50)
+
+
+def test_events_and_dead_letters_count_by_their_size_while_they_wait() -> None:
+    one = lane()
+    event = (
+        b'{"event_id":"e%d","occurred_at":%d,"customer_id":"c","channel":"a","touchpoint":"t","attributes":{"a":"%s"}}'
+    )
+    one.take(records(event % (n, NOW_MS, b"") for n in range(10)))
+    assert one.pending_rows == 10
+    one.take(records([event % (99, NOW_MS, b"x" * 50 * PENDING_ROW_BYTES)], 10))
+    assert 60 <= one.pending_rows <= 70
+    one.take(records([b"\x00" * 30 * PENDING_ROW_BYTES], 11))
+    assert 91 <= one.pending_rows <= 101
+    one.flush_rows()
+    assert one.pending_rows == 0
+
+
+def test_panes_of_duplicates_alone_count_as_waiting() -> None:
+    one = lane()
+    event = b'{"event_id":"e","occurred_at":%d,"customer_id":"c","channel":"web","touchpoint":"t%d"}'
+    one.take(records(event % (NOW_MS, n) for n in range(100)))
+    assert one.outcomes["duplicate"] == 99
+    assert one.pending_rows == 100
