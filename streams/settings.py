@@ -112,6 +112,11 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(
         0.5, ge=0.05, le=60, description="Seconds between two writes of a worker to ClickHouse."
     )
+    clickhouse_quorum: bool = Field(
+        False,
+        description="On a cluster of ClickHouse: a majority of replicas acknowledges each insert of the workers, and a"
+        " lane is taken over from rows that are so acknowledged.",
+    )
     lateness_seconds: float = Field(
         60,
         ge=0,

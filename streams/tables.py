@@ -14,7 +14,7 @@ from schemas.registry import HttpSchemaRegistry, RegistryUnavailable
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.definitions import known_definitions
 from sinks.clickhouse.lane_reader import ClickHouseLanes
-from sinks.clickhouse.writer import Writer
+from sinks.clickhouse.writer import Writer, Writing
 from sinks.sink import SinkBusy
 from streams import metrics
 from streams.flush import first_rows, flush_of, without
@@ -41,7 +41,9 @@ class Tables:
         self._settings = settings
         self._stop = Event()
         client = self._retry("ClickHouse", lambda: connect(settings.clickhouse_url), _AWAY)
-        self.client, self._reader, self._writer = client, ClickHouseLanes(client), Writer(client)
+        quorum = settings.clickhouse_quorum
+        self.client, self._reader = client, ClickHouseLanes(client, sequential=quorum)
+        self._writer = Writer(client, Writing(quorum=quorum))
         registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
         self._writers = WriterSchemas(registry)
         self._loaded: WeakValueDictionary[int, Lane] = WeakValueDictionary()

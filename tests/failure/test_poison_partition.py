@@ -37,7 +37,7 @@ def test_a_partition_of_nothing_but_bad_events_does_not_hold_up_the_others(tmp_p
     with running_stack(tmp_path, workers=1) as stack:
         pids = stack.addresses["worker_pids"]
         connection = KafkaConnection.from_url(stack.addresses["kafka"])
-        with KafkaProducer(**connection.client_options()) as producer:
+        with KafkaProducer(**connection.client_options(), max_request_size=2 * 2**20) as producer:
             for number in range(POISON):
                 producer.send("touchpoints", kinds[number % len(kinds)], partition=0)
             producer.send("touchpoints", b"x" * 2**20, partition=0)
