@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 
 import pytest
 
-from deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK, free_port
 from tests.http_endpoint import Endpoint, endpoint
 from tests.kafka.proxy import Behaviour, Cut, LosingAnswers, Passing, Proxy, Refusing, Silent
 from tests.stack import eventually
@@ -149,9 +149,7 @@ def test_a_lost_answer_means_that_the_server_has_done_it_and_the_client_does_not
 
 
 def test_a_server_that_is_away_ends_the_clients_connection() -> None:
-    with echo() as port:
-        pass
-    with Proxy(port) as proxy:
+    with Proxy(free_port()) as proxy:
         client = HTTPConnection(LOOPBACK, proxy.port, timeout=30)
         with pytest.raises((RemoteDisconnected, ConnectionError)):
             client.request("GET", "/")
