@@ -12,9 +12,10 @@ from schemas.columns import decode_batch
 from sinks.clickhouse.client import connect
 from streams.connection import KafkaConnection
 from streams.measure.records import CONTROL_HEADER
-from streams.topics import LogPosition, log_identity
+from streams.topics import LogPosition, TopicError, log_identity
 from tests.kafka.account import Account, Logged, account, first_places
 from tests.kafka.stand import TOPIC, Stand
+from tests.stack import eventually
 
 _RECORDS_AT_ONCE: Final = 50_000
 _RAW: Final = (
@@ -29,8 +30,18 @@ _RESOLUTIONS_S: Final = (10, 300, 3600)
 
 
 def log_ends(stand: Stand) -> dict[int, LogPosition]:
-    """Where the log of each lane begins and ends now."""
-    return log_identity(KafkaConnection.from_url(stand.kafka_url), TOPIC)
+    """Where the log of each lane begins and ends; waits for partitions whose leader has just been killed."""
+    found: dict[int, LogPosition] = {}
+
+    def answered() -> bool:
+        try:
+            found.update(log_identity(KafkaConnection.from_url(stand.kafka_url), TOPIC))
+        except TopicError:
+            return False
+        return True
+
+    eventually(answered)
+    return found
 
 
 def account_of(stand: Stand, begins: dict[int, LogPosition], touchpoint: str) -> Account:
