@@ -119,6 +119,13 @@ def _rules() -> Iterator[Rule]:
 RULES: Final = tuple(_rules())
 """In this order: the first that is broken gives the reason."""
 
+# Put together once: for few rows, putting an expression together takes longer than evaluating it.
+_ANY_EMPTY: Final = pl.any_horizontal((pl.col(name) == "").any() for name in OPTIONAL_TEXTS)
+_ANY_BROKEN: Final = pl.any_horizontal(rule.broken for rule in RULES).fill_null(False)
+_FIRST_BROKEN: Final = pl.coalesce(
+    pl.when(rule.broken).then(pl.lit(number)) for number, rule in enumerate(RULES)
+).alias(_RULE)
+
 
 def refusals(frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64]) -> tuple[pl.DataFrame, list[Refusal]]:
     """Parts a decoded frame (`schemas.columns.COLUMNS`) into the rows that can be used and the refusals of the others.
@@ -128,9 +135,9 @@ def refusals(frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64]) -
     """
     at = np.asarray(record_at_ms, dtype=np.int64)[frame["position"].to_numpy()]
     rows = frame.with_columns(pl.Series(_RECORD_AT, at))
-    if rows.select(pl.any_horizontal((pl.col(name) == "").any() for name in OPTIONAL_TEXTS)).item():
+    if rows.select(_ANY_EMPTY).item():
         rows = rows.with_columns(pl.col(OPTIONAL_TEXTS).replace("", None))
-    broken = rows.select(pl.any_horizontal(rule.broken for rule in RULES).fill_null(False)).to_series()
+    broken = rows.select(_ANY_BROKEN).to_series()
     if not broken.any():
         return rows.drop(_RECORD_AT), []
     return rows.filter(~broken).drop(_RECORD_AT), _refused(rows.filter(broken))
@@ -138,10 +145,9 @@ def refusals(frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64]) -
 
 def _refused(rows: pl.DataFrame) -> list[Refusal]:
     """Rows of which each breaks a rule."""
-    first = pl.coalesce(pl.when(rule.broken).then(pl.lit(number)) for number, rule in enumerate(RULES))
     return [
         _refusal(RULES[row[_RULE]], row["position"], row[RULES[row[_RULE]].field])
-        for row in rows.with_columns(first.alias(_RULE)).iter_rows(named=True)
+        for row in rows.with_columns(_FIRST_BROKEN).iter_rows(named=True)
     ]
 
 

@@ -95,6 +95,7 @@ class Lanes:
         self._taking_over: asyncio.Task[None] | None = None
         self._read_at: dict[int, float] = {}
         self._flushing = asyncio.Lock()
+        self._stopping = False
         self._measure = ThreadPoolExecutor(1, "measure")
         self._insert = ThreadPoolExecutor(1, "insert")
         self._loading = ThreadPoolExecutor(LOADED_AT_ONCE, "load")
@@ -188,6 +189,8 @@ class Lanes:
             self.flushed_at = time.monotonic()
             metrics.FLUSH_SECONDS.observe(self.flushed_at - started)
             _count_written(rows)
+            if self._stopping:
+                return  # it outlived its patience: there is nothing left to commit with
             await self._source.commit({lane.row.partition: lane.row.next_offset for lane in rows})
 
     async def flush_forever(self) -> None:
@@ -208,6 +211,7 @@ class Lanes:
     async def stop(self, patience_seconds: float) -> None:
         """Flush what the sink takes in time, then give up whatever is being retried."""
         await self.revoked(patience_seconds)
+        self._stopping = True
         self._store.stop()
 
     async def _measure_gathered(self, partition: int) -> None:

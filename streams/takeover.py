@@ -18,8 +18,8 @@ import structlog
 from schemas.codec import WriterSchemas
 from schemas.touchpoint import TIME_MS_MIN
 from streams.measure.definitions import Definitions
+from streams.measure.deltas import RESOLUTIONS_S
 from streams.measure.lane import Lane, LaneRow
-from streams.measure.panes import RESOLUTIONS_S
 from streams.topics import LogPosition
 
 log = structlog.get_logger(__name__)

@@ -17,10 +17,11 @@ import pyarrow as pa
 from schemas.codec import WriterSchemas
 from schemas.touchpoint import Reason, Refusal
 from streams.measure.definitions import Definitions
+from streams.measure.deltas import RESOLUTIONS_S
 from streams.measure.duplicates import CountedIds
 from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
-from streams.measure.panes import RESOLUTIONS_S, SERIES, Panes
+from streams.measure.panes import SERIES, Panes
 from streams.measure.records import Records
 
 PENDING_ROW_BYTES: Final = 1_000

@@ -6,8 +6,7 @@ tables may be ahead of the lane (a crash between two inserts, a second owner): e
 offset. That guard is what makes replaying harmless.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -15,79 +14,18 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from streams.measure.deltas import RESOLUTIONS_S, Deltas, PaneKeys, packed
 from streams.measure.hash_index import ABSENT, HashIndex, Keys, Rows
-from streams.measure.measures import COUNTS, MEASURED, SCALES, SUMS, sketch_buckets
+from streams.measure.measures import COUNTS, MEASURED, SCALES, SUMS
 from streams.measure.ragged import IntegerLabels, Ragged, TextLabels
 
-RESOLUTIONS_S: Final = (10, 300, 3600)
 SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 
 LABELS_MAX: Final = 4_000_000
 """Sketch buckets and currencies of all panes of a lane in memory, some 40 bytes each."""
 _NAMES_UNUSED_MAX: Final = 1_000
 
-_PANE: Final = ("series", "packed")
-_PANE_BIAS: Final = 1 << 40  # pane numbers before 1970 are negative
-_RESOLUTION_BITS: Final = 2
-
 Series = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PaneKeys:
-    """Keys of panes in columns: series number and packed (pane number, resolution)."""
-
-    series: Keys
-    packed: Keys
-
-    @property
-    def resolution_s(self) -> npt.NDArray[np.int64]:
-        """Length of each pane in seconds."""
-        return np.asarray(RESOLUTIONS_S)[(self.packed & np.uint64(3)).astype(np.int64)]
-
-    @property
-    def start_ms(self) -> npt.NDArray[np.int64]:
-        """Start of each pane, milliseconds since 1970."""
-        number = (self.packed >> np.uint64(_RESOLUTION_BITS)).astype(np.int64) - _PANE_BIAS
-        return number * self.resolution_s * 1000
-
-
-def packed(start_ms: npt.NDArray[np.int64], resolution_s: npt.NDArray[np.int64] | int) -> Keys:
-    """Pack (pane number, resolution) for the pane that holds each time; floors, before 1970 too."""
-    number = np.floor_divide(start_ms, np.asarray(resolution_s, np.int64) * 1000) + _PANE_BIAS
-    code = np.searchsorted(RESOLUTIONS_S, resolution_s)
-    return (number.astype(np.uint64) << np.uint64(_RESOLUTION_BITS)) | np.asarray(code, np.uint64)
-
-
-@dataclass(frozen=True)
-class Deltas:
-    """What events add to panes of one resolution: a row for each pane, and for each label of each of its maps."""
-
-    sums: pl.DataFrame
-    """series, packed, log_offset of the last event, and the columns of SUMS."""
-    maps: Mapping[str, pl.DataFrame]
-    """Name of the map to series, packed, label, value."""
-
-    @classmethod
-    def of(cls, keyed: pl.DataFrame) -> "Deltas":
-        """Of events with columns log_offset, series, packed and those of MEASURED."""
-        durations = keyed.select(*_PANE, "duration_ms").drop_nulls()
-        buckets = durations.with_columns(label=pl.Series(sketch_buckets(durations["duration_ms"].to_numpy())))
-        revenues = keyed.select(*_PANE, "action", label=pl.col("currency").fill_null(""), value="revenue_minor")
-        revenues = revenues.filter(pl.col("value").is_not_null())
-        maps = {
-            "duration_sketch": buckets.with_columns(value=pl.lit(1, pl.Int64)),
-            "revenue_minor_by_currency": revenues,
-            "purchase_revenue_minor_by_currency": revenues.filter(pl.col("action") == "purchase"),
-        }
-        sums = keyed.group_by(_PANE).agg(pl.col("log_offset").max(), **SUMS)
-        return cls(sums, {name: _by_label(values) for name, values in maps.items()})
-
-    def coarser(self, resolution_s: int) -> "Deltas":
-        """The same in longer panes, of which each holds whole panes of these."""
-        sums = _repacked(self.sums, resolution_s).group_by(_PANE)
-        maps = {name: _by_label(_repacked(values, resolution_s)) for name, values in self.maps.items()}
-        return Deltas(sums.agg(pl.col("log_offset").max(), pl.col(*SUMS).sum()), maps)
 
 
 class Panes:
@@ -175,13 +113,14 @@ class Panes:
         if not events["counted"].all():
             emptied = [pl.when("counted").then(name).alias(name) for name in MEASURED]
             events = events.with_columns(emptied)
+        labels = {name: ragged.labels for name, ragged in self._maps.items()}
         ahead = int(events["log_offset"].min()) <= self._admitted_offset_max  # type: ignore[arg-type]
         if ahead:
             for resolution_s in RESOLUTIONS_S:
                 keyed = _keyed(events, resolution_s)
-                self._add(Deltas.of(keyed.filter(self._fresh(keyed))))
+                self._add(Deltas.of(keyed.filter(self._fresh(keyed)), labels))
             return
-        deltas = Deltas.of(_keyed(events, RESOLUTIONS_S[0]))
+        deltas = Deltas.of(_keyed(events, RESOLUTIONS_S[0]), labels)
         self._add(deltas)
         for resolution_s in RESOLUTIONS_S[1:]:
             self._add(deltas.coarser(resolution_s))
@@ -232,20 +171,17 @@ class Panes:
         self._forget_names()
 
     def _add(self, deltas: Deltas) -> None:
-        sums = deltas.sums
-        slots = self._slots(sums["series"].to_numpy(), sums["packed"].to_numpy())
-        self._sums[slots] += sums.select(SUMS.keys()).to_numpy()
-        self._offsets[slots] = np.maximum(self._offsets[slots], sums["log_offset"].to_numpy())
+        slots = self._slots(*deltas.panes.keys)
+        self._sums[slots] += deltas.panes.rows
+        self._offsets[slots] = np.maximum(self._offsets[slots], deltas.log_offsets)
         self._dirty[slots] = True
         for name, added in deltas.maps.items():
-            self._maps[name].add(self._found(added), added["label"], added["value"].to_numpy())
-
-    def _found(self, groups: pl.DataFrame) -> Rows:
-        return self._index.find(groups["series"].to_numpy(), groups["packed"].to_numpy())
+            series, low, labels = added.keys
+            self._maps[name].add(self._index.find(series, low), labels, added.rows[:, 0])
 
     def _fresh(self, keyed: pl.DataFrame) -> pl.Series:
         """True where an event is above its pane's offset: the guard."""
-        slots = self._found(keyed)
+        slots = self._index.find(keyed["series"].to_numpy(), keyed["packed"].to_numpy())
         offsets = np.where(slots == ABSENT, -1, self._offsets[slots])
         return pl.Series(keyed["log_offset"].to_numpy() > offsets)
 
@@ -295,15 +231,6 @@ def _keyed(events: pl.DataFrame, resolution_s: int) -> pl.DataFrame:
     """Events with the key of their pane: columns series and packed."""
     panes = pl.Series(packed(events["occurred_at"].to_numpy(), resolution_s))
     return events.with_columns(pl.col("series").cast(pl.UInt64), packed=panes)
-
-
-def _repacked(deltas: pl.DataFrame, resolution_s: int) -> pl.DataFrame:
-    keys = PaneKeys(deltas["series"].to_numpy(), deltas["packed"].to_numpy())
-    return deltas.with_columns(packed=pl.Series(packed(keys.start_ms, resolution_s)))
-
-
-def _by_label(values: pl.DataFrame) -> pl.DataFrame:
-    return values.group_by(*_PANE, "label").agg(pl.col("value").sum())
 
 
 def _histograms() -> Iterable[tuple[str, slice]]:

@@ -54,7 +54,7 @@ class Ragged:
     """A map of label to integer sum for each pane slot, in columns."""
 
     def __init__(self, labels: Labels) -> None:
-        self._labels = labels
+        self.labels = labels
         self._index = HashIndex()  # (pane slot, label number) → entry
         self._values: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -65,9 +65,9 @@ class Ragged:
         """How many labels each of the first `slots` panes holds."""
         return np.bincount(self._index.high.astype(np.int64), minlength=slots)
 
-    def add(self, slots: Rows, labels: pl.Series, values: npt.NDArray[np.int64]) -> None:
-        """Add values to distinct (slot, label) pairs."""
-        entries = self._index.insert(slots.astype(np.uint64), self._labels.numbers(labels))
+    def add(self, slots: Rows, labels: Keys, values: npt.NDArray[np.int64]) -> None:
+        """Add values to distinct pairs of a slot and the number of a label."""
+        entries = self._index.insert(slots.astype(np.uint64), labels)
         if len(self._index) > len(self._values):
             grow = max(1024, len(self._index) * 3 // 2) - len(self._values)
             self._values = np.concatenate([self._values, np.zeros(grow, np.int64)])
@@ -79,7 +79,7 @@ class Ragged:
         first, last = offsets[0], offsets[-1]
         labels = pl.Series(maps.keys.slice(first, last - first))
         values = maps.items.slice(first, last - first).to_numpy(zero_copy_only=False)
-        self.add(np.repeat(slots, np.diff(offsets)), labels, values)
+        self.add(np.repeat(slots, np.diff(offsets)), self.labels.numbers(labels), values)
 
     def maps(self, slots: Rows) -> pa.MapArray:
         """The maps of the given slots, which must ascend; labels in the order in which the lane met them."""
@@ -89,7 +89,7 @@ class Ragged:
         entries = np.flatnonzero(wanted[owners])
         entries = entries[np.argsort(owners[entries], kind="stable")]
         offsets = np.searchsorted(owners[entries], np.append(slots, np.iinfo(np.int64).max)).astype(np.int32)
-        labels = self._labels.arrow(self._index.low[entries])
+        labels = self.labels.arrow(self._index.low[entries])
         return pa.MapArray.from_arrays(pa.array(offsets), labels, pa.array(self._values[entries]))
 
     def keep(self, mask: npt.NDArray[np.bool_], moved: Rows) -> None:

@@ -17,18 +17,19 @@ from rich.console import Console
 from rich.table import Table
 
 import streams.flush
+import streams.measure.deltas
 import streams.measure.events
 import streams.measure.lane
-import streams.measure.panes
 from schemas.codec import WriterSchemas
 from schemas.definitions import read_source
 from schemas.journey import DEFAULT_FILE
 from sinks.clickhouse.rows import STAGE_PANES, arrow_stream, in_commit_order
 from streams.channels.lanes import lane_of
 from streams.measure.definitions import Definitions, document
+from streams.measure.deltas import Deltas
 from streams.measure.duplicates import CountedIds
 from streams.measure.lane import Lane, LaneRow
-from streams.measure.panes import Deltas, Panes
+from streams.measure.panes import Panes
 from streams.measure.ragged import Ragged
 from streams.measure.records import Records
 from tests.bench import truth
@@ -101,7 +102,7 @@ _STAGES: Final[Sequence[tuple[object, str, Callable[..., str]]]] = (
     (streams.measure.lane, "measured", _called("late, sentiment")),
     (Deltas, "of", _called("panes 10 s")),
     (Deltas, "coarser", lambda _, resolution_s: f"panes {resolution_s:,} s"),
-    (streams.measure.panes, "sketch_buckets", _called("sketch buckets")),
+    (streams.measure.deltas, "sketch_buckets", _called("sketch buckets")),
     (Panes, "_add", _called("panes: add to state")),
     (Ragged, "add", _called("sketches, revenue: add to state")),
     (Panes, "changed", _called("pane rows to Arrow")),
