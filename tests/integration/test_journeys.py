@@ -299,3 +299,11 @@ def test_the_helpdesk_cases_are_as_computed_apart(client: Client) -> None:
         expected = dwells.get(row["stage"], [])
         assert row["dwell_ms_n"] == len(expected)
         assert row["dwell_ms_p50"] == (statistics.median_high(expected) if expected else None)
+
+
+def test_the_view_of_visits_can_be_read_whole_and_a_visit_that_goes_on_has_not_been_left(client: Client) -> None:
+    later = {"occurred_at": NOON_MS + HOUR_MS, "stage": "buy"}
+    write(client, [touchpoint(1, journey="shop", stage="look"), touchpoint(2, journey="shop", **later)])
+    found = {row["stage"]: row for row in client.query("SELECT * FROM journey_visits").named_results()}
+    assert found["look"]["left_at"] == found["buy"]["entered_at"]
+    assert (found["buy"]["left_at"], found["buy"]["progressed_at"]) == (None, None)
