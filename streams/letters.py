@@ -41,11 +41,12 @@ class LetterTopic:
         while True:
             try:
                 await self._send(self._topic, letter.key, value, headers)
-            except MessageSizeTooLargeError:
-                # The table keeps the whole; the topic takes what fits.
-                value = (letter.value or b"")[:_EXCERPT_BYTES]
-                headers = [*headers, ("touchstream-truncated", str(len(letter.value or b"")).encode())]
             except KafkaError as error:
+                if isinstance(error, MessageSizeTooLargeError) and len(value or b"") > _EXCERPT_BYTES:
+                    # The table keeps the whole; the topic takes what fits.
+                    headers = [*headers, ("touchstream-truncated", str(len(value or b"")).encode())]
+                    value = (value or b"")[:_EXCERPT_BYTES]
+                    continue
                 log.warning("dead letter not taken by Kafka, trying again", topic=self._topic, error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             else:

@@ -1,0 +1,63 @@
+"""Dead letters to their topic: whole where it takes them, cut where it doesn't, and never dropped."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.errors import MessageSizeTooLargeError
+
+from schemas.touchpoint import Reason
+from streams import letters
+from streams.letters import LetterTopic
+from streams.measure.events import DeadLetter
+from streams.measure.lane import LaneRow
+from streams.measure.records import Headers
+
+ROW = LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v1")
+TRUNCATED = "touchstream-truncated"
+
+
+class Topic:
+    """Takes values up to so many bytes; the limit is what it will be at each attempt, the last one for ever."""
+
+    def __init__(self, *limits: int) -> None:
+        self._limits = list(limits)
+        self.attempts = 0
+        self.taken: list[tuple[bytes | None, dict[str, list[bytes]]]] = []
+
+    async def send(self, _: str, __: bytes | None, value: bytes | None, headers: Headers) -> Any:
+        self.attempts += 1
+        limit = self._limits.pop(0) if len(self._limits) > 1 else self._limits[0]
+        if len(value or b"") > limit:
+            raise MessageSizeTooLargeError
+        found: dict[str, list[bytes]] = {}
+        for name, content in headers:
+            found.setdefault(name, []).append(content)
+        self.taken.append((value, found))
+
+
+def sent(topic: Topic, value: bytes) -> tuple[bytes | None, dict[str, list[bytes]]]:
+    letter = DeadLetter(7, 1, Reason.UNDECODABLE, "what is wrong", b"key", value, [("own", b"1")])
+    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [letter]))
+    (taken,) = topic.taken
+    return taken
+
+
+def test_a_letter_goes_whole_with_its_own_headers_and_the_reason() -> None:
+    value, headers = sent(Topic(2_000_000), b"x" * 1_000_000)
+    assert value == b"x" * 1_000_000
+    assert (headers["own"], headers["touchstream-reason"]) == ([b"1"], [b"undecodable"])
+    assert TRUNCATED not in headers
+
+
+def test_a_letter_that_is_too_large_is_cut_and_says_how_large_it_was() -> None:
+    value, headers = sent(Topic(100_000), b"x" * 1_000_000)
+    assert (value, headers[TRUNCATED]) == (b"x" * 65_536, [b"1000000"])
+
+
+def test_a_topic_that_takes_not_even_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letters, "_RETRY_SECONDS", 0.001)
+    topic = Topic(10, 10, 10, 10, 100_000)
+    value, headers = sent(topic, b"x" * 1_000_000)
+    assert topic.attempts == 5
+    assert (len(value or b""), headers[TRUNCATED]) == (65_536, [b"1000000"])
