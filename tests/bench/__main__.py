@@ -11,19 +11,24 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from tests.bench.arena import Topics, arena
+from tests.bench.arena import Topics, apache_kafka, arena, broker_name, local_broker
 from tests.bench.contest import PeerFailedError, rounds
 from tests.bench.events import generate
 from tests.bench.gateway import measure_gateway
 from tests.bench.latency import PROBES, PROBES_QUICK, NotSeenError, measure, print_latencies
+from tests.bench.peers import field
 from tests.bench.report import document, print_table
 from tests.bench.stages import print_stages, profile
 from tests.bench.truth import WrongError
+from tests.kafka.distribution import KafkaMissingError
 
 EVENTS: Final = 1_000_000
 EVENTS_QUICK: Final = 200_000
+ROUNDS: Final = 3
+ROUNDS_QUICK: Final = 2
 SLOW_SHARE: Final = 0.06  # of the events, for peers that would need minutes for all of them
 RESULT: Final = Path("build/bench.json")
+_BROKERS: Final = {"local": local_broker, "apache": apache_kafka}
 
 
 def main() -> None:
@@ -36,22 +41,30 @@ def main() -> None:
     if options.gateway:
         _gateway(console)
         return
+    if options.profile:
+        events = generate(options.events, int(time.time() * 1000))
+        print_stages(console, profile(events), len(events))
+        return
+    _contest(console, options)
+
+
+def _contest(console: Console, options: argparse.Namespace) -> None:
+    contestants = field()
     console.print(f"{options.events:,} events, {options.rounds} rounds; load average {os.getloadavg()[0]:.1f}")
     load_average = os.getloadavg()[0]
     events = generate(options.events, int(time.time() * 1000))
-    if options.profile:
-        print_stages(console, profile(events), len(events))
-        return
     topics = Topics.of(events, int(len(events) * SLOW_SHARE))
     try:
-        with tempfile.TemporaryDirectory(prefix="touchstream-bench-") as directory, arena(Path(directory)) as place:
-            console.print("publishing")
-            place.publish(topics)
-            done = list(rounds(place, topics, options.rounds, console.print))
-    except (WrongError, PeerFailedError) as error:
+        with tempfile.TemporaryDirectory(prefix="touchstream-bench-") as directory:
+            broker = _BROKERS[options.kafka](Path(directory))
+            with arena(Path(directory), broker) as place:
+                console.print(f"publishing to {broker_name(broker)}")
+                place.publish(topics)
+                done = list(rounds(place, topics, contestants, options.rounds, console.print))
+    except (WrongError, PeerFailedError, KafkaMissingError) as error:
         sys.exit(str(error))
-    report = document(done, load_average)
-    _write(report)
+    report = document(done, broker_name(broker), load_average, contestants.missing)
+    _write(report if options.kafka == "local" else {f"{options.kafka}_kafka": report})
     print_table(console, report)
 
 
@@ -87,12 +100,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{EVENTS_QUICK:,} events instead of {EVENTS:,}")
     parser.add_argument("--events", type=int, help="so many events")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs; medians are compared")
+    parser.add_argument("--rounds", type=int, help="how often each contestant runs; medians are compared")
+    parser.add_argument("--kafka", choices=_BROKERS, default="local", help="the broker that they read from")
     parser.add_argument("--latency", action="store_true", help="published to visible instead, on a running stack")
     parser.add_argument("--gateway", action="store_true", help="events a second that the gateway takes instead")
     parser.add_argument("--profile", action="store_true", help="where the lane's time goes, in one process")
     options = parser.parse_args()
     options.events = options.events or (EVENTS_QUICK if options.quick else EVENTS)
+    options.rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
     return options
 
 

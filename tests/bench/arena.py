@@ -1,9 +1,9 @@
-"""Where contestants run: the local broker with the events in its log, and the local ClickHouse, each a process."""
+"""Where contestants run: a broker with the events in its log, and the local ClickHouse, each a process."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -12,16 +12,22 @@ from clickhouse_connect.driver.client import Client
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
-from deploy.local.process import Process, running
+from deploy.local.process import Child, Process, running
 from sinks.clickhouse.client import connect
 from streams.channels.bulk import Destination, LaneBatches
 from streams.connection import KafkaConnection
 from streams.topics import TopicSpec, ensure_topics
 from tests.bench.events import Events
 from tests.bench.usage import cpu_seconds
+from tests.kafka.apache import ApacheKafka
+from tests.kafka.distribution import version
 
 PARTITIONS: Final = 4
 _PUBLISHED_TOGETHER: Final = 50_000  # events encoded at a time
+# Stronger than what the command line has in `tests.kafka.apache`, where nobody measures the broker's speed.
+_JAVA_OPTIONS: Final = "-Xmx1g -XX:TieredStopAtLevel=4"
+
+AnyBroker = Broker | ApacheKafka
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Topics:
 class Arena:
     """Broker and ClickHouse, running; use `arena`."""
 
-    def __init__(self, broker: Broker, clickhouse: ClickHouse, processes: dict[str, Process], logs: Path) -> None:
+    def __init__(self, broker: AnyBroker, clickhouse: ClickHouse, processes: dict[str, Process], logs: Path) -> None:
         self.broker, self.logs = broker, logs
         self._clickhouse, self._processes = clickhouse, processes
         self._client = connect(clickhouse.url("default"))
@@ -83,16 +89,37 @@ class Arena:
             asyncio.run(_fill(Destination(connection, topic.name), topic.events))
 
 
+def local_broker(_directory: Path) -> AnyBroker:
+    """The one that `touchstream up` starts."""
+    return Broker(free_port())
+
+
+def apache_kafka(directory: Path) -> AnyBroker:
+    """Apache Kafka, one node, with its log in the directory."""
+    # Members that join soon after each other come into one generation, as by Kafka's own default.
+    return ApacheKafka.of(directory / "kafka", settings={"group.initial.rebalance.delay.ms": "3000"})
+
+
 @contextmanager
-def arena(directory: Path) -> Iterator[Arena]:
-    """Broker and ClickHouse for the block, with their data and logs in the directory."""
-    broker, clickhouse = Broker(free_port()), ClickHouse(directory / "clickhouse", free_port())
+def arena(directory: Path, broker: AnyBroker) -> Iterator[Arena]:
+    """The broker and ClickHouse for the block, with their data and logs in the directory. Raises KafkaMissingError."""
+    clickhouse = ClickHouse(directory / "clickhouse", free_port())
     with (
-        running(broker.child(), directory) as broker_process,
+        running(_unhindered(broker), directory) as broker_process,
         running(clickhouse.child(), directory) as clickhouse_process,
     ):
         processes = {"broker": broker_process, "clickhouse": clickhouse_process}
         yield Arena(broker, clickhouse, processes, directory)
+
+
+def broker_name(broker: AnyBroker) -> str:
+    """For the reader of a table."""
+    return f"Apache Kafka {version()}" if isinstance(broker, ApacheKafka) else "the local broker"
+
+
+def _unhindered(broker: AnyBroker) -> Child:
+    child = broker.child("broker")
+    return replace(child, env={"_JAVA_OPTIONS": _JAVA_OPTIONS}) if isinstance(broker, ApacheKafka) else child
 
 
 async def _fill(destination: Destination, events: Events) -> None:

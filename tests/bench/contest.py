@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -11,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.bench import ours, truth
 from tests.bench.arena import PARTITIONS, Arena, Topic, Topics
-from tests.bench.peers import PEERS, Peer
+from tests.bench.peers import Command, Field, Peer
 from tests.bench.peers.peer import Job, Report
 from tests.bench.run import Run
 from tests.bench.tables import PEER_TABLE, pane_sums
@@ -23,29 +24,28 @@ class PeerFailedError(RuntimeError):
     """A peer ended without a report; the message holds what it said."""
 
 
-def rounds(arena: Arena, topics: Topics, count: int, say: Callable[[str], None]) -> Iterator[list[Run]]:
-    """Each round: every peer and ours, once. Raises WrongError, PeerFailedError."""
+def rounds(arena: Arena, topics: Topics, field: Field, count: int, say: Callable[[str], None]) -> Iterator[list[Run]]:
+    """Each round: every peer that is in the field and each of ours, once. Raises WrongError, PeerFailedError."""
     for number in range(1, count + 1):
         runs = []
-        for peer in PEERS:
+        for peer, command in field.entered:
             say(f"round {number} of {count}: {peer.name}")
-            runs.append(_run(arena, peer, topics.slow if peer.slow else topics.peers, number))
-        say(f"round {number} of {count}: {ours.NAME}")
-        runs.append(ours.run(arena, topics.ours, number))
-        say(f"round {number} of {count}: {ours.WITHOUT_JOURNEYS}")
-        runs.append(ours.run(arena, topics.ours, number, journeys=False))
+            runs.append(_run(arena, peer, command, topics.slow if peer.slow else topics.peers, number))
+        for contestant in ours.CONTESTANTS:
+            say(f"round {number} of {count}: {contestant.name}")
+            runs.append(ours.run(arena, topics.ours, number, contestant))
         yield runs
 
 
-def _run(arena: Arena, peer: Peer, topic: Topic, number: int) -> Run:
+def _run(arena: Arena, peer: Peer, command: Command, topic: Topic, number: int) -> Run:
     name = f"{peer.name}_{number}"
-    with arena.database(name) as (url, client):
+    with arena.database(name) as (url, client), tempfile.TemporaryDirectory(dir=arena.logs) as directory:
         client.command(PEER_TABLE)
-        job = Job(name, arena.broker.bootstrap, topic.name, PARTITIONS, len(topic.events), url)
+        job = Job(name, arena.broker.bootstrap, topic.name, PARTITIONS, len(topic.events), url, directory)
         load_average, inserts, used = os.getloadavg()[0], arena.inserts(), arena.cpu_seconds()
         launched_at = time.time()
-        report = _report(peer, job)
-        used = {name: seconds - used[name] for name, seconds in arena.cpu_seconds().items()}
+        report = _report(peer, command, job)
+        used = {name: (seconds - used[name]) / report.passes for name, seconds in arena.cpu_seconds().items()}
         truth.require_equal(peer.name, "events", report.events, len(topic.events))
         if peer.measures:
             _check(peer, client, topic)
@@ -56,14 +56,14 @@ def _run(arena: Arena, peer: Peer, topic: Topic, number: int) -> Run:
             startup_seconds=report.started_at - launched_at,
             cpu_seconds=used | {"contestant": report.cpu_seconds},
             rss_peak_bytes=report.rss_peak_bytes,
-            inserts=arena.inserts() - inserts,
+            inserts=(arena.inserts() - inserts) // report.passes,
             load_average=load_average,
         )
 
 
-def _report(peer: Peer, job: Job) -> Report:
-    command = (*peer.command, msgspec.json.encode(job).decode())
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=_PEER_SECONDS_MAX, check=False)
+def _report(peer: Peer, command: Command, job: Job) -> Report:
+    told = (*command, msgspec.json.encode(job).decode())
+    ended = subprocess.run(told, capture_output=True, text=True, timeout=_PEER_SECONDS_MAX, check=False)
     lines = ended.stdout.splitlines()
     if ended.returncode or not lines:
         raise PeerFailedError(f"{peer.name} ended with status {ended.returncode}:\n{ended.stderr[-2000:]}")

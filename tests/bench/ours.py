@@ -1,7 +1,7 @@
-"""Ours: one worker as production runs it, from Kafka to acknowledged rows in all tables of ClickHouse.
+"""Ours: workers as production runs them, from Kafka to acknowledged rows in all tables of ClickHouse.
 
-The clock runs from the last look at which the worker owned no lane yet, so that it could read nothing, to the
-moment in which ClickHouse wrote the lane row that completes the last lane: everything before it is durable.
+The clock runs from the last look at which no worker owned a lane yet, so that none could read anything, to the moment
+in which ClickHouse wrote the lane row that completes the last lane: everything before it is durable.
 """
 
 import os
@@ -18,7 +18,8 @@ from clickhouse_connect.driver.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process import Child, running
+from deploy.local.process import Child
+from deploy.local.supervisor import Supervisor
 from sinks.clickhouse.queries import lanes
 from streams.connection import KafkaConnection
 from streams.topics import LogPosition, log_identity
@@ -30,17 +31,31 @@ from tests.bench.tables import pane_sums
 from tests.bench.usage import cpu_seconds, rss_peak_bytes
 
 NAME: Final = "ours"
-WITHOUT_JOURNEYS: Final = "ours_without_journeys"
 _MEASURED_SECONDS_MAX: Final = 600.0
 _LOOK_SECONDS: Final = 1.0
 _RESOLUTIONS_S: Final = (10, 300, 3600)
 _COMMAND: Final = (sys.executable, "-m", "streams.cli")
 
 
-def run(arena: Arena, topic: Topic, number: int, *, journeys: bool = True) -> Run:
-    """One worker over the whole topic, into new tables; journeys: whether touches are written. Raises WrongError."""
-    contestant = NAME if journeys else WITHOUT_JOURNEYS
-    name = f"{contestant}_{number}"
+@dataclass(frozen=True)
+class Ours:
+    """One way to run it. journeys: whether touches are written."""
+
+    name: str
+    workers: int = 1
+    journeys: bool = True
+
+
+CONTESTANTS: Final = (
+    Ours(NAME),
+    Ours("ours_two_workers", workers=2),
+    Ours("ours_without_journeys", journeys=False),
+)
+
+
+def run(arena: Arena, topic: Topic, number: int, ours: Ours) -> Run:
+    """Over the whole topic, into new tables. Raises WrongError."""
+    name = f"{ours.name}_{number}"
     with arena.database(name) as (url, client):
         environment = {
             "TOUCHSTREAM_KAFKA_URL": arena.broker.url,
@@ -49,13 +64,13 @@ def run(arena: Arena, topic: Topic, number: int, *, journeys: bool = True) -> Ru
             "TOUCHSTREAM_GROUP": name,  # a new one: the broker would wait for the last round's member
         }
         subprocess.run((*_COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
-        if not journeys:
+        if not ours.journeys:
             for feed in ("journey_touches_feed", "identities_feed"):
                 client.command("DROP VIEW {feed:Identifier}", {"feed": feed})
         ends = log_identity(KafkaConnection.from_url(arena.broker.url), topic.name)
-        measured = _timed(arena, client, topic, ends, name, environment)
-        _check(client, topic, journeys=journeys)
-        return msgspec.structs.replace(measured, touch_bytes=_touch_bytes(client) if journeys else None)
+        measured = _timed(arena, client, topic, ends, ours, environment)
+        _check(client, topic, journeys=ours.journeys)
+        return msgspec.structs.replace(measured, touch_bytes=_touch_bytes(client) if ours.journeys else None)
 
 
 def _touch_bytes(client: Client) -> float:
@@ -71,29 +86,37 @@ def _timed(
     client: Client,
     topic: Topic,
     ends: Mapping[int, LogPosition],
-    name: str,
+    ours: Ours,
     environment: Mapping[str, str],
 ) -> Run:
-    gate = _Gate(free_port())
-    environment = {**environment, "TOUCHSTREAM_METRICS_PORT": str(gate.metrics_port)}
-    child = Child(name, (*_COMMAND, "worker"), ready=gate.open, env=environment)
+    gates = {f"{environment['TOUCHSTREAM_GROUP']}-{number}": _Gate(free_port()) for number in range(ours.workers)}
     load_average, inserts, launched_at = os.getloadavg()[0], arena.inserts(), time.time()
-    with running(child, arena.logs) as worker:
-        assert worker.pid is not None
-        before = arena.cpu_seconds() | {"contestant": cpu_seconds(worker.pid)}
+    with Supervisor(arena.logs) as supervisor:
+        for name, gate in gates.items():
+            own = {**environment, "TOUCHSTREAM_METRICS_PORT": str(gate.metrics_port)}
+            supervisor.add(Child(name, (*_COMMAND, "worker"), ready=gate.open, env=own))
+        supervisor.start(*gates)
+        pids = [_pid(supervisor, name) for name in gates]
+        before = arena.cpu_seconds() | {"contestant": sum(map(cpu_seconds, pids))}
         _wait(client, topic, ends)
-        after = arena.cpu_seconds() | {"contestant": cpu_seconds(worker.pid)}
-        ended_at = max(row.written_at_ms for row in lanes(client, topic.name)) / 1000
+        after = arena.cpu_seconds() | {"contestant": sum(map(cpu_seconds, pids))}
+        started_at = min(gate.closed_at for gate in gates.values())
         return Run(
-            contestant=name.rpartition("_")[0],
+            contestant=ours.name,
             events=len(topic.events),
-            seconds=ended_at - gate.closed_at,
-            startup_seconds=gate.closed_at - launched_at,
+            seconds=max(row.written_at_ms for row in lanes(client, topic.name)) / 1000 - started_at,
+            startup_seconds=started_at - launched_at,
             cpu_seconds={process: used - before[process] for process, used in after.items()},
-            rss_peak_bytes=rss_peak_bytes(worker.pid),
+            rss_peak_bytes=sum(map(rss_peak_bytes, pids)),
             inserts=arena.inserts() - inserts,
             load_average=load_average,
         )
+
+
+def _pid(supervisor: Supervisor, worker: str) -> int:
+    pid = supervisor.pid(worker)
+    assert pid is not None, f"{worker} ended"
+    return pid
 
 
 def _wait(client: Client, topic: Topic, ends: Mapping[int, LogPosition]) -> None:

@@ -14,8 +14,13 @@ from tests.bench.run import Run
 from tests.bench.usage import processor
 
 
-def document(rounds: Sequence[Sequence[Run]], load_average: float) -> dict[str, Any]:
-    """`ours`, `peers` (by name) and `ratios` (ours ÷ theirs in events a second): medians over the rounds."""
+def document(
+    rounds: Sequence[Sequence[Run]], broker: str, load_average: float, missing: Mapping[str, str]
+) -> dict[str, Any]:
+    """`ours`, `peers` (by name) and `ratios` (ours ÷ theirs in events a second): medians over the rounds.
+
+    missing: by name why a peer did not run.
+    """
     names = [run.contestant for run in rounds[0]]
     by_name = {name: [run for runs in rounds for run in runs if run.contestant == name] for name in names}
     peers = [name for name in names if name != ours.NAME]
@@ -26,6 +31,8 @@ def document(rounds: Sequence[Sequence[Run]], load_average: float) -> dict[str, 
             "python": platform.python_version(),
             "load_average_before": load_average,
         },
+        "kafka": broker,
+        "missing": dict(missing),
         "rounds": len(rounds),
         "ours": _contestant(by_name[ours.NAME]),
         "peers": {name: _contestant(by_name[name]) for name in peers},
@@ -58,35 +65,36 @@ def _contestant(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def print_table(console: Console, report: Mapping[str, Any]) -> None:
-    """A column for each contestant."""
+    """A row for each contestant."""
     contestants = {ours.NAME: report["ours"], **report["peers"]}
+    loads = [run["load_average"] for contestant in contestants.values() for run in contestant["rounds"]]
     table = Table(
-        title="Kafka to acknowledged rows in ClickHouse, medians", caption="librdkafka throws the events away"
+        title=f"Kafka to rows in ClickHouse, on {report['kafka']}; medians of {report['rounds']}",
+        caption=f"load average {min(loads):.1f} to {max(loads):.1f}; librdkafka throws the events away;"
+        " only ours writes raw events, and panes of three resolutions",
+        box=None,
     )
-    table.add_column("")
-    for name in contestants:
-        table.add_column(name, justify="right")
-    ratios = {name: f"{ratio:.2f}" for name, ratio in report["ratios"].items()}
-    table.add_row("ours ÷ theirs, events/s", *(ratios.get(name, "") for name in contestants), style="bold")
-    for name, shown in _LINES.items():
-        table.add_row(name, *(shown(contestant) for contestant in contestants.values()))
+    table.add_column("", no_wrap=True)
+    for name in ("ours ÷\ntheirs", *_COLUMNS):
+        table.add_column(name, justify="right", vertical="bottom")
+    for name, contestant in contestants.items():
+        ratio = report["ratios"].get(name)
+        cells = (shown(contestant) for shown in _COLUMNS.values())
+        table.add_row(name, "" if ratio is None else f"{ratio:.2f}", *cells)
     console.print(table)
+    for name, reason in report["missing"].items():
+        console.print(f"{name} did not run: {reason}", highlight=False)
 
 
 def _cpu(process: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda contestant: f"{contestant['cpu_seconds_per_million_events'][process]:.1f}"
 
 
-_LINES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
-    "events": lambda one: f"{one['events']:,}",
-    "events/s": lambda one: f"{one['events_per_second']:,.0f}",
-    "each round": lambda one: "\n".join(f"{run['events_per_second']:,.0f}" for run in one["rounds"]),
-    "load average before it": lambda one: "\n".join(f"{run['load_average']:.1f}" for run in one["rounds"]),
-    "start-up, s": lambda one: f"{one['startup_seconds']:.1f}",
-    "CPU s per million events": _cpu("contestant"),
-    "  ClickHouse": _cpu("clickhouse"),
-    "  broker": _cpu("broker"),
-    "inserts": lambda one: f"{one['inserts']:,.0f}",
-    "disk per touch, bytes": lambda one: f"{one['touch_bytes']:.0f}" if one["touch_bytes"] else "",
-    "peak memory, MiB": lambda one: f"{one['rss_peak_bytes'] / 2**20:,.0f}",
+_COLUMNS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "\nevents": lambda one: f"{one['events']:,}",
+    "events\n/s": lambda one: f"{one['events_per_second']:,.0f}",
+    "CPU s\n/million": _cpu("contestant"),
+    "Click-\nHouse": _cpu("clickhouse"),
+    "\nbroker": _cpu("broker"),
+    "peak\nMiB": lambda one: f"{one['rss_peak_bytes'] / 2**20:,.0f}",
 }

@@ -26,6 +26,7 @@ CREATE TABLE panes
     channel LowCardinality(String),
     touchpoint LowCardinality(String),
     segment LowCardinality(String),
+    lane UInt32,
     {", ".join(f"{name} Int64" for name in _COUNTS)},
     nps_counts Array(Int64),
     csat_counts Array(Int64),
@@ -35,9 +36,12 @@ CREATE TABLE panes
     version UInt64
 )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY (pane_start, stage, channel, touchpoint, segment)
+ORDER BY (pane_start, stage, channel, touchpoint, segment, lane)
 """
-"""Where every peer writes its panes of ten seconds, each row whole: the one with the highest version stands."""
+"""Where every peer writes its panes of ten seconds, each row whole: the one with the highest version stands.
+
+A peer may have a pane for each partition, as ours has: the topic is keyed by customer, so that they add up.
+"""
 
 
 def pane_sums(client: Client, table: str, where: str, counts: tuple[str, ...] = ()) -> dict[str, dict[str, int]]:

@@ -7,23 +7,56 @@ hour, no distributions of durations, no duplicates, no recovery.
 """
 
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-import msgspec
+from tests.bench.peers import kafka_streams, quix_streams
+from tests.bench.peers.kept import PeerMissingError
+
+Command = tuple[str, ...]
 
 
-class Peer(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Peer:
     """One peer. `measures`: it leaves panes, which are checked; else it only counts events."""
 
     name: str
-    command: tuple[str, ...]
-    measures: bool
-    slow: bool
+    command: Callable[[], Command]
+    """Fetches what the program needs, the first time. Raises PeerMissingError."""
+    measures: bool = True
+    slow: bool = False
     """It is given the topic with fewer events; rates are compared."""
 
 
+@dataclass(frozen=True)
+class Field:
+    """The peers that can run here, each with its command; and of the others, by name, what they lack."""
+
+    entered: tuple[tuple[Peer, Command], ...]
+    missing: dict[str, str]
+
+
+def _module(name: str) -> Callable[[], Command]:
+    return lambda: (sys.executable, "-m", f"{__name__}.{name}")
+
+
 PEERS: Final = (
-    Peer("librdkafka", (sys.executable, "-m", "tests.bench.peers.librdkafka"), measures=False, slow=False),
-    Peer("plain_faust", (sys.executable, "-m", "tests.bench.peers.plain_faust"), measures=True, slow=True),
+    Peer("librdkafka", _module("librdkafka"), measures=False),
+    Peer("plain_faust", _module("plain_faust"), slow=True),
+    Peer("quix_streams", quix_streams.command),
+    Peer("kafka_streams", kafka_streams.command),
 )
-"""The limit of the wire, and what one would write first."""
+"""The limit of the wire, what one would write first, and what one would pick instead."""
+
+
+def field(peers: Sequence[Peer] = PEERS) -> Field:
+    """Make all of them ready to run, which takes minutes where something has to be fetched."""
+    entered: list[tuple[Peer, Command]] = []
+    missing: dict[str, str] = {}
+    for peer in peers:
+        try:
+            entered.append((peer, peer.command()))
+        except PeerMissingError as error:
+            missing[peer.name] = str(error)
+    return Field(tuple(entered), missing)

@@ -11,6 +11,7 @@ from schemas.codec import SCHEMA_TEXT, SINGLE_OBJECT_HEADER_BYTES, without_logic
 
 FLUSH_SECONDS: Final = 0.5
 _PANE_MS: Final = 10_000
+_LANE: Final = 0  # all of them in one pane
 _SCHEMA: Final = fastavro.parse_schema(without_logical_types(SCHEMA_TEXT))
 
 Key = tuple[int, str, str, str, str]
@@ -60,7 +61,7 @@ class Pane:
         """Its row, in the order of the table's columns."""
         pane, stage, channel, touchpoint, segment = key
         return [
-            pane * _PANE_MS, stage, channel, touchpoint, segment, self.touches, *self.outcomes.values(),
+            pane * _PANE_MS, stage, channel, touchpoint, segment, _LANE, self.touches, *self.outcomes.values(),
             self.purchases, self.duration_n, self.duration_sum_ms, self.sentiment_n, self.sentiment_sum_micro,
             list(self.nps), list(self.csat), list(self.ces), dict(self.revenue), len(self.customers), version,
         ]  # fmt: skip

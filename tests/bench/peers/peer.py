@@ -3,16 +3,21 @@
 import os
 import sys
 import time
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from tests.bench.usage import rss_peak_bytes
 
+SCHEMA_FILE: Final = Path(__file__).parents[3] / "schemas" / "touchpoint.avsc"
+"""Of the events, for peers whose environment lacks what `schemas` imports."""
+
 
 class Job(msgspec.Struct, frozen=True):
     """What to read and where to write. kafka: host:port; clickhouse_url: http://user@host:port/database.
 
-    name: for a consumer group that has committed nothing yet.
+    name: for a consumer group that has committed nothing yet; directory: empty, for what it has to keep meanwhile.
     """
 
     name: str
@@ -21,16 +26,21 @@ class Job(msgspec.Struct, frozen=True):
     partitions: int
     events: int
     clickhouse_url: str
+    directory: str
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What was done. Times are seconds since 1970; CPU seconds are those between them."""
+    """What was done. Times are seconds since 1970; CPU seconds are those between them.
+
+    passes: how often the whole job was done, of which all but the last only warmed the program up.
+    """
 
     events: int
     started_at: float
     ended_at: float
     cpu_seconds: float
     rss_peak_bytes: int
+    passes: int = 1
 
 
 class Stopwatch:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import tempfile
 
 import faust
 from faust.types import StreamT
@@ -25,7 +24,7 @@ def main() -> None:
         broker_heartbeat_interval=2.0,
         value_serializer="raw",
         store="memory://",
-        datadir=tempfile.mkdtemp(),
+        datadir=work.directory,
         topic_disable_leader=True,
         web_enabled=False,
     )
