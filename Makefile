@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
 
-.PHONY: setup demo test test-kafka test-browser check format bench bench-quick bench-latency lock clean
+.PHONY: setup demo test test-kafka test-browser check format bench bench-quick bench-kafka bench-latency lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -51,12 +51,17 @@ bench: setup ## events a second from Kafka to durable rows, beside its peers (bu
 bench-quick: setup ## the same with fewer events
 	$(BIN)/python -m tests.bench --quick
 
+bench-kafka: setup ## the benchmark on Apache Kafka (Java 17, Maven)
+	$(BIN)/python -m tests.bench --kafka apache
+
 bench-latency: setup ## published to visible in metrics and on the page, p50 and p99 (build/bench.json)
 	$(BIN)/python -m tests.bench --latency
 
 lock: setup ## requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--all-extras --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--output-file tests/bench/peers/quix_streams/requirements.txt tests/bench/peers/quix_streams/requirements.in
 
 clean: ## what was built
 	rm -rf .venv build .touchstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
