@@ -16,8 +16,9 @@ moves, was never said to be done, and the next owner does it again from the lane
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
@@ -221,28 +222,30 @@ class Lanes:
         if lane is None or records is None:
             return
         metrics.BATCH_RECORDS.observe(len(records))
-        try:
+        with self._letting_go(partition):
             await self._run(self._measure, lambda: self._store.take(lane, records))
-        except Stopped:
-            self._lanes.pop(partition, None)
-        except Exception as error:
-            # Faust would log it, call the event done and go on behind it.
-            self._own_nothing()
-            self._fail(error)
         if _count(lane):
             self.measured_at = time.monotonic()
 
     async def _wait_for_room(self, partition: int) -> None:
         started = time.monotonic()
-        try:
+        with self._letting_go(partition):
             while self.pending_rows > self._limits.pending_rows_max:
                 await self.flush()
+        metrics.BLOCKED_SECONDS.inc(time.monotonic() - started)
+
+    @contextmanager
+    def _letting_go(self, partition: int) -> Iterator[None]:
+        """Let go of the lane where its work is given up, and of all of them, with the process, where it fails."""
+        try:
+            yield
         except Stopped:
             self._lanes.pop(partition, None)
+            self._gathered.pop(partition, None)
         except Exception as error:
+            # Faust would log it, call the event done and go on behind it.
             self._own_nothing()
             self._fail(error)
-        metrics.BLOCKED_SECONDS.inc(time.monotonic() - started)
 
     def _own_nothing(self) -> None:
         self._lanes.clear()

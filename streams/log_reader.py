@@ -1,11 +1,10 @@
 """A topic's log read by offsets: by a consumer of its own, which joins no group and commits nothing. Blocking."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
@@ -37,7 +36,7 @@ class LogReader:
             polled = self._consumer.poll(timeout_ms=200, max_records=POLL_RECORDS_MAX)
             if polled:
                 moved_at = time.monotonic()
-                yield {place.partition: _records(found) for place, found in polled.items()}, self._left(ends)
+                yield {place.partition: Records.of(found) for place, found in polled.items()}, self._left(ends)
             elif time.monotonic() - moved_at > SILENT_SECONDS:
                 raise TopicError(f"Kafka sends nothing of {self._topic}, though {left} records are left; try again")
 
@@ -86,13 +85,3 @@ def log_reader(connection: KafkaConnection, topic: str) -> Iterator[LogReader]:
             consumer.close()
     except KafkaError as error:
         raise TopicError(f"Kafka at {','.join(connection.servers)}: {error}") from error
-
-
-def _records(found: Sequence[Any]) -> Records:
-    return Records(
-        offsets=np.asarray([one.offset for one in found], np.int64),
-        timestamps_ms=np.asarray([one.timestamp for one in found], np.int64),
-        keys=[one.key for one in found],
-        values=[one.value for one in found],
-        headers=[tuple(one.headers) for one in found],
-    )

@@ -22,6 +22,7 @@ from sinks.prometheus import RollingGauges
 from sinks.sink import LaneRow
 from streams import metrics
 from streams.stage_metrics import UNPUBLISHED_MAX, Complete
+from streams.waiting import Reached, reached
 
 log = structlog.get_logger(__name__)
 
@@ -41,17 +42,13 @@ GAUGED: Final = ("5m", "1h", "24h")
 """The windows that Prometheus gets: now, lately, and a whole day's rhythm. It has a memory of its own."""
 
 
-LaneEnd = tuple[str, int]
-"""A lane's log, and the offset up to which it is in the tables."""
-
-
 @dataclass(frozen=True)
 class _Written:
     """When a live window was last written, at which tick, and how far the lanes had read by then."""
 
     at_ms: int
     tick_ms: int
-    read: Mapping[int, LaneEnd]
+    read: Mapping[int, Reached]
 
 
 _NEVER: Final = _Written(0, 0, {})
@@ -79,11 +76,13 @@ class Roll:
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""
         rows = lanes(self._client, self._topic)
-        due, complete = self._due(now_ms, rows), self._newly_complete(rows)
+        # Within a tick, live rows depend on nothing but how far each lane has read.
+        read = reached(rows)
+        due, complete = self._due(now_ms, read), self._newly_complete(rows)
         for together in _shared([*due, *complete]):
             write_rolling(self._client, self._topic, together)
         for window, tick in due:
-            self._written[window.name] = _Written(now_ms, tick, _read(rows))
+            self._written[window.name] = _Written(now_ms, tick, read)
         self._show(due, now_ms)
         for window, tick in complete:
             self._completed = (self._completed or {}) | {window.name: tick}
@@ -109,15 +108,14 @@ class Roll:
                 self._gauges.show(window.name, tick, self.rows(window, tick, totals_only=True))
                 self._shown_at[window.name] = now_ms
 
-    def _due(self, now_ms: int, rows: Sequence[LaneRow]) -> list[tuple[Window, int]]:
+    def _due(self, now_ms: int, read: Mapping[int, Reached]) -> list[tuple[Window, int]]:
         """The live windows to write now: of the long ones one at a time, so that the short ones never wait for all."""
-        read = _read(rows)
         due = [window for window in self._windows if self._is_due(window, now_ms, read)]
         long = [window for window in due if window.length_ms > LONG_MS]
         waiting = sorted(long, key=lambda window: self._last(window).at_ms)[1:]
         return [(window, window.live_tick(now_ms)) for window in due if window not in waiting]
 
-    def _is_due(self, window: Window, now_ms: int, read: Mapping[int, LaneEnd]) -> bool:
+    def _is_due(self, window: Window, now_ms: int, read: Mapping[int, Reached]) -> bool:
         last = self._last(window)
         if now_ms - last.at_ms < window.refresh_ms:
             return False
@@ -140,11 +138,6 @@ class Roll:
             first = max(before + window.step_ms, newest - (CAUGHT_UP_MAX - 1) * window.step_ms)
             found += [(window, tick) for tick in range(first, newest + 1, window.step_ms)]
         return sorted(found, key=lambda complete: complete[1])[:COMPLETED_AT_ONCE]
-
-
-def _read(rows: Sequence[LaneRow]) -> dict[int, LaneEnd]:
-    """How far each lane has read, which is all that live rows depend on within a tick."""
-    return {row.partition: (row.log_id, row.next_offset) for row in rows}
 
 
 def _shared(ticks: list[tuple[Window, int]]) -> list[list[tuple[Window, int]]]:

@@ -12,12 +12,11 @@ URL scheme: `touchstream://host:port`.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import aiokafka
-import numpy as np
 from aiokafka.errors import KafkaError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
@@ -96,7 +95,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if position is None:
                 continue
             self._positions[tp] = records[-1].offset + 1
-            polls.append(Poll(tp, position, _columns(records)))
+            polls.append(Poll(tp, position, Records.of(records)))
         return polls
 
     async def _start_reading(self, positions: Mapping[TP, int]) -> None:
@@ -203,19 +202,6 @@ class Transport(driver.Transport):
 
     Consumer = BatchConsumer
     driver_version = f"touchstream, {driver.Transport.driver_version}"
-
-
-def _columns(records: Iterable[Any]) -> Records:
-    rows = list(records)
-    return Records(
-        offsets=np.fromiter((row.offset for row in rows), np.int64, len(rows)),
-        timestamps_ms=np.fromiter(
-            (-1 if row.timestamp is None else row.timestamp for row in rows), np.int64, len(rows)
-        ),
-        keys=[row.key for row in rows],
-        values=[row.value for row in rows],
-        headers=[row.headers for row in rows],
-    )
 
 
 drivers.TRANSPORTS.aliases["touchstream"] = "streams.transport:Transport"

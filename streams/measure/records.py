@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,18 @@ class Records:
     def __getitem__(self, span: slice) -> "Records":
         return Records(
             self.offsets[span], self.timestamps_ms[span], self.keys[span], self.values[span], self.headers[span]
+        )
+
+    @classmethod
+    def of(cls, messages: Sequence[Any]) -> "Records":
+        """Of what a Kafka client delivers: objects with offset, timestamp, key, value, headers."""
+        size = len(messages)
+        return cls(
+            np.fromiter((one.offset for one in messages), np.int64, size),
+            np.fromiter((-1 if one.timestamp is None else one.timestamp for one in messages), np.int64, size),
+            [one.key for one in messages],
+            [one.value for one in messages],
+            [one.headers for one in messages],
         )
 
     @classmethod
