@@ -87,7 +87,10 @@ def running_stack(directory: Path, workers: int = 2) -> Iterator[RunningStack]:
             yield RunningStack(ready_file, process, kafka)
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            try:
+                process.wait(60)
+            finally:
+                process.kill()  # with its children; it has ended, or this test has failed
 
 
 def eventually(true: Callable[[], bool], seconds: float = 120) -> None:

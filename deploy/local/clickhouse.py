@@ -9,16 +9,15 @@ end of this process, however it comes; as on a server, a power cut may take the 
 import argparse
 import http.client
 import os
-import signal
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from deploy.local.ports import LOOPBACK
 from deploy.local.process import Child
+from streams.stopping import Stop
 
 GRACE_SECONDS = 8.0
 _ANSWER_SECONDS = 1.0
@@ -90,13 +89,7 @@ def serve(path: Path, port: int) -> None:
         server = ClickHouseServer(engine, port)
     except OSError as error:
         sys.exit(f"ClickHouse can't listen on {LOOPBACK}:{port}: {error.strerror}; choose another port")
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stop = Stop.on_signals()
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     print(f"ClickHouse {engine.version} on http://{LOOPBACK}:{server.server_port}, data in {path}", flush=True)
     stop.wait()

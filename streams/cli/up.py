@@ -1,7 +1,5 @@
 """The command `up`: the whole stack on this machine."""
 
-import signal
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,6 +16,7 @@ from streams.cli.output import errors_in_one_line, escaped, fail, load_settings,
 from streams.connection import kafka_servers
 from streams.logs import configure_logs
 from streams.settings import Settings
+from streams.stopping import Stop
 from streams.watch.judge import FIRING, RESOLVED
 
 if TYPE_CHECKING:
@@ -61,9 +60,7 @@ def up(
         fail(f"the local stack is not installed ({error.name}): pip install 'touchstream\\[local]'")
     settings = load_settings()
     configure_logs(settings.log_format)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop.on_signals()
     started, started_ms = time.monotonic(), time.time_ns() // 1_000_000
     try:
         with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say, kafka) as stack:

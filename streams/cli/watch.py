@@ -1,11 +1,9 @@
 """The command `watch`."""
 
-import signal
-import threading
-
 from streams.cli.output import errors_in_one_line, load_settings
 from streams.health_server import serve_health
 from streams.logs import configure_logs
+from streams.stopping import Stop
 from streams.watch.service import WatchHealth, watch_until
 
 
@@ -16,9 +14,7 @@ def watch() -> None:
     """
     settings = load_settings()
     configure_logs(settings.log_format)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop.on_signals()
     health = WatchHealth()
     with errors_in_one_line():
         try:

@@ -26,6 +26,7 @@ from sinks.notify.webhook import Webhook
 from streams import metrics
 from streams.health import Health
 from streams.settings import Settings
+from streams.stopping import Stop
 from streams.watch.delivery import Courier
 from streams.watch.topic import AlertsTopic
 from streams.watch.watch import Watch
@@ -92,7 +93,7 @@ def destinations(settings: Settings) -> list[Destination]:
     return found
 
 
-def watch_until(settings: Settings, health: WatchHealth, stop: threading.Event) -> None:
+def watch_until(settings: Settings, health: WatchHealth, stop: Stop) -> None:
     """Judge and tell until `stop`. ClickHouse, Kafka and destinations may be away: it goes on when they are back.
 
     Raises DefinitionError, OSError for files that can't be used.
@@ -124,7 +125,7 @@ def watch_until(settings: Settings, health: WatchHealth, stop: threading.Event) 
     log.info("watch ends")
 
 
-def _connected(settings: Settings, health: WatchHealth, stop: threading.Event) -> Client | None:
+def _connected(settings: Settings, health: WatchHealth, stop: Stop) -> Client | None:
     """A client; None when it was stopped before."""
     while not stop.is_set():
         try:
@@ -135,7 +136,7 @@ def _connected(settings: Settings, health: WatchHealth, stop: threading.Event) -
     return None
 
 
-def _judge_until(watch: Watch, follow_edition: Callable[[], None], health: WatchHealth, stop: threading.Event) -> None:
+def _judge_until(watch: Watch, follow_edition: Callable[[], None], health: WatchHealth, stop: Stop) -> None:
     while not stop.is_set():
         began = time.monotonic()
         judged = 0
