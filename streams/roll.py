@@ -31,6 +31,10 @@ UNCHANGED_MS: Final = 5_000
 """Rows that would say the same are written again after so long: they say how old what they say may be."""
 _SHARE_MAX: Final = 0.5
 """Of the time, so that a busy ClickHouse is not kept busy by this."""
+BEHIND_SHARE: Final = 0.1
+"""Of the time by which the lanes are behind. Rows of a minute ago may well be six seconds older, and until the lanes
+have caught up they need the machine more."""
+BEHIND_SECONDS_MAX: Final = 10.0
 LONG_MS: Final = 3_600_000
 """Windows that are longer are dear."""
 COMPLETED_AT_ONCE: Final = 8
@@ -54,6 +58,12 @@ class _Written:
 _NEVER: Final = _Written(0, 0, {})
 
 
+def behind_pause(rows: Sequence[LaneRow], now_ms: int) -> float:
+    """Seconds to leave to lanes that catch up, by the lane that is least behind: one that is stuck slows nothing."""
+    newest_ms = max((row.lane_clock_ms for row in rows), default=now_ms)
+    return min(BEHIND_SECONDS_MAX, max(0, now_ms - newest_ms) / 1000 * BEHIND_SHARE)
+
+
 class Roll:
     """Decides which windows are due, and writes them. Blocking; made for one thread."""
 
@@ -72,12 +82,15 @@ class Roll:
         self._written: dict[str, _Written] = {}
         self._shown_at: dict[str, int] = {}
         self._completed: dict[str, int] | None = None  # not known before the first look
+        self.behind_pause = 0.0
+        """Seconds by which the next step should wait for the lanes."""
 
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""
         rows = lanes(self._client, self._topic)
         # Within a tick, live rows depend on nothing but how far each lane has read.
         read = reached(rows)
+        self.behind_pause = behind_pause(rows, now_ms)
         due, complete = self._due(now_ms, read), self._newly_complete(rows)
         for together in _shared([*due, *complete]):
             write_rolling(self._client, self._topic, together)
@@ -96,6 +109,7 @@ class Roll:
 
     def rest(self) -> None:
         """Somebody else leads: what this worker shows would grow old."""
+        self.behind_pause = 0.0
         self._gauges.clear()
         self._shown_at.clear()
         self._completed = None
@@ -147,7 +161,7 @@ def _shared(ticks: list[tuple[Window, int]]) -> list[list[tuple[Window, int]]]:
 
 
 async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
-    """A step every half second while this worker leads, less often where steps take long."""
+    """A step every half second while this worker leads, less often where steps take long or lanes are behind."""
     executor = ThreadPoolExecutor(1, "roll")
     loop = asyncio.get_running_loop()
     while True:
@@ -162,4 +176,4 @@ async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[
         else:
             roll.rest()
         took = loop.time() - started
-        await asyncio.sleep(max(_LOOK_SECONDS - took, took * (1 / _SHARE_MAX - 1)))
+        await asyncio.sleep(max(_LOOK_SECONDS - took, took * (1 / _SHARE_MAX - 1), roll.behind_pause))

@@ -18,6 +18,7 @@ from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.rolling import WINDOWS, Window, write_journeys
 from streams import metrics
+from streams.roll import behind_pause
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class JourneyRoll:
         )
         taken = time.monotonic() - started
         self._written_at_ms[window.name] = now_ms
-        self._rest_until = time.monotonic() + taken * (1 / SHARE_MAX - 1)
+        self._rest_until = time.monotonic() + max(taken * (1 / SHARE_MAX - 1), behind_pause(rows, now_ms))
         metrics.ROLL_JOURNEYS_SECONDS.observe(taken)
         return window
 

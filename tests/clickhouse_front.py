@@ -34,6 +34,11 @@ class Front:
     inserts: int = 0
     answered: Event = field(default_factory=Event)
     """Set once an insert has been answered by the front."""
+    held: bytes | None = None
+    """What begins so gets no answer while the front is there."""
+    holds: Event = field(default_factory=Event)
+    """Set once something is held."""
+    ended: Event = field(default_factory=Event)
 
     def answer(self) -> Answer | None:
         """What to do with the next insert; None: pass it on."""
@@ -57,6 +62,11 @@ def front_of(server_url: str) -> Iterator[Front]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if front.held is not None and body.startswith(front.held):
+                front.holds.set()
+                front.ended.wait()
+                self.close_connection = True
+                return
             answer = front.answer() if body[:6].upper() == b"INSERT" else None
             if answer is None or answer.taken:
                 passed = self._pass_on(body)
@@ -97,6 +107,7 @@ def front_of(server_url: str) -> Iterator[Front]:
     try:
         yield front
     finally:
+        front.ended.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -107,6 +107,12 @@ class Process:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
+    def wait(self, seconds: float) -> int:
+        """Its exit status, negative for a signal. Raises subprocess.TimeoutExpired; ValueError if it was not started."""
+        if self._process is None:
+            raise ValueError(f"{self.child.name} was not started")
+        return self._process.wait(seconds)
+
     def wait_or_kill(self) -> None:
         """Wait for its end for up to `grace_seconds`, then kill it."""
         if self._process is None:

@@ -1,4 +1,9 @@
-"""Commands that run something: init, worker, up."""
+"""Commands that run something: init, worker."""
+
+import logging
+import os
+import sys
+from typing import NoReturn
 
 from streams.cli.output import errors_in_one_line, load_settings, people
 from streams.health import Vigil
@@ -33,7 +38,21 @@ def worker() -> None:
         vigil = Vigil()
         serve_health(settings.metrics_host, settings.metrics_port, vigil.health)
         app = build(settings, vigil)
-    # Above INFO, Faust would draw a spinner.
-    faust.Worker(
-        app, loglevel="INFO", quiet=True, redirect_stdouts=False, override_logging=False
-    ).execute_from_commandline()
+    try:
+        # Above INFO, Faust would draw a spinner.
+        faust.Worker(
+            app, loglevel="INFO", quiet=True, redirect_stdouts=False, override_logging=False
+        ).execute_from_commandline()
+    except SystemExit as ended:
+        _leave(ended)
+
+
+def _leave(ended: SystemExit) -> NoReturn:
+    """End without waiting for threads. The lanes have let go; what the leader still had going in ClickHouse, rows that
+    another leader writes again, could take a minute, and who asked this worker to end would kill it meanwhile.
+    """
+    code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

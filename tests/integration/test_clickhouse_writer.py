@@ -123,9 +123,11 @@ def test_gathered_inserts_are_readable_once_acknowledged(client: Client) -> None
 
 
 def test_quorum_and_gathering_are_asked_for_in_settings() -> None:
-    assert Writing().settings() == {"async_insert": 0}
-    assert Writing(gather=True).settings() == {"async_insert": 1, "wait_for_async_insert": 1}
-    assert Writing(quorum=True).settings() == {"async_insert": 0, "insert_quorum": "auto", "insert_quorum_parallel": 0}
+    always = {"optimize_on_insert": 0}
+    assert Writing().settings() == always | {"async_insert": 0}
+    assert Writing(gather=True).settings() == always | {"async_insert": 1, "wait_for_async_insert": 1}
+    quorum = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
+    assert Writing(quorum=True).settings() == always | {"async_insert": 0} | quorum
 
 
 def test_error_codes_have_the_names_that_clickhouse_gives_them(client: Client) -> None:

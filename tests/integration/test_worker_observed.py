@@ -20,6 +20,7 @@ from streams.prepare import prepare
 from streams.settings import Settings
 from streams.topics import STAGE_METRICS_TOPIC
 from tests.asyncapi import SCHEMAS, wrong
+from tests.clickhouse_front import front_of
 from tests.gateway_process import Log, pause, running_gateway, send_signal
 from tests.kafka.choice import own_broker
 from tests.openmetrics import scraped, strictly_parsed
@@ -68,22 +69,28 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     broker, clickhouse = own_broker(directory), ClickHouse(directory / "clickhouse", free_port())
     settings = Settings(kafka_url=broker.url, clickhouse_url=clickhouse.url(), partitions=2)
     url = f"http://127.0.0.1:{port}"
-    child = Child(
-        "worker",
-        (sys.executable, "-m", "streams.cli", "worker"),
-        ready=lambda: is_ready(url),
-        env={
-            "TOUCHSTREAM_KAFKA_URL": settings.kafka_url,
-            "TOUCHSTREAM_CLICKHOUSE_URL": settings.clickhouse_url,
-            "TOUCHSTREAM_METRICS_PORT": str(port),
-        },
-        ready_seconds=120,
-    )
+    child = worker_child(settings, port)
     with running(broker.child(), directory) as kafka, running(clickhouse.child(), directory) as tables:
         for _ in prepare(settings):
             pass
         with running(child, directory):
             yield Observed(settings, kafka, tables, url)
+
+
+def worker_child(settings: Settings, port: int) -> Child:
+    return Child(
+        "worker",
+        (sys.executable, "-m", "streams.cli", "worker"),
+        ready=lambda: is_ready(f"http://127.0.0.1:{port}"),
+        env={
+            "TOUCHSTREAM_KAFKA_URL": settings.kafka_url,
+            "TOUCHSTREAM_CLICKHOUSE_URL": settings.clickhouse_url,
+            "TOUCHSTREAM_TOPIC": settings.topic,
+            "TOUCHSTREAM_GROUP": settings.group,
+            "TOUCHSTREAM_METRICS_PORT": str(port),
+        },
+        ready_seconds=120,
+    )
 
 
 def is_ready(url: str) -> bool:
@@ -129,6 +136,25 @@ def test_complete_rolling_rows_are_in_their_topic_as_described(worker: Observed)
 
     eventually(lambda: any(row["touches"] >= 30 and row["window"] == "5m" for row in rows()))
     assert [problem for row in rows() for problem in wrong(SCHEMAS["stageMetrics"], row)] == []
+
+
+def test_a_leader_that_is_asked_to_end_does_not_wait_for_rows_that_another_will_write(
+    worker: Observed, tmp_path: Path
+) -> None:
+    here = worker.settings.clickhouse_url.rpartition("/")[0]
+    settings = worker.settings.model_copy(
+        update={"topic": "ending", "group": "ending", "clickhouse_url": f"{here}/ending"}
+    )
+    for _ in prepare(settings):
+        pass
+    with front_of(settings.clickhouse_url) as front:
+        front.held = b"INSERT INTO stage_metrics"
+        before = settings.model_copy(update={"clickhouse_url": front.url})
+        with running(worker_child(before, free_port()), tmp_path) as ending:
+            assert front.holds.wait(60)
+            ending.terminate()
+            # Long before the client would give up its answer (after a minute) it has ended, and not been killed.
+            assert ending.wait(20) == 0
 
 
 def test_the_gateways_exposition_passes_a_strict_parser(worker: Observed, tmp_path: Path) -> None:
