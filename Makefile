@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
 
-.PHONY: setup demo test test-kafka test-browser check format bench bench-quick bench-kafka bench-latency lock clean
+.PHONY: setup demo test test-kafka test-browser check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -56,6 +56,12 @@ bench-kafka: setup ## the benchmark on Apache Kafka (Java 17, Maven)
 
 bench-latency: setup ## published to visible in metrics and on the page, p50 and p99 (build/bench.json)
 	$(BIN)/python -m tests.bench --latency
+
+bench-queries: setup ## what the page asks of 20 million raw events and 200,000 panes, in milliseconds (build/bench.json)
+	$(BIN)/python -m tests.bench --queries
+
+bench-growth: setup ## how cost grows: lanes, memory, flush, roll; with fits (build/bench.json)
+	$(BIN)/python -m tests.bench --growth
 
 lock: setup ## requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

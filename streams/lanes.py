@@ -5,10 +5,13 @@ free for Kafka, and columns are decoded while earlier rows are being inserted. L
 
 A flush first measures what little was read since the last one; then, in this order:
 
-1. dead letters are acknowledged by their topic;
+1. dead letters are acknowledged by their topic; a lane whose letters are not is held, and the others go on;
 2. raw events, panes and dead letters are acknowledged by ClickHouse;
 3. the lane rows are acknowledged by ClickHouse: from here on a restart resumes behind them;
 4. the offsets are committed to Kafka, for lag tools only.
+
+A lane that is held reads nothing, else it would hold ever more. Once its letters are acknowledged its rows are written
+with the next flush, and it is read again from where it has measured.
 
 Whatever is slow or away is tried again in place. What cannot be tried any more, because the worker stops or the lane
 moves, was never said to be done, and the next owner does it again from the lane row.
@@ -16,7 +19,7 @@ moves, was never said to be done, and the next owner does it again from the lane
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ import structlog
 
 from streams import metrics
 from streams.gathering import Gathering
-from streams.letters import LetterTopic
+from streams.letters import LetterTopic, Outbox, Sending
 from streams.measure.lane import Lane, LaneRows
 from streams.measure.records import Records
 
@@ -78,6 +81,7 @@ class Limits:
     pending_rows_max: int = 400_000  # about 300 bytes each
     panes_max: int = 200_000  # of each lane, about 600 bytes each
     gathered_max: int = 4_000  # rows of a lane that wait for a flush to be measured; more are measured at once
+    letters_seconds: float = 2.0  # a flush waits so long for dead letters, then goes on without their lanes
 
 
 class Lanes:
@@ -87,7 +91,8 @@ class Lanes:
         self, store: LaneStore, letters: LetterTopic, source: Source, limits: Limits, fail: Callable[[Exception], None]
     ) -> None:
         """fail: ends the process; called with what no retry mends, for the lanes can't be trusted any more."""
-        self._store, self._letters, self._source, self._limits, self._fail = store, letters, source, limits, fail
+        self._store, self._source, self._limits, self._fail = store, source, limits, fail
+        self._outbox = Outbox(letters, limits.letters_seconds)
         self._lanes: dict[int, Lane] = {}
         self._gathered: dict[int, Gathering] = {}
         self.expected: frozenset[int] | None = None
@@ -101,18 +106,20 @@ class Lanes:
         self._insert = ThreadPoolExecutor(1, "insert")
         self._loading = ThreadPoolExecutor(LOADED_AT_ONCE, "load")
         metrics.PENDING_ROWS.set_function(lambda: self.pending_rows)
+        metrics.LABELS.set_function(lambda: {one: lane.panes.labels for one, lane in dict(self._lanes).items()})
 
     @property
     def pending_rows(self) -> int:
         """Rows and records that wait for a flush, over all lanes."""
         gathered = sum(gathering.rows for gathering in list(self._gathered.values()))
-        return gathered + sum(lane.pending_rows for lane in list(self._lanes.values()))
+        return gathered + self._outbox.rows + sum(lane.pending_rows for lane in list(self._lanes.values()))
 
     @property
     def unflushed(self) -> bool:
         """Whether anything has changed since the last flush, or one is on its way."""
         return (
             self._flushing.locked()
+            or bool(self._outbox.held)
             or any(gathering.rows for gathering in list(self._gathered.values()))
             or any(lane.changed for lane in list(self._lanes.values()))
         )
@@ -161,6 +168,8 @@ class Lanes:
         if lane is None or gathering is None:
             return
         self._read_at[partition] = time.monotonic()
+        if partition in self._outbox.held:
+            return  # to be read again
         expected = max(lane.row.next_offset, gathering.end)
         if position > expected:
             # Fetched before the lane was loaded anew: between the two would be a hole.
@@ -173,26 +182,26 @@ class Lanes:
             await self._measure_gathered(partition)
 
     async def flush(self) -> None:
-        """Write everything that has changed; returns when it is acknowledged."""
+        """Write everything that has changed, but of lanes that are held; returns when it is acknowledged."""
         async with self._flushing:
             for partition in list(self._lanes):
                 await self._measure_gathered(partition)
-            lanes = {partition: lane for partition, lane in self._lanes.items() if lane.changed}
-            if not lanes:
-                return
-            rows = await self._run(self._measure, lambda: [lane.flush_rows() for lane in lanes.values()])
+            taken = await self._take_rows()
             started = time.monotonic()
-            for lane_rows in rows:
-                await self._letters.send(lane_rows.row, lane_rows.letters)
+            ready = await self._outbox.acknowledged(taken)
+            if not ready:
+                return
+            rows = [one.rows for one in ready]
             await self._run(self._insert, lambda: self._store.write(rows))
-            for lane in lanes.values():
-                await self._run(self._measure, partial(lane.flushed, self._limits.panes_max))
+            for one in ready:
+                await self._run(self._measure, partial(one.lane.flushed, self._limits.panes_max))
             self.flushed_at = time.monotonic()
             metrics.FLUSH_SECONDS.observe(self.flushed_at - started)
             _count_written(rows)
             if self._stopping:
                 return  # it outlived its patience: there is nothing left to commit with
             await self._source.commit({lane.row.partition: lane.row.next_offset for lane in rows})
+            await self._read_again(one.rows.row.partition for one in ready if one not in taken)
 
     async def flush_forever(self) -> None:
         """A flush every `flush_seconds`, counted from start to start, until the store is stopped."""
@@ -215,6 +224,21 @@ class Lanes:
         self._stopping = True
         self._store.stop()
 
+    async def _take_rows(self) -> list[Sending]:
+        """What lanes want written, and their letters on their way."""
+        changed = [
+            lane for partition, lane in self._lanes.items() if lane.changed and partition not in self._outbox.held
+        ]
+        sizes = [lane.pending_rows for lane in changed]
+        rows = await self._run(self._measure, lambda: [lane.flush_rows() for lane in changed])
+        return [self._outbox.send(*one) for one in zip(changed, rows, sizes, strict=True)]
+
+    async def _read_again(self, partitions: Iterable[int]) -> None:
+        """From where each lane has measured: what was read while it was held was left out."""
+        positions = {one: self._lanes[one].row.next_offset for one in partitions if one in self._lanes}
+        if positions:
+            await self._source.start_reading(positions)
+
     async def _measure_gathered(self, partition: int) -> None:
         lane, gathering = self._lanes.get(partition), self._gathered.get(partition)
         # Nothing is awaited between taking the records and queueing them: a lane's records stay in their order.
@@ -232,6 +256,7 @@ class Lanes:
         with self._letting_go(partition):
             while self.pending_rows > self._limits.pending_rows_max:
                 await self.flush()
+                await self._outbox.wait()
         metrics.BLOCKED_SECONDS.inc(time.monotonic() - started)
 
     @contextmanager
@@ -248,6 +273,7 @@ class Lanes:
             self._fail(error)
 
     def _own_nothing(self) -> None:
+        self._outbox.let_go()
         self._lanes.clear()
         self._gathered.clear()
         metrics.LANES_OWNED.set(0)

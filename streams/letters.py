@@ -1,14 +1,16 @@
 """Dead letters to their topic: the record as it came, and headers that say where it came from and why it is here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from streams import metrics
 from streams.measure.events import DeadLetter
-from streams.measure.lane import LaneRow
+from streams.measure.lane import Lane, LaneRow, LaneRows
 from streams.measure.records import Headers
 
 log = structlog.get_logger(__name__)
@@ -51,6 +53,81 @@ class LetterTopic:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
+
+
+@dataclass(frozen=True, eq=False)
+class Sending:
+    """What a lane wants written, how many rows of events and letters that is, and the sending of its letters."""
+
+    lane: Lane
+    rows: LaneRows
+    size: int
+    sent: "asyncio.Task[None]"
+
+
+class Outbox:
+    """Rows that wait until their lane's dead letters are acknowledged; a lane whose topic refuses holds up no other."""
+
+    def __init__(self, topic: LetterTopic, patience_seconds: float) -> None:
+        """patience_seconds: how long the rows of other lanes wait as well."""
+        self._topic, self._patience_seconds = topic, patience_seconds
+        self._held: dict[int, Sending] = {}
+        metrics.LANES_HELD.set_function(lambda: len(self._held))
+
+    @property
+    def held(self) -> Set[int]:
+        """Partitions whose rows wait: nothing more may be taken from their lanes."""
+        return self._held.keys()
+
+    @property
+    def rows(self) -> int:
+        """How many rows wait."""
+        return sum(one.size for one in list(self._held.values()))
+
+    def send(self, lane: Lane, rows: LaneRows, size: int) -> Sending:
+        """Begin to send a lane's letters."""
+        return Sending(lane, rows, size, asyncio.create_task(self._topic.send(rows.row, rows.letters)))
+
+    async def acknowledged(self, sending: Sequence[Sending]) -> list[Sending]:
+        """Those whose letters are acknowledged, also of what was held before; the others are held."""
+        held = self._held
+        try:
+            if sending:
+                await asyncio.wait([one.sent for one in sending], timeout=self._patience_seconds)
+        except asyncio.CancelledError:
+            _cancel(sending)
+            raise
+        if held is not self._held:  # let go meanwhile
+            _cancel(sending)
+            return [one for one in sending if _is_sent(one)]
+        held |= {one.rows.row.partition: one for one in sending}
+        done = [one for one in held.values() if _is_sent(one)]
+        for one in done:
+            del held[one.rows.row.partition]
+        return done
+
+    async def wait(self) -> None:
+        """Until some of what is held may go on, or for as long as a flush waits."""
+        if self._held:
+            sent = [one.sent for one in self._held.values()]
+            await asyncio.wait(sent, timeout=self._patience_seconds, return_when=asyncio.FIRST_COMPLETED)
+
+    def let_go(self) -> None:
+        """Give up what is held: it was never said to be done, and the next owner does it again."""
+        held, self._held = self._held, {}
+        _cancel(held.values())
+
+
+def _is_sent(one: Sending) -> bool:
+    if not one.sent.done() or one.sent.cancelled():
+        return False
+    one.sent.result()  # raises what no retry mends
+    return True
+
+
+def _cancel(sending: Iterable[Sending]) -> None:
+    for one in sending:
+        one.sent.cancel()
 
 
 def letter_headers(row: LaneRow, letter: DeadLetter) -> Headers:

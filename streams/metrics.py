@@ -63,6 +63,9 @@ BLOCKED_SECONDS: Final = Counter(
     "touchstream_blocked_seconds",
     "Back-pressure: time in which lanes did not read, because too many rows were pending.",
 )
+LANES_HELD: Final = Gauge(
+    "touchstream_lanes_held", "Lanes that read nothing until the dead-letter topic acknowledges their letters."
+)
 DEAD_LETTERS: Final = Counter(
     "touchstream_dead_letters", "Dead letters that topic and table have acknowledged, by reason.", ["reason"]
 )
@@ -71,8 +74,13 @@ PANES: Final = LaneGauge("touchstream_panes", "Panes of a lane in memory; at mos
 SERIES: Final = LaneGauge(
     "touchstream_series", "Names (journey, stage, channel, touchpoint, segment) of a lane that are in memory."
 )
+LABELS: Final = LaneGauge(
+    "touchstream_labels",
+    "Sketch buckets and currencies in the panes of a lane in memory; at most 4,000,000 after a flush.",
+)
 REMEMBERED_IDS: Final = LaneGauge(
-    "touchstream_remembered_ids", "Event ids that a lane remembers for the duplicate horizon, some 40 bytes each."
+    "touchstream_remembered_ids",
+    "Event ids that a lane remembers, some 40 bytes each: those of the duplicate horizon, at most as many again.",
 )
 UNPUBLISHED_WINDOWS: Final = Gauge(
     "touchstream_unpublished_windows",

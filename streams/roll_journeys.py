@@ -16,7 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import WINDOWS, Window, write_journeys
+from sinks.clickhouse.rolling import WINDOWS, Window, journeys_written, write_journeys
 from streams import metrics
 from streams.roll import behind_pause
 
@@ -26,6 +26,8 @@ REFRESH_SECONDS: Final = 10.0
 """At the soonest; a window of a day or more moves by less."""
 SHARE_MAX: Final = 0.1
 """Of the time that is spent on journeys."""
+NEW_LEADER_SECONDS: Final = 60.0
+"""A new leader doesn't know how long its predecessor had to rest; it rests so long since that one's last rows."""
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -34,11 +36,13 @@ class JourneyRoll:
 
     def __init__(self, client: Client, topic: str, windows: tuple[Window, ...] = WINDOWS) -> None:
         self._client, self._topic, self._windows = client, topic, windows
-        self._written_at_ms: dict[str, int] = {}
+        self._written_at_ms: dict[str, int] | None = None  # not known before the first look
         self._rest_until = 0.0
 
     def step(self, now_ms: int) -> Window | None:
         """Write the window that is most overdue, if one is due; which one it was."""
+        if self._written_at_ms is None:
+            self._go_on_from(journeys_written(self._client, self._topic), now_ms)
         if time.monotonic() < self._rest_until:
             return None
         overdue = {window: now_ms - self._due_ms(window) for window in self._windows}
@@ -47,18 +51,29 @@ class JourneyRoll:
         if overdue[window] < 0 or not rows:
             return None
         started = time.monotonic()
-        write_journeys(
-            self._client, self._topic, window, window.live_tick(now_ms), min(row.watermark_ms for row in rows)
-        )
-        taken = time.monotonic() - started
-        self._written_at_ms[window.name] = now_ms
-        self._rest_until = time.monotonic() + max(taken * (1 / SHARE_MAX - 1), behind_pause(rows, now_ms))
+        watermark_ms = min(row.watermark_ms for row in rows)
+        try:
+            write_journeys(self._client, self._topic, window, window.live_tick(now_ms), watermark_ms)
+        finally:  # one that was given up after a minute has cost as much
+            taken = time.monotonic() - started
+            self._rest_until = time.monotonic() + max(taken * (1 / SHARE_MAX - 1), behind_pause(rows, now_ms))
+        self._written_at_ms = (self._written_at_ms or {}) | {window.name: now_ms}
         metrics.ROLL_JOURNEYS_SECONDS.observe(taken)
         return window
 
+    def rest(self) -> None:
+        """Somebody else leads, and writes."""
+        self._written_at_ms = None
+
     def _due_ms(self, window: Window) -> int:
         wait_ms = max(int(REFRESH_SECONDS * 1000), window.refresh_ms)
-        return self._written_at_ms.get(window.name, 0) + wait_ms
+        return (self._written_at_ms or {}).get(window.name, 0) + wait_ms
+
+    def _go_on_from(self, written_at_ms: dict[str, int], now_ms: int) -> None:
+        """Where the leader before ended: leaders that follow each other quickly write no more than one that stays."""
+        self._written_at_ms = written_at_ms
+        since_ms = now_ms - max(written_at_ms.values(), default=0)
+        self._rest_until = time.monotonic() + max(0.0, NEW_LEADER_SECONDS - since_ms / 1000)
 
 
 async def roll_journeys_forever(roll: JourneyRoll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
@@ -72,4 +87,6 @@ async def roll_journeys_forever(roll: JourneyRoll, leads: Callable[[], bool], no
             except ClickHouseError as error:
                 metrics.ROLL_FAILURES.inc()
                 log.warning("journeys not written, trying again", error=first_line(error))
+        else:
+            roll.rest()
         await asyncio.sleep(_LOOK_SECONDS)

@@ -40,6 +40,13 @@ class Front:
     """Set once something is held."""
     ended: Event = field(default_factory=Event)
 
+    def holds_back(self, body: bytes) -> bool:
+        """Whether this gets no answer."""
+        held = self.held is not None and body.startswith(self.held)
+        if held:
+            self.holds.set()
+        return held
+
     def answer(self) -> Answer | None:
         """What to do with the next insert; None: pass it on."""
         self.inserts += 1
@@ -62,8 +69,7 @@ def front_of(server_url: str) -> Iterator[Front]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if front.held is not None and body.startswith(front.held):
-                front.holds.set()
+            if front.holds_back(body):
                 front.ended.wait()
                 self.close_connection = True
                 return

@@ -108,7 +108,7 @@ class Process:
             self._process.terminate()
 
     def wait(self, seconds: float) -> int:
-        """Its exit status, negative for a signal. Raises subprocess.TimeoutExpired; ValueError if it was not started."""
+        """Its exit status, negative for a signal. Raises subprocess.TimeoutExpired; ValueError before a start."""
         if self._process is None:
             raise ValueError(f"{self.child.name} was not started")
         return self._process.wait(seconds)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from sinks.clickhouse.client import READ_SECONDS
 from sinks.clickhouse.queries import Cut
 from sinks.clickhouse.query_texts import query_text
 
@@ -58,6 +59,15 @@ _CUSTOMERS_UP_TO_MS: Final = _HOUR
 """Unique customers don't add up over panes; in longer windows counting them each time from raw events is too dear."""
 
 
+_JOURNEYS_SETTINGS: Final = {
+    # Whoever asked has given up by then (client.READ_SECONDS), and a new leader asks again.
+    "max_execution_time": READ_SECONDS,
+    # All touches of everybody who was there lately: on disk rather than in memory that somebody waits for.
+    "max_bytes_before_external_group_by": 128 * 1024 * 1024,
+    "max_bytes_before_external_sort": 128 * 1024 * 1024,
+}
+
+
 def write_rolling(client: Client, topic: str, ticks: Sequence[tuple[Window, int]]) -> None:
     """Write the rows of windows at ticks, each at one (ms); again and again without harm."""
     windows = [window for window, _ in ticks]
@@ -92,11 +102,19 @@ def write_journeys(client: Client, topic: str, window: Window, tick_ms: int, wat
         "raw_from": tick_ms - window.length_ms,
         "raw_to": tick_ms,
         "watermark_ms": watermark_ms,
+        "by": ["journey", "stage"],
         **{f"{name}s": [] for name in (*_DIMENSIONS, "touchpoint")},
     }
-    text = query_text("roll_journeys", scope="touched_in_interval")
-    for by in (["journey"], ["journey", "stage"]):
-        client.command(text, parameters=parameters | {"by": by})
+    text = query_text(
+        "roll_journeys", scope="touched_in_interval", grouping="grouping_with_journeys", touch_details="undetailed"
+    )
+    client.command(text, parameters=parameters, settings=_JOURNEYS_SETTINGS)
+
+
+def journeys_written(client: Client, topic: str) -> dict[str, int]:
+    """When (ms) the journeys of each window were last written within two days, by whichever worker led then."""
+    found = client.query(query_text("journeys_written"), {"topic": topic})
+    return {str(window): int(written_at_ms) for window, written_at_ms in found.result_rows}
 
 
 def journeys_now(client: Client, topic: str, window: str) -> list[dict[str, Any]]:

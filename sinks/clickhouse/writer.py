@@ -42,8 +42,8 @@ class Writing:
     def settings(self) -> dict[str, str | int]:
         """ClickHouse settings of each insert."""
         # Said even when off: servers since 26.3 gather by default, and small waits would add up.
-        # Rows of one insert have keys of their own, in touchpoints as in what its views feed: merging them while they are
-        # written took two thirds of an insert's time. What is written twice is merged later, and FINAL reads it once.
+        # Rows of one insert have keys of their own, in touchpoints as in what its views feed: merging them while they
+        # are written took two thirds of an insert's time. What is written twice is merged later, and read once (FINAL).
         chosen: dict[str, str | int] = {"async_insert": int(self.gather), "optimize_on_insert": 0}
         if self.gather:
             chosen["wait_for_async_insert"] = 1

@@ -4,11 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.touchpoint import TIME_MS_MIN
-from sinks.clickhouse.client import connect_directly, first_database
-from sinks.clickhouse.definitions import known_definitions
+from sinks.clickhouse.client import connect_directly, database_url, first_database
+from sinks.clickhouse.definitions import KnownDefinitions, known_definitions
 from sinks.clickhouse.editions import editions, in_force
+from sinks.clickhouse.errors import code
 from streams.cli.output import errors_in_one_line, load_settings, people, print_json, print_table, progress_bar
 from streams.cli.times import point_in_time
 from streams.editions import edition_of, switch
@@ -16,6 +19,8 @@ from streams.restate import Plan, Restating
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _BEGINNING = "the beginning"
+_DROPPED = {60, 81}
+"""UNKNOWN_TABLE, UNKNOWN_DATABASE."""
 
 
 def list_definitions(as_json: Json = False) -> None:
@@ -25,27 +30,7 @@ def list_definitions(as_json: Json = False) -> None:
     """
     settings = load_settings()
     with errors_in_one_line():
-        first, base = connect_directly(settings.clickhouse_url), first_database(settings.clickhouse_url)
-        now = in_force(first, base)
-        rows: list[dict[str, Any]] = [
-            {
-                "version": one.version,
-                "database": base,
-                "from": None if one.in_force_since is None else f"{one.in_force_since.isoformat()} (recorded)",
-                "state": _state(base, now, True),
-            }
-            for one in known_definitions(first)
-            if one.in_force_since is not None
-        ]
-        rows += [
-            {
-                "version": one.version,
-                "database": one.database,
-                "from": _instant(one.from_ms),
-                "state": _state(one.database, now, one.filled),
-            }
-            for one in editions(first)
-        ]
+        rows = _listed(settings.clickhouse_url)
     if as_json:
         print_json(rows)
     else:
@@ -105,6 +90,47 @@ def use_definitions(
         database = edition_of(settings, version)
         switch(settings, database)
     people.print(f"{database} is in force: workers follow within seconds", markup=False)
+
+
+def _listed(clickhouse_url: str) -> list[dict[str, Any]]:
+    """Each database's versions: what it was made for, then what the log switched to while it was in force."""
+    first, base = connect_directly(clickhouse_url), first_database(clickhouse_url)
+    now = in_force(first, base)
+    recorded = _recorded(first)
+    rows = [_row(one.version, base, _since(one), _state(base, now, True)) for one in recorded]
+    for edition in editions(first):
+        state = _state(edition.database, now, edition.filled)
+        rows.append(_row(edition.version, edition.database, _instant(edition.from_ms), state))
+        own = _recorded_in_edition(connect_directly(database_url(clickhouse_url, edition.database)))
+        switches = [one for one in own if one not in recorded]  # the others were copied
+        recorded = [*recorded, *switches]
+        if switches and switches[0].version == edition.version:
+            del switches[0]  # noted when the edition was begun
+        rows += [_row(one.version, edition.database, _since(one), state) for one in switches]
+    return rows
+
+
+def _recorded(client: Client) -> list[KnownDefinitions]:
+    """The versions that were in force, the oldest first."""
+    return [one for one in known_definitions(client) if one.in_force_since is not None]
+
+
+def _recorded_in_edition(client: Client) -> list[KnownDefinitions]:
+    """The same; none where somebody dropped the database."""
+    try:
+        return _recorded(client)
+    except ClickHouseError as error:
+        if code(error) in _DROPPED:
+            return []
+        raise
+
+
+def _row(version: str, database: str, since: str | None, state: str) -> dict[str, Any]:
+    return {"version": version, "database": database, "from": since, "state": state}
+
+
+def _since(known: KnownDefinitions) -> str | None:
+    return None if known.in_force_since is None else f"{known.in_force_since.isoformat()} (recorded)"
 
 
 def _plain(plan: Plan) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
-from streams.measure.hash_index import ABSENT, HashIndex, Keys
+from streams.measure.hash_index import ABSENT, HashIndex, Keys, resized
 
 Clocks = npt.NDArray[np.int64]
 
@@ -91,5 +91,5 @@ class CountedIds:
     def _remember(self, high: Keys, low: Keys, clocks: Clocks) -> None:
         rows = self._index.insert(high, low)
         if len(self._index) > len(self._clocks):
-            self._clocks = np.resize(self._clocks, max(1024, len(self._index) * 3 // 2))
+            self._clocks = resized(self._clocks, max(1024, len(self._index) * 3 // 2))
         self._clocks[rows] = clocks

@@ -4,13 +4,14 @@ Python's dict costs some 200 bytes and 100 ns for each key; this costs 16 bytes 
 NumPy over a batch. Open addressing with linear probing (Knuth, TAOCP 3, 6.4); rows are numbered in order of insertion.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Keys = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 ABSENT: Final = -1
 _LOAD_MAX: Final = 0.6  # linear probing needs about 2 probes for a hit and 4 for a miss at this load
@@ -64,7 +65,8 @@ class HashIndex:
         """Drop the rows where the mask is False; the others move together and keep their order."""
         high, low = self.high[mask], self.low[mask]
         self._size = len(high)
-        self._high[: self._size], self._low[: self._size] = high, low
+        # Room for no more than there is, else a burst would hold its memory for ever.
+        self._high, self._low = (resized(keys, max(self._size, _CAPACITY_MIN)) for keys in (high, low))
         self._rebuild(_capacity(self._size))
 
     def _home(self, high: Keys, low: Keys) -> Rows:
@@ -100,7 +102,7 @@ class HashIndex:
         """Make room for that many keys; True if the slots were laid anew."""
         if size > len(self._high):
             capacity = max(size, len(self._high) * 3 // 2)
-            self._high, self._low = (np.resize(keys, capacity) for keys in (self._high, self._low))
+            self._high, self._low = (resized(keys, capacity) for keys in (self._high, self._low))
         if size <= _LOAD_MAX * len(self._slots):
             return False
         self._rebuild(_capacity(size))
@@ -109,6 +111,17 @@ class HashIndex:
     def _rebuild(self, capacity: int) -> None:
         self._slots = np.full(capacity, ABSENT, np.int32)
         self._place(np.arange(self._size), self._home(self.high, self.low))
+
+
+def resized(values: npt.NDArray[Number], size: int) -> npt.NDArray[Number]:
+    """A copy with room for so many; what is behind the old ones is undefined.
+
+    Not np.resize: its result is a view, and keeps a whole multiple of the old array resident.
+    """
+    found = np.empty(size, values.dtype)
+    kept = min(size, len(values))
+    found[:kept] = values[:kept]
+    return found
 
 
 def _capacity(size: int) -> int:

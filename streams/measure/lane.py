@@ -21,7 +21,7 @@ from streams.measure.deltas import RESOLUTIONS_S
 from streams.measure.duplicates import CountedIds
 from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
-from streams.measure.panes import SERIES, Panes
+from streams.measure.panes import LABELS_MAX, SERIES, Panes
 from streams.measure.records import Records
 
 PENDING_ROW_BYTES: Final = 1_000
@@ -136,7 +136,7 @@ class Lane:
     def flushed(self, panes_max: int) -> None:
         """The rows of the last flush are in the tables: keep at most so many panes, and forget ids past the horizon."""
         self.panes.acknowledged()
-        self.panes.evict(panes_max)
+        self.panes.evict(panes_max, LABELS_MAX)
         if self.counted_ids.expired(self.row.ids_since) * 2 > len(self.counted_ids):
             self.counted_ids.forget(self.row.ids_since)
 

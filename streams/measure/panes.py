@@ -24,6 +24,7 @@ SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 LABELS_MAX: Final = 4_000_000
 """Sketch buckets and currencies of all panes of a lane in memory, some 40 bytes each."""
 _NAMES_UNUSED_MAX: Final = 1_000
+"""Names that no pane has any more, beyond as many as panes have."""
 
 Series = tuple[str, ...]
 
@@ -55,6 +56,11 @@ class Panes:
     def names(self) -> int:
         """How many series are known."""
         return len(self._series_names)
+
+    @property
+    def labels(self) -> int:
+        """Sketch buckets and currencies of all panes."""
+        return sum(map(len, self._maps.values()))
 
     @property
     def unwritten(self) -> int:
@@ -145,12 +151,12 @@ class Panes:
         """The rows of the last `changed` are in the tables."""
         self._in_flight[:] = False
 
-    def evict(self, panes_max: int, labels_max: int = LABELS_MAX) -> None:
+    def evict(self, panes_max: int, labels_max: int) -> None:
         """Let go of the oldest panes that are written, down to the limits, and of names that no pane has any more.
 
         Panes in flight stay.
         """
-        excess, labels = len(self) - panes_max, sum(map(len, self._maps.values())) - labels_max
+        excess, labels = len(self) - panes_max, self.labels - labels_max
         if max(excess, labels) <= 0:
             return
         keys = PaneKeys(self._index.high, self._index.low)

@@ -14,9 +14,13 @@ from rich.console import Console
 from tests.bench.arena import Topics, apache_kafka, arena, broker_name, local_broker
 from tests.bench.contest import PeerFailedError, rounds
 from tests.bench.events import generate
+from tests.bench.filled import EVENTS as EVENTS_FILLED
 from tests.bench.gateway import measure_gateway
+from tests.bench.growth import print_growth
+from tests.bench.growth_suite import PARTS, growths
 from tests.bench.latency import PROBES, PROBES_QUICK, NotSeenError, measure, print_latencies
 from tests.bench.peers import field
+from tests.bench.queries import TIMES, measure_queries, print_queries
 from tests.bench.report import document, print_table
 from tests.bench.stages import print_stages, profile
 from tests.bench.truth import WrongError
@@ -40,6 +44,12 @@ def main() -> None:
         return
     if options.gateway:
         _gateway(console)
+        return
+    if options.queries:
+        _queries(console, options.events)
+        return
+    if options.growth is not None:
+        _growth(console, options)
         return
     if options.profile:
         events = generate(options.events, int(time.time() * 1000))
@@ -89,8 +99,25 @@ def _gateway(console: Console) -> None:
     console.print(f"{taken.events:,} events in {taken.seconds:.1f} s: {taken.events / taken.seconds:,.0f} a second")
 
 
+def _queries(console: Console, events: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="touchstream-queries-") as directory:
+        asked = measure_queries(Path(directory), events, TIMES, console.print)
+    _write({"queries": asked.document()})
+    print_queries(console, asked)
+
+
+def _growth(console: Console, options: argparse.Namespace) -> None:
+    try:
+        for growth in growths(options.growth or PARTS, options.events, options.quick, console.print):
+            # Each at once, for the whole takes minutes.
+            _write({f"growth_{growth.name}": growth.document()})
+            print_growth(console, growth)
+    except WrongError as error:
+        sys.exit(str(error))
+
+
 def _write(report: dict[str, Any]) -> None:
-    """Throughput and latency are measured apart and stand in one file."""
+    """What is measured apart stands in one file."""
     known = msgspec.json.decode(RESULT.read_bytes()) if RESULT.exists() else {}
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(known | report)) + b"\n")
@@ -104,11 +131,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kafka", choices=_BROKERS, default="local", help="the broker that they read from")
     parser.add_argument("--latency", action="store_true", help="published to visible instead, on a running stack")
     parser.add_argument("--gateway", action="store_true", help="events a second that the gateway takes instead")
+    parser.add_argument("--queries", action="store_true", help="what the page asks of a week, in milliseconds instead")
+    parser.add_argument(
+        "--growth", nargs="*", choices=PARTS, help=f"how cost grows instead: all of it, or of {', '.join(PARTS)}"
+    )
     parser.add_argument("--profile", action="store_true", help="where the lane's time goes, in one process")
     options = parser.parse_args()
-    options.events = options.events or (EVENTS_QUICK if options.quick else EVENTS)
+    options.events = options.events or _events(options)
     options.rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
     return options
+
+
+def _events(options: argparse.Namespace) -> int:
+    """How many, where nothing is said."""
+    if options.queries:
+        return EVENTS_FILLED // 10 if options.quick else EVENTS_FILLED
+    return EVENTS_QUICK if options.quick or options.growth is not None else EVENTS
 
 
 if __name__ == "__main__":

@@ -259,6 +259,35 @@ def test_the_commands_say_what_would_be_done_do_it_and_ask_either_version(
     assert (again.exit_code, "in force already" in again.output) == (1, True)
 
 
+def test_the_list_shows_what_an_edition_switched_to_while_it_was_in_force(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = stand.init(OLD)
+    stand.publish(*events(0, 50))
+    measure(settings)
+    for name in ("kafka_url", "clickhouse_url", "topic"):
+        monkeypatch.setenv(f"TOUCHSTREAM_{name.upper()}", str(getattr(settings, name)))
+
+    def listed() -> list[tuple[str, str, str]]:
+        found = CliRunner().invoke(app, ["definitions", "list", "--json"], catch_exceptions=False)
+        assert found.exit_code == 0, found.output
+        return [(one["version"], one["database"], one["state"]) for one in json.loads(found.stdout)]
+
+    ((old, base, _),) = listed()
+    edition = replayed(stand, NEW)
+    switch(stand.settings, edition)
+    stand.init({"cart": "else"})
+    stand.init(OLD)
+    (first, made, other, back), new = listed(), editions(connect_directly(settings.clickhouse_url))[0].version
+    assert (first, made) == ((old, base, "kept"), (new, edition, "in force"))
+    assert (other[0] not in (old, new), other[1:]) == (True, (edition, "in force"))
+    assert back == (old, edition, "in force")
+    later = replayed(stand, {"checkout": "later"})
+    assert [database for _, database, _ in listed()] == [base, edition, edition, edition, later]
+    stand.in_force.command("DROP DATABASE {name:Identifier}", {"name": later}, use_database=False)
+    assert len(listed()) == 5
+
+
 def test_panes_that_somebody_damaged_are_mended_by_a_replay_of_the_same_definitions(stand: Stand) -> None:
     settings = stand.init(OLD)
     stand.publish(*events(0, 100))

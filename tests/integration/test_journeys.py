@@ -70,7 +70,7 @@ def database(clickhouse_url: str) -> Iterator[Client]:
 
 @pytest.fixture
 def client(database: Client) -> Client:
-    for name in ("touchpoints", "journey_touches", "identities"):
+    for name in ("touchpoints", "journey_touches", "identities", "journey_metrics"):
         database.command(f"TRUNCATE TABLE {name}")
     return database
 
@@ -259,6 +259,15 @@ def test_journeys_are_written_one_window_at_a_time_and_rest_longer_than_they_tak
     roll = JourneyRoll(client, "touchpoints")
     assert roll.step(NOON_MS) is not None
     assert roll.step(NOON_MS) is None
+
+
+def test_a_new_leader_of_journeys_goes_on_where_the_one_before_ended(client: Client) -> None:
+    client.insert_arrow("lanes", table("lanes", [lane()]))
+    now_ms = time.time_ns() // 1_000_000
+    write(client, [one | {"occurred_at": one["occurred_at"] - NOON_MS + now_ms} for one in events(3)])
+    longest = WINDOWS[-1:]
+    assert JourneyRoll(client, "touchpoints", longest).step(now_ms) == longest[0]
+    assert JourneyRoll(client, "touchpoints", longest).step(now_ms) is None
 
 
 @needs_data

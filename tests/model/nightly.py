@@ -56,6 +56,11 @@ def attempt(seeds: range) -> Tried:
     return Tried(len(seeds), time.process_time() - started)
 
 
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def cached_writers() -> WriterSchemas:
     """Once in each process."""
@@ -103,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--schedules", type=int, default=200_000)
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=cores())
     parser.add_argument("--seed", type=int, default=0, help="of the first schedule; the others follow")
     parser.add_argument("--control", choices=sorted(BY_NAME), help="break the lane on purpose")
     chosen = parser.parse_args(arguments)

@@ -5,11 +5,13 @@ A zero chooses the plainest option, so shrinking ends at few records and few, pl
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, product
 from random import Random
 
 from hypothesis import strategies as st
 
+from streams import takeover
+from streams.measure import panes
 from tests.oracle.events import Choices
 from tests.oracle.log import Definitions, Record
 from tests.oracle.strategies import DEFINITIONS_KNOWN, RECORD_BYTES, log_of
@@ -26,7 +28,20 @@ RECORDS_MAX = (40, 12, 12)
 """Of each log of a scenario."""
 FEW_STEPS, FEW_RECORDS = 12, (20, 8, 8)
 """The most of those that Hypothesis draws: many short scenarios in a second find more than a few long ones."""
-HOT_PANES = (50_000, 2, 7)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a lane holds in memory. hot_panes: of each resolution, loaded by a take-over."""
+
+    hot_panes: int = takeover.HOT_PANES_MAX
+    names_unused: int = panes._NAMES_UNUSED_MAX
+    labels: int = panes.LABELS_MAX
+
+
+LIMITS = tuple(
+    Limits(*chosen) for chosen in product((Limits.hot_panes, 2, 7), (Limits.names_unused, 0), (Limits.labels, 0, 4))
+)
 
 
 @dataclass(frozen=True)
@@ -48,12 +63,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Logs that follow one another, and what happens. hot_panes: how many of each resolution a take-over loads."""
+    """Logs that follow one another, and what happens."""
 
     first: Definitions
     logs: tuple[Sequence[Record], ...]
     steps: Sequence[Step]
-    hot_panes: int = HOT_PANES[0]
+    limits: Limits = LIMITS[0]
 
 
 def scenarios() -> st.SearchStrategy[Scenario]:
@@ -83,10 +98,10 @@ def scenario_of(seed: int) -> Scenario:
 
 def _scenario(settings: bytes, logs: Sequence[bytes], steps: bytes) -> Scenario:
     choices = Choices(settings)
-    first, hot_panes = choices.of((*DEFINITIONS_KNOWN[:1], *DEFINITIONS_KNOWN)), choices.of(HOT_PANES)
+    first, limits = choices.of((*DEFINITIONS_KNOWN[:1], *DEFINITIONS_KNOWN)), choices.of(LIMITS)
     plain = [0, *(choices.of((3, 3, 0)) for _ in range(1, RECORD_BYTES))]  # all kinds of records
     made = tuple(log_of(_plainer(chosen, plain)) for chosen in logs)
-    return Scenario(first, made, list(_steps(steps)), hot_panes)
+    return Scenario(first, made, list(_steps(steps)), limits)
 
 
 def _plainer(chosen: bytes, plain: Sequence[int]) -> bytes:

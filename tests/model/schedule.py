@@ -8,6 +8,7 @@ import pytest
 
 from schemas.codec import WriterSchemas
 from streams import takeover
+from streams.measure import lane, panes
 from streams.measure.lane import Lane
 from streams.measure.records import Records
 from tests.model.scenarios import Scenario, Step
@@ -109,7 +110,9 @@ def run(scenario: Scenario, writers: WriterSchemas) -> list[str]:
     world = World(scenario.logs, scenario.first, writers)
     workers = [Worker(world), Worker(world)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(takeover, "HOT_PANES_MAX", scenario.hot_panes)
+        patch.setattr(takeover, "HOT_PANES_MAX", scenario.limits.hot_panes)
+        patch.setattr(panes, "_NAMES_UNUSED_MAX", scenario.limits.names_unused)
+        patch.setattr(lane, "LABELS_MAX", scenario.limits.labels)
         for step in scenario.steps:
             if step.kind == "new log":
                 world.begin_log(same_id=step.amount % 2 == 1)

@@ -24,6 +24,7 @@ _INSTANTS = (
     "ids_since",
     "erased_at",
 )
+_INSTANT = pa.timestamp("ms", "UTC")
 _MAPS = ("duration_sketch", "revenue_minor_by_currency", "purchase_revenue_minor_by_currency", "attributes")
 _IDS = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
 _NO_PANES = STAGE_PANES.empty_table()
@@ -131,12 +132,16 @@ def plain(rows: pa.Table) -> list[Row]:
     """Arrow rows as dicts, instants in whole milliseconds since 1970."""
     if not rows.num_rows:
         return []
-    schema = pa.schema([(f.name, pa.timestamp("ms", "UTC") if f.name in _INSTANTS else f.type) for f in rows.schema])
-    whole = pa.schema([(f.name, pa.int64() if f.name in _INSTANTS else f.type) for f in rows.schema])
-    listed: list[Row] = rows.cast(schema).cast(whole).to_pylist()
-    for row in listed:
-        row.update({name: dict(row[name]) for name in _MAPS if name in row})
-    return listed
+    names = rows.column_names
+    columns = [_values(name, column) for name, column in zip(names, rows.columns, strict=True)]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
+    if name in _INSTANTS:
+        column = column.cast(_INSTANT).cast(pa.int64())
+    values: list[Any] = column.to_pylist()
+    return [dict(value) for value in values] if name in _MAPS else values
 
 
 def pane_key(row: Row) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from schemas.touchpoint import Reason
-from tests.model.scenarios import HOT_PANES, KINDS, Scenario, scenario_of
+from tests.model.scenarios import KINDS, LIMITS, Scenario, scenario_of
 from tests.oracle.panes import empty_pane
 from tests.oracle.recompute import Row, Tables, recompute
 from tests.oracle.strategies import DEFINITIONS_KNOWN, LANE, WRITER_SCHEMAS
@@ -27,8 +27,8 @@ def measured(drawn: list[Scenario]) -> list[Tables]:
 def test_every_step_happens_to_both_workers_under_every_setting(drawn: list[Scenario]) -> None:
     steps = {(step.kind, step.worker) for one in drawn for step in one.steps}
     assert steps == set(product(KINDS, (0, 1)))
-    settings = {(one.first.version, one.hot_panes) for one in drawn}
-    assert settings == set(product((made.version for made in DEFINITIONS_KNOWN), HOT_PANES))
+    settings = {(one.first.version, one.limits) for one in drawn}
+    assert settings == set(product((made.version for made in DEFINITIONS_KNOWN), LIMITS))
 
 
 def test_a_worker_crashes_and_loses_its_log_between_two_inserts(drawn: list[Scenario]) -> None:

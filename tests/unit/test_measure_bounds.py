@@ -10,8 +10,9 @@ import pyarrow as pa
 from schemas.codec import WriterSchemas
 from schemas.journey import Journeys
 from streams.measure.definitions import Definitions
+from streams.measure.duplicates import CountedIds
 from streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRow
-from streams.measure.panes import Panes
+from streams.measure.panes import LABELS_MAX, Panes
 from streams.measure.records import Records
 
 JOURNEY = '{"format": 1, "journeys": [{"id": "shop", "stages": [{"id": "use"}]}]}'
@@ -59,7 +60,7 @@ def test_names_made_up_anew_for_each_event_are_forgotten_with_their_panes() -> N
         touched(panes, (f"{batch}-{n}" for n in range(500)), offset, NOW_MS + batch * TEN_SECONDS_MS)
         offset += 500
         written(panes)
-        panes.evict(900)
+        panes.evict(900, LABELS_MAX)
     assert (len(panes), panes.names <= 2 * 900 + 1_000) == (900, True)
 
 
@@ -68,7 +69,7 @@ def test_panes_that_stay_keep_their_names_and_sums_when_others_are_forgotten() -
     touched(panes, (f"old-{n}" for n in range(3_000)), 0, NOW_MS - 86_400_000)
     touched(panes, ("kept",), 3_000, NOW_MS)
     written(panes)
-    panes.evict(3)
+    panes.evict(3, LABELS_MAX)
     assert panes.names == 1
     touched(panes, ("new", "kept"), 3_001, NOW_MS)
     rows = written(panes).to_pylist()
@@ -118,3 +119,23 @@ def test_panes_of_duplicates_alone_count_as_waiting() -> None:
     one.take(records(event % (NOW_MS, n) for n in range(100)))
     assert one.outcomes["duplicate"] == 99
     assert one.pending_rows == 100
+
+
+def test_after_a_burst_of_ids_its_memory_is_given_back() -> None:
+    ids = CountedIds()
+    ids.count(pl.Series([f"e{n}" for n in range(100_000)]), np.arange(100_000), np.zeros(100_000, np.int64))
+    ids.forget(before_ms=99_000)
+    index = ids._index
+    held = sum(array.nbytes for array in (index._high, index._low, index._slots, ids._clocks))
+    assert (len(ids), held < 50 * 1_000) == (1_000, True)
+    assert ids.count(pl.Series(["e1", "e99500"]), np.array([100_000] * 2), np.zeros(2, np.int64)).tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_a_lane_tells_how_many_labels_its_panes_hold() -> None:
+    panes = Panes()
+    currencies = ["EUR", "USD"]
+    touched(panes, ["a", "a"], 0, NOW_MS, duration_ms=[1, 1], revenue_minor=[1, 2], currency=currencies)
+    assert panes.labels == 3 * (1 + len(currencies))

@@ -1,5 +1,6 @@
 -- What became of the visits that began in [raw_from, raw_to); the definitions are in schemas/metrics.yaml. A visit counts
--- for channel, touchpoint and segment of its first touch. `share_intervals`, `groups`, `filters`, `visits`: the files.
+-- for channel, touchpoint and segment of its first touch. `share_intervals`, `groups`, `grouping`, `filters`,
+-- `visits`: the files.
 WITH
 {share_intervals}
 SELECT
@@ -28,5 +29,5 @@ FROM
         quantilesExactIf(0.5, 0.95)(assumeNotNull(left_ms) - entered_ms, isNotNull(left_ms)) AS dwell
     FROM ({visits})
     WHERE entered_ms >= {raw_from:Int64} AND entered_ms < {raw_to:Int64} AND {filters}
-    GROUP BY by_journey, by_stage, by_channel, by_touchpoint, by_segment
+    GROUP BY {grouping}
 )

@@ -1,10 +1,10 @@
--- Write what became of the visits that began in [raw_from, raw_to), by stage or, where `by` has no stage, by journey.
+-- Write what became of the visits that began in [raw_from, raw_to), by stage and by journey.
 INSERT INTO journey_metrics
     (topic, window, tick, journey, stage, watermark, entered, progressed, dropped, open, recovered,
      conversion, conversion_n, conversion_low, conversion_high, dwell_ms_p50, dwell_ms_p95, dwell_ms_n, dwell_open)
 SELECT
     {topic:String}, {window:String}, fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC'), journey,
-    if(has({by:Array(String)}, 'stage'), stage, '*'), fromUnixTimestamp64Milli({watermark_ms:Int64}, 'UTC'),
+    if(stage = '', '*', stage), fromUnixTimestamp64Milli({watermark_ms:Int64}, 'UTC'),
     entered, progressed, dropped, open, recovered,
     conversion, conversion_n, conversion_low, conversion_high, dwell_ms_p50, dwell_ms_p95, dwell_ms_n, dwell_open
 FROM ({journey_metrics})

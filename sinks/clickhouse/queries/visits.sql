@@ -1,5 +1,6 @@
 -- Visits: each run of a person's touches in one stage, in the order of (occurred_at, event_id), within one pass of the
 -- journey. What no stage is known of (`undeclared`) moves nobody. `touches`, `paths`, `stages_in_force`: the files;
+-- `touch_details`: channel, touchpoint and segment, or nothing in their place where nobody asks (undetailed.sql);
 -- `scope`: a condition on touches that keeps all or none of a person's in a journey.
 -- left_ms, progressed_ms: null where nothing came after. Times are milliseconds since 1970.
 SELECT
@@ -51,7 +52,7 @@ FROM
                     SELECT
                         journey, known, person,
                         arraySort(one -> (one.1, one.2), groupArray(
-                            (at_ms, event_id, toString(stage), toString(channel), toString(touchpoint), toString(segment))
+                            (at_ms, event_id, toString(stage), {touch_details})
                         )) AS person_touches
                     FROM ({touches})
                     WHERE stage != 'undeclared' AND ({scope})

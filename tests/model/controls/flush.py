@@ -11,7 +11,7 @@ from pytest import MonkeyPatch
 
 from streams import takeover
 from streams.measure.lane import Lane, LaneRows
-from streams.measure.panes import Panes
+from streams.measure.panes import LABELS_MAX, Panes
 from tests.model.controls.control import Control
 from tests.model.scenarios import Step
 from tests.model.schedule import Worker
@@ -71,10 +71,46 @@ def panes_in_flight_are_evicted(patch: MonkeyPatch) -> None:
     def flush_rows(self: Lane) -> LaneRows:
         rows = original(self)
         self.panes.acknowledged()
-        self.panes.evict(0)
+        self.panes.evict(0, labels_max=0)
         return rows
 
     patch.setattr(Lane, "flush_rows", flush_rows)
+
+
+def panes_that_leave_for_their_labels_are_taken_for_new_ones(patch: MonkeyPatch) -> None:
+    evict = Panes.evict
+
+    def evicted(self: Panes, panes_max: int, labels_max: int) -> None:
+        evict(self, panes_max, LABELS_MAX)
+        complete = dict(self.complete_from_ms)
+        evict(self, panes_max, labels_max)
+        self.complete_from_ms = complete
+
+    patch.setattr(Panes, "evict", evicted)
+
+
+def names_that_stay_change_places(patch: MonkeyPatch) -> None:
+    forget = Panes._forget_names
+
+    def forgotten(self: Panes) -> None:
+        known = self.names
+        forget(self)
+        if self.names < known:
+            self._series_names.reverse()
+            self._series = {name: number for number, name in enumerate(self._series_names)}
+
+    patch.setattr(Panes, "_forget_names", forgotten)
+
+
+def names_that_are_forgotten_keep_their_numbers(patch: MonkeyPatch) -> None:
+    forget = Panes._forget_names
+
+    def forgotten(self: Panes) -> None:
+        numbers = self._series
+        forget(self)
+        self._series = numbers
+
+    patch.setattr(Panes, "_forget_names", forgotten)
 
 
 def evicted_panes_are_taken_for_new_ones(patch: MonkeyPatch) -> None:
@@ -130,7 +166,13 @@ THE_RULE: tuple[Control, ...] = (
     a_worker_resumes_from_the_commit_to_kafka,
     pane_rows_are_increments,
 )
-IN_FLIGHT: tuple[Control, ...] = (panes_in_flight_are_evicted, evicted_panes_are_taken_for_new_ones)
+IN_FLIGHT: tuple[Control, ...] = (
+    panes_in_flight_are_evicted,
+    evicted_panes_are_taken_for_new_ones,
+    panes_that_leave_for_their_labels_are_taken_for_new_ones,
+    names_that_stay_change_places,
+    names_that_are_forgotten_keep_their_numbers,
+)
 REPLICAS: tuple[Control, ...] = (
     panes_are_read_from_a_replica_that_lags,
     an_insert_is_lost_with_the_only_replica_that_had_it,

@@ -1,0 +1,2 @@
+-- Three elements of a tuple in visits.sql.
+toString(channel), toString(touchpoint), toString(segment)
