@@ -35,20 +35,17 @@ class Front:
     answered: Event = field(default_factory=Event)
     """Set once an insert has been answered by the front."""
     held: bytes | None = None
-    """What begins so gets no answer while the front is there."""
+    """An insert that begins so gets no answer while the front is there."""
     holds: Event = field(default_factory=Event)
     """Set once something is held."""
     ended: Event = field(default_factory=Event)
 
-    def holds_back(self, body: bytes) -> bool:
-        """Whether this gets no answer."""
-        held = self.held is not None and body.startswith(self.held)
-        if held:
-            self.holds.set()
-        return held
-
-    def answer(self) -> Answer | None:
+    def answer(self, insert: bytes) -> Answer | None:
         """What to do with the next insert; None: pass it on."""
+        if self.held is not None and insert.startswith(self.held):
+            self.holds.set()
+            self.ended.wait()
+            return Answer(0)
         self.inserts += 1
         answer = self.answers.popleft() if self.answers else self.always
         if answer is not None:
@@ -69,11 +66,7 @@ def front_of(server_url: str) -> Iterator[Front]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if front.holds_back(body):
-                front.ended.wait()
-                self.close_connection = True
-                return
-            answer = front.answer() if body[:6].upper() == b"INSERT" else None
+            answer = front.answer(body) if body[:6].upper() == b"INSERT" else None
             if answer is None or answer.taken:
                 passed = self._pass_on(body)
             if answer is None:
