@@ -54,8 +54,9 @@ bench-quick: setup ## the same with fewer events
 bench-kafka: setup ## the benchmark on Apache Kafka (Java 17, Maven)
 	$(BIN)/python -m tests.bench --kafka apache
 
-bench-latency: setup ## published to visible in metrics and on the page, p50 and p99 (build/bench.json)
+bench-latency: setup ## published to visible, idle and at half of full speed, p50 and p99 (build/bench.json)
 	$(BIN)/python -m tests.bench --latency
+	$(BIN)/python -m tests.bench --half-load
 
 bench-queries: setup ## what the page asks of 20 million raw events and 200,000 panes, in milliseconds (build/bench.json)
 	$(BIN)/python -m tests.bench --queries

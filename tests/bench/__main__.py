@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
+from streams.channels.in_flight import DeliveryFailed
 from tests.bench.arena import Topics, apache_kafka, arena, broker_name, local_broker
 from tests.bench.contest import PeerFailedError, rounds
 from tests.bench.events import generate
@@ -18,6 +19,7 @@ from tests.bench.filled import EVENTS as EVENTS_FILLED
 from tests.bench.gateway import measure_gateway
 from tests.bench.growth import print_growth
 from tests.bench.growth_suite import PARTS, growths
+from tests.bench.half_load import measure_half_load, print_half_load
 from tests.bench.latency import PROBES, PROBES_QUICK, NotSeenError, measure, print_latencies
 from tests.bench.peers import field
 from tests.bench.queries import TIMES, measure_queries, print_queries
@@ -41,6 +43,9 @@ def main() -> None:
     console = Console()
     if options.latency:
         _latency(console, PROBES_QUICK if options.quick else PROBES)
+        return
+    if options.half_load:
+        _half_load(console, options.events)
         return
     if options.gateway:
         _gateway(console)
@@ -89,6 +94,16 @@ def _latency(console: Console, probes: int) -> None:
     print_latencies(console, latencies)
 
 
+def _half_load(console: Console, events: int) -> None:
+    try:
+        with tempfile.TemporaryDirectory(prefix="touchstream-half-load-") as directory:
+            found = measure_half_load(Path(directory), generate(events, int(time.time() * 1000)))
+    except (WrongError, DeliveryFailed, TimeoutError) as error:
+        sys.exit(str(error))
+    _write({"half_load": found.document()})
+    print_half_load(console, found)
+
+
 def _gateway(console: Console) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="touchstream-gateway-") as directory:
@@ -130,6 +145,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each contestant runs; medians are compared")
     parser.add_argument("--kafka", choices=_BROKERS, default="local", help="the broker that they read from")
     parser.add_argument("--latency", action="store_true", help="published to visible instead, on a running stack")
+    parser.add_argument("--half-load", action="store_true", help="published to queryable at half of full speed instead")
     parser.add_argument("--gateway", action="store_true", help="events a second that the gateway takes instead")
     parser.add_argument("--queries", action="store_true", help="what the page asks of a week, in milliseconds instead")
     parser.add_argument(

@@ -86,7 +86,7 @@ class Arena:
         connection = KafkaConnection.from_url(self.broker.url)
         for topic in (topics.ours, topics.peers, topics.slow):
             ensure_topics(connection, [TopicSpec(topic.name, PARTITIONS, 1)])
-            asyncio.run(_fill(Destination(connection, topic.name), topic.events))
+            asyncio.run(fill_topic(Destination(connection, topic.name), topic.events))
 
 
 def local_broker(_directory: Path) -> AnyBroker:
@@ -122,7 +122,7 @@ def _unhindered(broker: AnyBroker) -> Child:
     return replace(child, env={"_JAVA_OPTIONS": _JAVA_OPTIONS}) if isinstance(broker, ApacheKafka) else child
 
 
-async def _fill(destination: Destination, events: Events) -> None:
+async def fill_topic(destination: Destination, events: Events) -> None:
     async with LaneBatches.to(destination) as batches:
         for start in range(0, len(events), _PUBLISHED_TOGETHER):
             together = events[start : start + _PUBLISHED_TOGETHER]

@@ -34,7 +34,7 @@ NAME: Final = "ours"
 _MEASURED_SECONDS_MAX: Final = 600.0
 _LOOK_SECONDS: Final = 1.0
 _RESOLUTIONS_S: Final = (10, 300, 3600)
-_COMMAND: Final = (sys.executable, "-m", "streams.cli")
+COMMAND: Final = (sys.executable, "-m", "streams.cli")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def run(arena: Arena, topic: Topic, number: int, ours: Ours) -> Run:
             "TOUCHSTREAM_TOPIC": topic.name,
             "TOUCHSTREAM_GROUP": name,  # a new one: the broker would wait for the last round's member
         }
-        subprocess.run((*_COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
+        subprocess.run((*COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
         if not ours.journeys:
             for feed in ("journey_touches_feed", "identities_feed"):
                 client.command("DROP VIEW {feed:Identifier}", {"feed": feed})
@@ -89,12 +89,12 @@ def _timed(
     ours: Ours,
     environment: Mapping[str, str],
 ) -> Run:
-    gates = {f"{environment['TOUCHSTREAM_GROUP']}-{number}": _Gate(free_port()) for number in range(ours.workers)}
+    gates = {f"{environment['TOUCHSTREAM_GROUP']}-{number}": Gate(free_port()) for number in range(ours.workers)}
     load_average, inserts, launched_at = os.getloadavg()[0], arena.inserts(), time.time()
     with Supervisor(arena.logs) as supervisor:
         for name, gate in gates.items():
             own = {**environment, "TOUCHSTREAM_METRICS_PORT": str(gate.metrics_port)}
-            supervisor.add(Child(name, (*_COMMAND, "worker"), ready=gate.open, env=own))
+            supervisor.add(Child(name, (*COMMAND, "worker"), ready=gate.open, env=own))
         supervisor.start(*gates)
         pids = [_pid(supervisor, name) for name in gates]
         before = arena.cpu_seconds() | {"contestant": sum(map(cpu_seconds, pids))}
@@ -131,7 +131,7 @@ def _wait(client: Client, topic: Topic, ends: Mapping[int, LogPosition]) -> None
 
 
 @dataclass
-class _Gate:
+class Gate:
     """Looks at a worker's metrics until it owns a lane. closed_at: when it was last seen to own none, epoch seconds."""
 
     metrics_port: int

@@ -1,17 +1,23 @@
 """Events published at a steady pace by a thread, so that something can be killed meanwhile."""
 
+import asyncio
 import threading
 import time
 from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from schemas.touchpoint import Touchpoint
 from streams.channels import Producer
+from streams.channels.bulk import Destination, LaneBatches
+from streams.channels.encoding import Encoder
+from streams.connection import KafkaConnection
 
 STAGES = (("discovery", "ads"), ("purchase", "web"), ("support", "call_centre"))
 CUSTOMERS = 997
 SENT_TWICE_EVERY = 20
 _SLICE = 50  # events between two looks at the clock
+_BULK_SECONDS = 0.05
 
 
 class Load:
@@ -71,14 +77,42 @@ class Load:
             self._error = error
 
     def _event(self, producer: Producer, number: int) -> None:
+        producer.publish(**self._fields(number))
+
+    def _fields(self, number: int) -> dict[str, Any]:
         stage, channel = STAGES[number % len(STAGES)]
-        producer.publish(
-            event_id=f"{self._touchpoint}-{number}",
-            customer_id=f"customer-{number % CUSTOMERS}",
-            channel=channel,
-            stage=stage,
-            touchpoint=self._touchpoint,
-            nps=number % 11,
-            revenue_minor=number if stage == "purchase" else None,
-            currency="EUR" if stage == "purchase" else None,
-        )
+        return {
+            "event_id": f"{self._touchpoint}-{number}",
+            "customer_id": f"customer-{number % CUSTOMERS}",
+            "channel": channel,
+            "stage": stage,
+            "touchpoint": self._touchpoint,
+            "nps": number % 11,
+            "revenue_minor": number if stage == "purchase" else None,
+            "currency": "EUR" if stage == "purchase" else None,
+        }
+
+
+class BulkLoad(Load):
+    """The same events in batches built here, for a tenth of the processor: for a Kafka that stays."""
+
+    def _publish(self) -> None:
+        try:
+            asyncio.run(self._publish_batches())
+        except Exception as error:  # told by `reaches` and `end`
+            self._error = error
+
+    async def _publish_batches(self) -> None:
+        encoder, started = Encoder(), time.monotonic()
+        async with LaneBatches.to(Destination(KafkaConnection.from_url(self._kafka_url))) as batches:
+            while not (self.published >= self.events and self._enough.is_set()):
+                due = int((time.monotonic() - started) * self._per_second)
+                now_ms = time.time_ns() // 1_000_000
+                made = [Touchpoint(occurred_at=now_ms, **self._fields(number)) for number in range(self.published, due)]
+                twice = [made[at] for at in range(-self.published % SENT_TWICE_EVERY, len(made), SENT_TWICE_EVERY)]
+                events = made + twice
+                await batches.add([event.key for event in events], [encoder.event(event) for event in events], now_ms)
+                await batches.send_begun()
+                self.published = max(due, self.published)
+                await asyncio.sleep(_BULK_SECONDS)
+            await batches.flush()

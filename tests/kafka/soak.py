@@ -26,7 +26,7 @@ from uuid import uuid4
 from tests.kafka.account import Account
 from tests.kafka.books import account_of, log_ends
 from tests.kafka.failures import measured
-from tests.kafka.load import Load
+from tests.kafka.load import BulkLoad, Load
 from tests.kafka.stand import Layout, Stand, running_stand
 
 QUARTERS: Final = 4
@@ -122,7 +122,7 @@ def soak(stand: Stand, seconds: float, per_second: int, killer: Killer) -> Accou
     """Load and kills, then the account; None if the tables did not come to the end of the log."""
     touchpoint, begins = f"soak-{uuid4().hex}", log_ends(stand)
     # By time, not by number: a machine that can't publish so fast gets a soak of fewer events.
-    with Load(stand.kafka_url, touchpoint, 1, per_second) as load:
+    with BulkLoad(stand.kafka_url, touchpoint, 1, per_second) as load:
         killer.run(seconds, load)
         load.end()
     if measured(stand, log_ends(stand), time.monotonic()) is None:
