@@ -1,5 +1,6 @@
 -- Unique customers of the windows of {cuts} for the groups of rolling_sums.sql, exactly, from the raw events; of those
--- windows only of which {with_customers} says so. A person is as in customers.sql. `who`: who.sql.
+-- windows only of which {with_customers} says so. A person is as in customers.sql; uniqExact would
+-- hash it in the same way (SipHash of 128 bits), in each of the groupings anew. `who`: who.sql.
 SELECT
     cut AS cut_,
     if(grouping(journey) = 1, '*', journey) AS journey_,
@@ -14,7 +15,7 @@ FROM
             (cut_, with_) -> with_ AND toUnixTimestamp64Milli(occurred_at) >= {cuts:Array(Array(Int64))}[cut_][1]
                 AND toUnixTimestamp64Milli(occurred_at) < {cuts:Array(Array(Int64))}[cut_][8],
             arrayEnumerate({cuts:Array(Array(Int64))}), {with_customers:Array(Bool)})) AS cut,
-        journey, stage, channel, segment, {whose_event} AS person
+        journey, stage, channel, segment, sipHash128({whose_event}) AS person
     FROM touchpoints AS event
     LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
     WHERE has({with_customers:Array(Bool)}, true)
