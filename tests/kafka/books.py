@@ -1,11 +1,12 @@
 """What the log and the tables of a stand hold, for the account of a run; lane by lane, so that memory is enough."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
-from kafka import KafkaConsumer, TopicPartition
 
 from schemas.codec import WriterSchemas
 from schemas.columns import decode_batch
@@ -18,6 +19,7 @@ from tests.kafka.stand import TOPIC, Stand
 from tests.stack import eventually
 
 _RECORDS_AT_ONCE: Final = 50_000
+_FETCH_BYTES_MAX: Final = 4 * 2**20
 _RAW: Final = (
     "SELECT partition, log_offset FROM touchpoints FINAL"
     " WHERE touchpoint = {touchpoint:String} AND partition = {partition:UInt32}"
@@ -74,14 +76,26 @@ def _logged(stand: Stand, partition: int, begin: int, touchpoint: str) -> Iterat
 
 
 def _log(stand: Stand, partition: int, begin: int) -> Iterator[list[Any]]:
-    end = log_ends(stand)[partition].end_offset
-    options = KafkaConnection.from_url(stand.kafka_url).client_options()
-    with closing(KafkaConsumer(enable_auto_commit=False, **options)) as consumer:
-        place = TopicPartition(TOPIC, partition)
-        consumer.assign([place])
-        consumer.seek(place, begin)
-        while begin < end:
-            polled = consumer.poll(timeout_ms=1000, max_records=_RECORDS_AT_ONCE).get(place, [])
-            if polled:
-                begin = polled[-1].offset + 1
-                yield polled
+    end, place = log_ends(stand)[partition].end_offset, TopicPartition(TOPIC, partition)
+    with asyncio.Runner() as runner:
+        # aiokafka's records are made by compiled code: the log of a soak has millions.
+        consumer = runner.run(_reading(stand, place, begin))
+        try:
+            while begin < end:
+                polled = runner.run(consumer.getmany(place, timeout_ms=1000, max_records=_RECORDS_AT_ONCE))
+                if records := polled.get(place):
+                    begin = records[-1].offset + 1
+                    yield records
+        finally:
+            runner.run(consumer.stop())
+
+
+async def _reading(stand: Stand, place: TopicPartition, begin: int) -> AIOKafkaConsumer:
+    connection = KafkaConnection.from_url(stand.kafka_url)
+    consumer = AIOKafkaConsumer(
+        enable_auto_commit=False, max_partition_fetch_bytes=_FETCH_BYTES_MAX, **connection.async_client_options()
+    )
+    await consumer.start()
+    consumer.assign([place])
+    consumer.seek(place, begin)
+    return consumer
