@@ -7,7 +7,6 @@ sets: one clock, because both are on this machine. Full speed is measured first,
 
 import asyncio
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Mapping
@@ -68,15 +67,8 @@ def _measure(place: Arena, events: Events, load_average: float) -> HalfLoad:
     asyncio.run(fill_topic(Destination(connection, waiting.name), waiting.events))
     full = ours.run(place, waiting, 0, ours.Ours("full")).events_per_second
     with place.database("half") as (url, client):
-        environment = {
-            "TOUCHSTREAM_KAFKA_URL": place.broker.url,
-            "TOUCHSTREAM_CLICKHOUSE_URL": url,
-            "TOUCHSTREAM_TOPIC": topic.name,
-            "TOUCHSTREAM_GROUP": "half",
-        }
-        subprocess.run((*ours.COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
         gate = ours.Gate(free_port())
-        environment["TOUCHSTREAM_METRICS_PORT"] = str(gate.metrics_port)
+        environment = ours.prepared(place, topic, url, "half") | {"TOUCHSTREAM_METRICS_PORT": str(gate.metrics_port)}
         with running(Child("half", (*ours.COMMAND, "worker"), gate.open, environment), place.logs):
             rows = _LaneRows(connect(url), topic.name)
             seconds = asyncio.run(_publish(Destination(connection, topic.name), topic.events, full / 2))

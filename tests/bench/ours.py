@@ -57,13 +57,7 @@ def run(arena: Arena, topic: Topic, number: int, ours: Ours) -> Run:
     """Over the whole topic, into new tables. Raises WrongError."""
     name = f"{ours.name}_{number}"
     with arena.database(name) as (url, client):
-        environment = {
-            "TOUCHSTREAM_KAFKA_URL": arena.broker.url,
-            "TOUCHSTREAM_CLICKHOUSE_URL": url,
-            "TOUCHSTREAM_TOPIC": topic.name,
-            "TOUCHSTREAM_GROUP": name,  # a new one: the broker would wait for the last round's member
-        }
-        subprocess.run((*COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
+        environment = prepared(arena, topic, url, name)
         if not ours.journeys:
             for feed in ("journey_touches_feed", "identities_feed"):
                 client.command("DROP VIEW {feed:Identifier}", {"feed": feed})
@@ -71,6 +65,21 @@ def run(arena: Arena, topic: Topic, number: int, ours: Ours) -> Run:
         measured = _timed(arena, client, topic, ends, ours, environment)
         _check(client, topic, journeys=ours.journeys)
         return msgspec.structs.replace(measured, touch_bytes=_touch_bytes(client) if ours.journeys else None)
+
+
+def prepared(arena: Arena, topic: Topic, clickhouse_url: str, group: str) -> dict[str, str]:
+    """The settings of a worker of the topic, for which `init` has made the tables.
+
+    group: a new one, for the broker would wait for the last round's member.
+    """
+    environment = {
+        "TOUCHSTREAM_KAFKA_URL": arena.broker.url,
+        "TOUCHSTREAM_CLICKHOUSE_URL": clickhouse_url,
+        "TOUCHSTREAM_TOPIC": topic.name,
+        "TOUCHSTREAM_GROUP": group,
+    }
+    subprocess.run((*COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
+    return environment
 
 
 def _touch_bytes(client: Client) -> float:
