@@ -2,15 +2,49 @@
 
 import logging
 import sys
-from typing import Literal
+import time
+from collections.abc import Callable
+from typing import Final, Literal
 
 import structlog
+
+REPEAT_SECONDS: Final = 10.0
 
 _LEVELS = {
     **dict.fromkeys(("faust", "mode", "urllib3", "asyncio"), logging.WARNING),
     # They warn of what is normal (a rebalance, a busy machine) and log what they raise.
     **dict.fromkeys(("aiokafka", "kafka", "clickhouse_connect"), logging.ERROR),
 }
+
+
+class Repeats(logging.Filter):
+    """Lets a library say the same thing once in REPEAT_SECONDS; of what it said meanwhile, only how often.
+
+    While Kafka is away, aiokafka says so three times in every tenth of a second.
+    """
+
+    _MESSAGES_MAX: Final = 1000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written."""
+        if record.name.partition(".")[0] not in _LEVELS:
+            return True
+        key, now = (record.name, record.getMessage()), self._clock()
+        said_at, held_back = self._said.get(key, (-REPEAT_SECONDS, 0))
+        if now - said_at < REPEAT_SECONDS:
+            self._said[key] = said_at, held_back + 1
+            return False
+        if held_back:
+            record.msg, record.args = f"{key[1]} (and {held_back} times since it was last written)", ()
+        if len(self._said) >= self._MESSAGES_MAX:
+            self._said.clear()
+        self._said[key] = now, 0
+        return True
 
 
 def configure_logs(style: Literal["console", "json"]) -> None:
@@ -33,6 +67,7 @@ def configure_logs(style: Literal["console", "json"]) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(Repeats())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name, level in _LEVELS.items():
         logging.getLogger(name).setLevel(level)
