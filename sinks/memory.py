@@ -93,14 +93,14 @@ class MemorySink:
         return panes.filter(pa.array([key in wanted for key in keys_there], pa.bool_()))
 
     def counted_event_ids(
-        self, log_id: str, partition: int, below_offset: int, clock_from_ms: int
+        self, log_id: str, partition: int, offsets: tuple[int, int], clock_from_ms: int
     ) -> Iterator[pa.Table]:
         """As `LaneReader.counted_event_ids`."""
         events = self._of_lane("touchpoints", log_id, partition)
-        inside = pc.and_(
-            pc.less(events["log_offset"], below_offset),
-            pc.greater_equal(events["lane_clock"].cast(pa.int64()), clock_from_ms),
+        of_the_span = pc.and_(
+            pc.greater_equal(events["log_offset"], offsets[0]), pc.less(events["log_offset"], offsets[1])
         )
+        inside = pc.and_(of_the_span, pc.greater_equal(events["lane_clock"].cast(pa.int64()), clock_from_ms))
         yield events.filter(inside).select(["log_offset", "lane_clock", "event_id"])
 
     def _of_lane(self, table: str, log_id: str, partition: int) -> pa.Table:

@@ -90,6 +90,8 @@ class LaneRow:
     predecessor_next_offset: int
     ids_since_ms: int
     """Event ids that were counted at an earlier lane clock are forgotten."""
+    ids_from: int
+    """Event ids that were counted at a lower offset are forgotten; in the log before, −1 is the last."""
     written_at_ms: int
 
 
@@ -109,7 +111,10 @@ class LaneReader(Protocol):
         ...
 
     def counted_event_ids(
-        self, log_id: str, partition: int, below_offset: int, clock_from_ms: int
+        self, log_id: str, partition: int, offsets: tuple[int, int], clock_from_ms: int
     ) -> Iterator[pa.Table]:
-        """`log_offset`, `lane_clock`, `event_id` of counted events below an offset, by offset, in bounded tables."""
+        """`log_offset`, `lane_clock`, `event_id` of counted events, by offset, in bounded tables.
+
+        offsets: from the first, below the second.
+        """
         ...

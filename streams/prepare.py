@@ -52,6 +52,7 @@ def definitions_in_settings(settings: Settings) -> bytes:
         lateness_seconds=settings.lateness_seconds,
         duplicate_horizon_seconds=settings.duplicate_horizon_seconds,
         pane_retention_days=settings.pane_retention_days,
+        duplicate_ids_max=settings.duplicate_ids_max,
     )
     return msgspec.json.encode(content)
 

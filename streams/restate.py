@@ -173,11 +173,17 @@ class Restating:
             row for row in tables.lane_rows(first.topic, first.partition) if row.log_id == first.predecessor_log_id
         ]
         for row in before:
-            first = replace(first, lane_clock=row.lane_clock, occurred_max=row.occurred_max, ids_since=row.ids_since)
+            first = replace(
+                first,
+                lane_clock=row.lane_clock,
+                occurred_max=row.occurred_max,
+                ids_since=row.ids_since,
+                ids_from=row.ids_from - first.predecessor_next_offset,
+            )
         clock, occurred_max = seen_below(client, first.log_id, first.partition, first.next_offset) or (0, TIME_MS_MIN)
         first = replace(first, occurred_max=max(first.occurred_max, occurred_max))
         clock = max(first.lane_clock, clock)
-        return first.moved_to(first.next_offset, clock, self._definitions.duplicate_horizon_ms)
+        return first.moved_to(first.next_offset, clock, self._definitions)
 
     def _url(self, database: str) -> str:
         return database_url(self._settings.clickhouse_url, database)

@@ -129,6 +129,13 @@ class Settings(BaseSettings):
         le=365 * SECONDS_PER_DAY,
         description="Seconds for which an event_id is remembered, so that it counts once.",
     )
+    duplicate_ids_max: int = Field(
+        50_000_000,
+        ge=0,
+        le=2**30,
+        description="Of how many of a partition's newest events ids are remembered at most, some 40 bytes each: bounds"
+        " a worker's memory where more come within the horizon. 0: of all.",
+    )
     raw_retention_days: int = Field(
         30, ge=1, le=36_500, description="Days for which raw events are kept; longer than the duplicate horizon."
     )

@@ -106,6 +106,7 @@ class Tables:
                 predecessor_log_id=row.predecessor_log_id,
                 predecessor_next_offset=row.predecessor_next_offset,
                 ids_since=row.ids_since_ms,
+                ids_from=row.ids_from,
             )
             for row in self._reader.lane_history(topic, partition)
         ]
@@ -118,9 +119,9 @@ class Tables:
         """As `LaneTables.panes_by_key`; waits for ClickHouse. Raises Stopped."""
         return self._retry("older panes", lambda: self._reader.panes_by_key(log_id, partition, keys), _AWAY)
 
-    def counted_ids(self, log_id: str, partition: int, below: int, since_ms: int) -> Iterable[pa.Table]:
+    def counted_ids(self, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int) -> Iterable[pa.Table]:
         """As `LaneTables.counted_ids`."""
-        return self._reader.counted_event_ids(log_id, partition, below, since_ms)
+        return self._reader.counted_event_ids(log_id, partition, offsets, since_ms)
 
     def definitions(self, version: str | None) -> str:
         """As `LaneTables.definitions`. Raises LookupError, which is retried, until `init` has made them known."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import structlog
@@ -43,8 +44,11 @@ class LaneTables(Protocol):
     def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
         """The rows of `stage_panes` that exist for keys (resolution_s, pane_start, journey … segment)."""
 
-    def counted_ids(self, log_id: str, partition: int, below: int, since_ms: int) -> Iterable[pa.Table]:
-        """lane_clock (ms) and event_id of counted events below an offset, since a lane clock, in offset order."""
+    def counted_ids(self, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int) -> Iterable[pa.Table]:
+        """log_offset, lane_clock (ms) and event_id of counted events, in offset order.
+
+        offsets: from the first, below the second; since_ms: not those that were counted at an earlier lane clock.
+        """
 
     def definitions(self, version: str | None) -> str:
         """The content of a version; None: of the first that was in force."""
@@ -104,16 +108,20 @@ def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneR
         predecessor_log_id=newest.log_id,
         predecessor_next_offset=newest.next_offset,
         ids_since=newest.ids_since,
+        ids_from=newest.ids_from - newest.next_offset,
     )
 
 
 def _load_ids(lane: Lane, rows: Sequence[LaneRow], tables: LaneTables) -> None:
-    """Remember what this log and the logs before it counted within the horizon, each below where its lane ended."""
-    logs = [(lane.row.log_id, lane.row.next_offset)]
+    """Remember what this log and the logs before it counted within the bounds, each below where its lane ended."""
+    logs, beginning = [(lane.row.log_id, lane.row.next_offset, 0)], 0
     by_log = {row.log_id: row for row in rows} | {lane.row.log_id: lane.row}
     while (before := by_log.get(logs[-1][0])) and before.predecessor_log_id:
-        logs.append((before.predecessor_log_id, before.predecessor_next_offset))
-    for log_id, below in reversed(logs):
-        for ids in tables.counted_ids(log_id, lane.row.partition, below, lane.row.ids_since):
+        beginning -= before.predecessor_next_offset
+        logs.append((before.predecessor_log_id, before.predecessor_next_offset, beginning))
+    for log_id, below, begins_at in reversed(logs):
+        offsets = max(0, lane.row.ids_from - begins_at), below
+        for ids in tables.counted_ids(log_id, lane.row.partition, offsets, lane.row.ids_since):
             clocks = ids["lane_clock"].cast(pa.int64()).to_numpy()
-            lane.counted_ids.load(pl.Series(ids["event_id"]), clocks)
+            counted_at = ids["log_offset"].to_numpy().astype(np.int64) + begins_at
+            lane.counted_ids.load(pl.Series(ids["event_id"]), clocks, counted_at)

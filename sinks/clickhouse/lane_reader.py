@@ -63,10 +63,10 @@ class ClickHouseLanes:
         return pa.concat_tables(found)
 
     def counted_event_ids(
-        self, log_id: str, partition: int, below_offset: int, clock_from_ms: int
+        self, log_id: str, partition: int, offsets: tuple[int, int], clock_from_ms: int
     ) -> Iterator[pa.Table]:
         """As `LaneReader.counted_event_ids`, `event_ids_at_once` to a table."""
-        from_offset = 0
+        from_offset, below_offset = offsets
         while True:
             parameters = {
                 "log_id": log_id, "partition": partition, "clock_from": clock_from_ms,

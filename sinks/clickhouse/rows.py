@@ -103,6 +103,7 @@ LANES: Final = pa.schema(
         _required("predecessor_log_id", TEXT),
         _required("predecessor_next_offset", pa.uint64()),
         _required("ids_since", INSTANT),
+        _required("ids_from", pa.int64()),
     ]
 )
 

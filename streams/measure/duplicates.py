@@ -1,12 +1,15 @@
 """Which events of a lane have been counted before.
 
 An event is a duplicate if a counted event with its event_id stands at a lower offset of the lane, with a lane clock
-that is not past the horizon. Ids are remembered with the lane clock of their event, so that the verdict depends on the
-log alone: not on when an id was forgotten, where batches were cut, or who computed it. The horizon never falls back,
-even where new definitions remember ids for longer: what it has passed is forgotten for good.
+that is not past the horizon, and among the newest offsets whose ids are remembered at all. Ids are remembered with the
+lane clock and the offset of their event, so that the verdict depends on the log alone: not on when an id was forgotten,
+where batches were cut, or who computed it. Neither bound ever falls back, even where new definitions remember more ids
+or for longer: what they have passed is forgotten for good.
 """
 
 import secrets
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +19,29 @@ import xxhash
 from streams.measure.hash_index import ABSENT, HashIndex, Keys, resized
 
 Clocks = npt.NDArray[np.int64]
+Offsets = npt.NDArray[np.int64]
 
-_NEVER = np.iinfo(np.int64).min
+NOTHING_PASSED: Final = -(2**62)
+"""A clock and an offset below any that there is, with room to subtract from."""
+_SPAN: Final = 2**30
+"""Offsets are kept in 32 bits, from an origin that moves by this; no bound of how many ids is larger."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Where events stand, in offset order, and what still counts as seen at each of them; nothing of it ever falls.
+
+    clocks: the lane clock (ms); offsets: in the log; of the logs before it, counted backwards from −1.
+    clocks_from, offsets_from: an id that was counted before either is forgotten.
+    """
+
+    clocks: Clocks
+    offsets: Offsets
+    clocks_from: Clocks
+    offsets_from: Offsets
+
+    def __getitem__(self, chosen: slice | npt.NDArray[Any]) -> "Seen":
+        return Seen(self.clocks[chosen], self.offsets[chosen], self.clocks_from[chosen], self.offsets_from[chosen])
 
 
 class CountedIds:
@@ -31,49 +55,63 @@ class CountedIds:
         self._seed = secrets.randbits(63)
         self._index = HashIndex()
         self._clocks: Clocks = np.empty(0, np.int64)
+        self._origin = 0
+        self._offsets: npt.NDArray[np.int32] = np.empty(0, np.int32)  # less the origin
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def count(self, event_ids: pl.Series, clocks: Clocks, horizons: Clocks) -> npt.NDArray[np.bool_]:
-        """Remember a batch of ids in offset order; True where the event is a duplicate.
-
-        event_ids: strings; clocks: the lane clock at each event; horizons: the lane clock before which an id no longer
-        counts as seen, at each event. Both in ms, never falling.
-        """
+    def count(self, event_ids: pl.Series, seen: Seen) -> npt.NDArray[np.bool_]:
+        """Remember a batch of ids (strings) in offset order; True where the event is a duplicate."""
+        if len(event_ids):
+            self._move_origin(seen)
         high, low = self._hashes(event_ids)
         order = np.lexsort((low, high))
         repeated = np.zeros(len(low), np.bool_)
         repeated[order[1:]] = (low[order[1:]] == low[order[:-1]]) & (high[order[1:]] == high[order[:-1]])
         first = ~repeated
-        before = self._last_counted(high, low)
-        duplicate = before >= horizons
+        duplicate = self._counted(high, low, seen)
         if not repeated.any():
-            self._remember(high[~duplicate], low[~duplicate], clocks[~duplicate])
+            self._remember(high[~duplicate], low[~duplicate], seen[~duplicate])
             return duplicate
         # lexsort is stable: the first occurrence of an id is judged in columns, its repetitions one by one.
         counted = first & ~duplicate
-        self._remember(high[counted], low[counted], clocks[counted])
+        self._remember(high[counted], low[counted], seen[counted])
         for row in np.flatnonzero(repeated):
             one = slice(row, row + 1)
-            duplicate[one] = self._last_counted(high[one], low[one]) >= horizons[one]
+            duplicate[one] = self._counted(high[one], low[one], seen[one])
             if not duplicate[row]:
-                self._remember(high[one], low[one], clocks[one])
+                self._remember(high[one], low[one], seen[one])
         return duplicate
 
-    def load(self, event_ids: pl.Series, clocks: Clocks) -> None:
+    def load(self, event_ids: pl.Series, clocks: Clocks, offsets: Offsets) -> None:
         """Take over ids that were counted before, in offset order; an id may come again."""
-        self.count(event_ids, clocks, clocks + 1)
+        self.count(event_ids, Seen(clocks, offsets, clocks + 1, np.full(len(offsets), NOTHING_PASSED)))
 
-    def forget(self, before_ms: int) -> None:
-        """Let go of ids whose lane clock is below; call it seldom, it copies what stays."""
-        mask = self._clocks[: len(self._index)] >= before_ms
-        self._clocks = self._clocks[: len(self._index)][mask]
+    def forget(self, clocks_from: int, offsets_from: int) -> None:
+        """Let go of ids that were counted before either; call it seldom, it copies what stays."""
+        mask = ~self._passed(clocks_from, offsets_from)
+        self._clocks, self._offsets = self._clocks[: len(mask)][mask], self._offsets[: len(mask)][mask]
         self._index.keep(mask)
 
-    def expired(self, before_ms: int) -> int:
-        """How many remembered ids have a lane clock below."""
-        return int(np.count_nonzero(self._clocks[: len(self._index)] < before_ms))
+    def expired(self, clocks_from: int, offsets_from: int) -> int:
+        """How many remembered ids were counted before either."""
+        return int(np.count_nonzero(self._passed(clocks_from, offsets_from)))
+
+    def _passed(self, clocks_from: int, offsets_from: int) -> npt.NDArray[np.bool_]:
+        size = len(self._index)
+        return (self._clocks[:size] < clocks_from) | (self._offsets[:size] < offsets_from - self._origin)
+
+    def _move_origin(self, seen: Seen) -> None:
+        """So far that 32 bits hold the offsets of a batch."""
+        ahead = int(seen.offsets[-1]) - self._origin
+        if abs(ahead) <= _SPAN:
+            return
+        # What stays is not below the bound: there it may stand at the lowest offset that there is room for.
+        self.forget(NOTHING_PASSED, int(seen.offsets_from[0]))
+        moved = self._offsets.astype(np.int64) - ahead
+        self._offsets = np.maximum(moved, np.iinfo(np.int32).min).astype(np.int32)
+        self._origin += ahead
 
     def _hashes(self, event_ids: pl.Series) -> tuple[Keys, Keys]:
         seed, digest = self._seed, xxhash.xxh3_128_digest
@@ -81,15 +119,21 @@ class CountedIds:
         pairs = np.frombuffer(digests, np.uint64).reshape(-1, 2)
         return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
 
-    def _last_counted(self, high: Keys, low: Keys) -> Clocks:
+    def _counted(self, high: Keys, low: Keys, seen: Seen) -> npt.NDArray[np.bool_]:
+        """Where an id was counted before, and is not forgotten."""
         rows = self._index.find(high, low)
-        known = rows != ABSENT
-        before = np.full(len(rows), _NEVER, np.int64)
-        before[known] = self._clocks[rows[known]]
-        return before
+        found = np.flatnonzero(rows != ABSENT)
+        counted = np.zeros(len(rows), np.bool_)
+        at, bounds = rows[found], seen[found]
+        counted[found] = (self._clocks[at] >= bounds.clocks_from) & (
+            self._offsets[at] >= bounds.offsets_from - self._origin
+        )
+        return counted
 
-    def _remember(self, high: Keys, low: Keys, clocks: Clocks) -> None:
+    def _remember(self, high: Keys, low: Keys, seen: Seen) -> None:
         rows = self._index.insert(high, low)
         if len(self._index) > len(self._clocks):
-            self._clocks = resized(self._clocks, max(1024, len(self._index) * 3 // 2))
-        self._clocks[rows] = clocks
+            size = max(1024, len(self._index) * 3 // 2)
+            self._clocks, self._offsets = resized(self._clocks, size), resized(self._offsets, size)
+        self._clocks[rows] = seen.clocks
+        self._offsets[rows] = seen.offsets - self._origin

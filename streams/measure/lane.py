@@ -18,7 +18,7 @@ from schemas.codec import WriterSchemas
 from schemas.touchpoint import Reason, Refusal
 from streams.measure.definitions import Definitions
 from streams.measure.deltas import RESOLUTIONS_S
-from streams.measure.duplicates import CountedIds
+from streams.measure.duplicates import CountedIds, Seen
 from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
 from streams.measure.panes import LABELS_MAX, SERIES, Panes
@@ -47,15 +47,22 @@ class LaneRow:
     predecessor_next_offset: int = 0
     ids_since: int = 0
     """Event ids that were counted at an earlier lane clock are forgotten; never falls."""
+    ids_from: int = 0
+    """Event ids that were counted at a lower offset are forgotten; never falls. In the log before, −1 is the last."""
 
     def watermark(self, lateness_ms: int) -> int:
         """Event time up to which the lane has probably seen everything; never past the lane clock."""
         return min(self.occurred_max - lateness_ms, self.lane_clock)
 
-    def moved_to(self, next_offset: int, lane_clock: int, duplicate_horizon_ms: int) -> "LaneRow":
+    def moved_to(self, next_offset: int, lane_clock: int, definitions: Definitions) -> "LaneRow":
         """The row once everything below an offset has been applied."""
-        ids_since = max(self.ids_since, lane_clock - duplicate_horizon_ms)
-        return replace(self, next_offset=next_offset, lane_clock=lane_clock, ids_since=ids_since)
+        return replace(
+            self,
+            next_offset=next_offset,
+            lane_clock=lane_clock,
+            ids_since=max(self.ids_since, lane_clock - definitions.duplicate_horizon_ms),
+            ids_from=max(self.ids_from, next_offset - definitions.duplicate_ids_max),
+        )
 
 
 @dataclass(frozen=True)
@@ -119,9 +126,7 @@ class Lane:
                 self._measure(run, clocks)
             else:
                 self._obey(control, run, clocks)
-            self.row = self.row.moved_to(
-                int(run.offsets[-1]) + 1, int(clocks.lane_clock[-1]), self.definitions.duplicate_horizon_ms
-            )
+            self.row = self.row.moved_to(int(run.offsets[-1]) + 1, int(clocks.lane_clock[-1]), self.definitions)
             self._changed = True
 
     def flush_rows(self) -> LaneRows:
@@ -137,8 +142,9 @@ class Lane:
         """The rows of the last flush are in the tables: keep at most so many panes, and forget ids past the horizon."""
         self.panes.acknowledged()
         self.panes.evict(panes_max, LABELS_MAX)
-        if self.counted_ids.expired(self.row.ids_since) * 2 > len(self.counted_ids):
-            self.counted_ids.forget(self.row.ids_since)
+        passed = self.row.ids_since, self.row.ids_from
+        if self.counted_ids.expired(*passed) * 2 > len(self.counted_ids):
+            self.counted_ids.forget(*passed)
 
     def _measure(self, run: Records, clocks: Clocks) -> None:
         definitions = self.definitions
@@ -146,9 +152,7 @@ class Lane:
         self._refuse(refused)
         if not frame.height:
             return
-        lane_clock = frame["lane_clock"].to_numpy()
-        horizons = np.maximum(lane_clock - definitions.duplicate_horizon_ms, self.row.ids_since)
-        duplicate = self.counted_ids.count(frame["event_id"], lane_clock, horizons)
+        duplicate = self.counted_ids.count(frame["event_id"], self._seen(frame))
         events = measured(resolve(frame, definitions.journeys), definitions.lateness_ms).with_columns(
             counted=pl.Series(~duplicate)
         )
@@ -171,6 +175,12 @@ class Lane:
             self._occurred(int(counted["occurred_at"].max()))  # type: ignore[arg-type]
         late = int(counted["late"].sum())
         self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, late=late)
+
+    def _seen(self, frame: pl.DataFrame) -> Seen:
+        clocks, offsets = frame["lane_clock"].to_numpy(), frame["log_offset"].to_numpy()
+        clocks_from = np.maximum(clocks - self.definitions.duplicate_horizon_ms, self.row.ids_since)
+        offsets_from = np.maximum(offsets - self.definitions.duplicate_ids_max, self.row.ids_from)
+        return Seen(clocks, offsets, clocks_from, offsets_from)
 
     def _obey(self, control: str, run: Records, clocks: Clocks) -> None:
         """A control record: a heartbeat that moves the watermark, new definitions from the next offset on, erasures."""

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from streams.measure.duplicates import CountedIds
+from streams.measure.duplicates import CountedIds, Seen
 from streams.measure.hash_index import HashIndex
 from streams.measure.records import Records
 from tests.bench.events import Events, _hexadecimal, generate
@@ -72,14 +72,18 @@ def _measured(subject: str, events: int, customers: int) -> tuple[int, int]:
 def _ids(events: int, _customers: int) -> tuple[int, int]:
     """Remember so many ids."""
     random = np.random.default_rng(1)
-    clocks = np.full(_BATCH, _END_MS)
-    CountedIds().count(pl.Series(_hexadecimal(random, _BATCH)), clocks, clocks - 1)  # what is loaded once
+    CountedIds().count(pl.Series(_hexadecimal(random, _BATCH)), _seen(0, _BATCH))  # what is loaded once
     before = _resident_bytes()
     counted = CountedIds()
     for first in range(0, events, _BATCH):
-        clocks = np.full(min(_BATCH, events - first), _END_MS)
-        counted.count(pl.Series(_hexadecimal(random, len(clocks))), clocks, clocks - 1)
+        size = min(_BATCH, events - first)
+        counted.count(pl.Series(_hexadecimal(random, size)), _seen(first, size))
     return _resident_bytes() - before, _array_bytes(counted)
+
+
+def _seen(first: int, size: int) -> Seen:
+    clocks, offsets = np.full(size, _END_MS), np.arange(first, first + size)
+    return Seen(clocks, offsets, clocks - 1, np.zeros(size, np.int64))
 
 
 def _lane_of(events: int, customers: int) -> tuple[int, int]:
@@ -112,7 +116,7 @@ def _records(events: Events, first: int) -> Records:
 
 def _array_bytes(ids: CountedIds) -> int:
     index: HashIndex = ids._index
-    arrays = (index._high, index._low, index._slots, ids._clocks)
+    arrays = (index._high, index._low, index._slots, ids._clocks, ids._offsets)
     # What an array is a view of is held as a whole.
     return sum(array.nbytes if array.base is None else array.base.nbytes for array in arrays)
 

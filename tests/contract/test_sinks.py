@@ -240,6 +240,8 @@ def test_a_new_owner_reads_ids_of_counted_events_below_its_offset_and_within_the
     events = [touchpoint(offset, lane_clock=1_000 * offset) for offset in range(10)]
     others = [touchpoint(5, partition=1, event_id="other"), touchpoint(6, log_id="other", event_id="other")]
     subject.sink.write(flush_of(touchpoints=[*reversed(events), *others]), Event())
-    found = pa.concat_tables(subject.reader.counted_event_ids("log", 0, 8, 3_000))
+    found = pa.concat_tables(subject.reader.counted_event_ids("log", 0, (0, 8), 3_000))
     assert found["event_id"].to_pylist() == [f"event-{offset}" for offset in range(3, 8)]
     assert found["lane_clock"].cast(pa.int64()).to_pylist() == [1_000 * offset for offset in range(3, 8)]
+    fewer = pa.concat_tables(subject.reader.counted_event_ids("log", 0, (6, 8), 3_000))
+    assert fewer["log_offset"].to_pylist() == [6, 7]

@@ -31,7 +31,7 @@ def write(client: Client, name: str, rows: list[Row]) -> None:
 def test_event_ids_come_once_each_and_in_order_however_many_answers_it_takes(client: Client, at_once: int) -> None:
     write(client, "touchpoints", [touchpoint(offset) for offset in range(0, 18, 2)])
     client.command("INSERT INTO touchpoints SELECT * REPLACE (inserted_at - 86400 AS inserted_at) FROM touchpoints")
-    found = list(ClickHouseLanes(client, event_ids_at_once=at_once).counted_event_ids("log", 0, 17, 0))
+    found = list(ClickHouseLanes(client, event_ids_at_once=at_once).counted_event_ids("log", 0, (0, 17), 0))
     assert pa.concat_tables(found)["log_offset"].to_pylist() == list(range(0, 18, 2))
     assert all(ids.num_rows <= at_once for ids in found)
 

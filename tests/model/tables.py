@@ -96,12 +96,12 @@ class MemoryTables:
         wanted = {pane_key(row) for row in plain(keys)}
         return _panes([row for row in self._of(self.panes, log_id, partition) if pane_key(row) in wanted])
 
-    def counted_ids(self, log_id: str, partition: int, below: int, since_ms: int) -> Iterable[pa.Table]:
+    def counted_ids(self, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int) -> Iterable[pa.Table]:
         self._read()
         rows = [
             {name: row[name] for name in _IDS.names}
             for row in self._of(self.touchpoints, log_id, partition)
-            if row["log_offset"] < below and row["lane_clock"] >= since_ms
+            if offsets[0] <= row["log_offset"] < offsets[1] and row["lane_clock"] >= since_ms
         ]
         yield pa.Table.from_pylist(sorted(rows, key=lambda row: int(row["log_offset"])), _IDS)
 

@@ -55,3 +55,12 @@ def test_the_lane_row_of_the_log_before_may_move_once_a_new_log_was_taken_over(w
     world, old = a_new_log(writers, (first, second), same_id=False)
     old.write()
     assert end(world) == []
+
+
+def test_ids_of_logs_before_are_as_far_away_as_where_those_were_left(writers: WriterSchemas) -> None:
+    assert SHORT.duplicate_ids_max == 6
+    first = [event(0, "far"), event(1, "b"), event(2, "c"), event(3, "near"), event(4, "e"), event(5, "f")]
+    logs = (first, [event(0, "g")], [event(0, "h"), event(1, "b"), event(2, "near"), event(3, "far")])
+    measured = (Step(0, "take", 8, 0), FLUSH, CRASH)
+    steps = (*measured, Step(0, "new log", 0, 0), *measured, Step(0, "new log", 0, 0), TAKE, FLUSH, CRASH)
+    assert run(Scenario(SHORT, logs, steps), writers) == []

@@ -7,7 +7,7 @@ from typing import Any
 from tests.model.tables import IDENTITY, Row, measures, of_the_log, pane_key
 from tests.oracle.compare import difference
 from tests.oracle.log import Definitions, Lane, Record
-from tests.oracle.recompute import History, Tables, counted_ids, history
+from tests.oracle.recompute import Counted, History, Tables, counted_ids, history
 from tests.oracle.strategies import DEFINITIONS_KNOWN, WRITER_SCHEMAS
 
 TOPIC = "touchpoints"
@@ -25,7 +25,7 @@ class Truth:
     lane: Lane
     identity: Mapping[str, Any]
     history: History
-    ids: Mapping[str, int]
+    ids: Mapping[str, Counted]
 
     def check(self, table: str, row: Row) -> None:
         """Raises Untrue for a row that the history doesn't hold."""
@@ -75,9 +75,12 @@ def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: End
         identity = _identity(1, "", 0)
         return Truth(lane, identity, history(log, lane, first, WRITER_SCHEMAS), {})
     row = before.truth.history.lanes[before.next_offset]
-    ids = {**before.truth.ids, **counted_ids(before.truth.history.final, before.next_offset)}
+    earlier = {
+        event_id: Counted(seen.clock, seen.offset - before.next_offset) for event_id, seen in before.truth.ids.items()
+    }
+    ids = {**earlier, **counted_ids(before.truth.history.final, before.next_offset)}
     known = {one.version: one for one in DEFINITIONS_KNOWN}
-    inherited = (ids, row["lane_clock"], row["occurred_max"], row["ids_since"])
+    inherited = (ids, row["lane_clock"], row["occurred_max"], row["ids_since"], row["ids_from"] - before.next_offset)
     found = history(log, lane, known[row["definitions"]], WRITER_SCHEMAS, *inherited)
     generation = before.truth.identity["generation"] + 1
     return Truth(lane, _identity(generation, before.truth.lane.log_id, before.next_offset), found, ids)

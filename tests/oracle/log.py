@@ -44,6 +44,7 @@ class Definitions:
     lateness_seconds: int = 60
     duplicate_horizon_seconds: int = 86_400
     pane_retention_days: int = 0
+    duplicate_ids_max: int = 0
 
 
 @dataclass(frozen=True)

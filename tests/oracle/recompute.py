@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.oracle.decode import Decoder, Refused
 from tests.oracle.journey import resolve
@@ -19,6 +19,13 @@ NO_EVENT_MS = -2_208_988_800_000
 # columns that an event fills as it is; a text that it doesn't give is empty
 TEXTS = ("event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency")
 VALUES = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
+
+
+class Counted(NamedTuple):
+    """When and where an id was last counted: the lane clock (ms), the offset; in the log before, −1 is the last."""
+
+    clock: int
+    offset: int
 
 
 @dataclass
@@ -47,20 +54,22 @@ def recompute(
     lane: Lane,
     definitions: Definitions,
     writer_schemas: WriterSchemas,
-    predecessor_ids: Mapping[str, int] | None = None,
+    predecessor_ids: Mapping[str, Counted] | None = None,
     predecessor_clock: int = 0,
     predecessor_occurred_max: int | None = None,
     predecessor_ids_since: int = 0,
+    predecessor_ids_from: int = 0,
 ) -> Tables:
     """The tables after the whole of `log`, which starts under `definitions`.
 
     Where the same partition of an earlier log went before, `predecessor_ids` gives what that counted below
     `predecessor_next_offset` (see `counted_ids`), `predecessor_clock` its lane clock there,
     `predecessor_occurred_max` the highest time of an event there, and `predecessor_ids_since` the lane clock before
-    which ids are forgotten there, all in milliseconds.
+    which ids are forgotten there, all in milliseconds; `predecessor_ids_from` is the offset before which they are.
     """
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
     oracle.occurred_max, oracle.ids_since = predecessor_occurred_max, predecessor_ids_since
+    oracle.ids_from = predecessor_ids_from
     for record in log:
         oracle.take(record)
     oracle.tables.lane = oracle.lane_row(log[-1].offset + 1 if log else 0)
@@ -72,14 +81,16 @@ def history(
     lane: Lane,
     definitions: Definitions,
     writer_schemas: WriterSchemas,
-    predecessor_ids: Mapping[str, int] | None = None,
+    predecessor_ids: Mapping[str, Counted] | None = None,
     predecessor_clock: int = 0,
     predecessor_occurred_max: int | None = None,
     predecessor_ids_since: int = 0,
+    predecessor_ids_from: int = 0,
 ) -> History:
     """What `recompute` passes through. A row that isn't in it breaks the one rule, even if it is mended later."""
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
     oracle.occurred_max, oracle.ids_since = predecessor_occurred_max, predecessor_ids_since
+    oracle.ids_from = predecessor_ids_from
     found = History()
     found.lanes[0] = oracle.lane_row(0)
     for record in log:
@@ -93,24 +104,26 @@ def history(
     return found
 
 
-def counted_ids(tables: Tables, next_offset: int) -> dict[str, int]:
-    """What the lane's successor remembers: the ids counted below `next_offset`, each with its highest lane clock."""
-    ids: dict[str, int] = {}
+def counted_ids(tables: Tables, next_offset: int) -> dict[str, Counted]:
+    """What the lane's successor remembers: the ids counted below `next_offset`, each as it was counted last."""
+    ids: dict[str, Counted] = {}
     for offset, row in sorted(tables.touchpoints.items()):
         if offset < next_offset:
-            ids[row["event_id"]] = row["lane_clock"]
+            ids[row["event_id"]] = Counted(row["lane_clock"], offset - next_offset)
     return ids
 
 
 class _Oracle:
     """One lane, from its first record on."""
 
-    def __init__(self, lane: Lane, definitions: Definitions, decoder: Decoder, ids: dict[str, int], clock: int) -> None:
+    def __init__(
+        self, lane: Lane, definitions: Definitions, decoder: Decoder, ids: dict[str, Counted], clock: int
+    ) -> None:
         self.lane, self.definitions, self.decoder = lane, definitions, decoder
-        self.counted_at = ids  # event_id -> lane clock when it was last counted; the clock never falls
+        self.counted_at = ids  # event_id -> when it was last counted; the clock never falls
         self.clock = clock
         self.occurred_max: int | None = None
-        self.ids_since = 0
+        self.ids_since = self.ids_from = 0
         self.tables = Tables()
 
     def take(self, record: Record) -> None:
@@ -125,7 +138,17 @@ class _Oracle:
                 self.apply_control(record, record_at)
         except Refused as refused:
             self.tables.dead_letters[record.offset] = refused.reason
-        self.ids_since = self.horizon()
+        self.ids_since, self.ids_from = self.horizon(), self.lowest(record.offset + 1)
+
+    def lowest(self, offset: int) -> int:
+        """Of more of the newest offsets than so many, ids are forgotten; more brings nothing back."""
+        most = self.definitions.duplicate_ids_max
+        return max(self.ids_from, offset - most) if most else self.ids_from
+
+    def remembers(self, event_id: str, offset: int) -> bool:
+        """Whether an id counts as seen at an offset."""
+        seen = self.counted_at.get(event_id)
+        return seen is not None and seen.clock >= self.horizon() and seen.offset >= self.lowest(offset)
 
     def horizon(self) -> int:
         """What was counted at an earlier lane clock is forgotten; a longer horizon brings nothing back."""
@@ -147,13 +170,12 @@ class _Oracle:
         """Count an event, or its being a duplicate."""
         event = check(self.decoder.event(record.value), record_at)
         self.refuse_too_old(event)
-        seen_at = self.counted_at.get(event["event_id"])
         row = self.touchpoint_row(record.offset, record_at, event)
-        if seen_at is not None and seen_at >= self.horizon():
+        if self.remembers(event["event_id"], record.offset):
             for pane in self.panes_of(row):
                 pane["duplicates"] += 1
             return
-        self.counted_at[event["event_id"]] = self.clock
+        self.counted_at[event["event_id"]] = Counted(self.clock, record.offset)
         self.saw(row["occurred_at"])
         self.tables.touchpoints[record.offset] = row
         for pane in self.panes_of(row):
@@ -212,4 +234,5 @@ class _Oracle:
             "watermark": max(min(occurred_max - self.definitions.lateness_seconds * 1000, self.clock), NO_EVENT_MS),
             "definitions": self.definitions.version,
             "ids_since": self.ids_since,
+            "ids_from": self.ids_from,
         }

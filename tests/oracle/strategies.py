@@ -78,7 +78,7 @@ _SECOND_JOURNEY = {
 }
 DEFINITIONS_KNOWN = (
     Definitions("v1", _FIRST_JOURNEY),
-    Definitions("v2", _SECOND_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=3_600),
+    Definitions("v2", _SECOND_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=3_600, duplicate_ids_max=6),
     Definitions("v3", _FIRST_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=60, pane_retention_days=1),
 )
 _DOCUMENTS = tuple(json.dumps(asdict(made)).encode() for made in DEFINITIONS_KNOWN)

@@ -13,7 +13,7 @@ FRESH = Newest(NOW_MS, NOW_MS + 3_000, NOW_MS - 1_500)
 def lane(partition: int, written_ago_ms: int = 1_000, clock_ago_ms: int = 1_000) -> LaneRow:
     clock_ms = NOW_MS - clock_ago_ms
     written_ms = NOW_MS - written_ago_ms
-    return LaneRow("touchpoints", partition, "log", 1, 5, clock_ms, clock_ms, clock_ms, "v1", "", 0, 0, written_ms)
+    return LaneRow("touchpoints", partition, "log", 1, 5, clock_ms, clock_ms, clock_ms, "v1", "", 0, 0, 0, written_ms)
 
 
 def test_numbers_that_are_written_and_lanes_that_keep_up_are_live() -> None:

@@ -1,6 +1,7 @@
 """What a lane holds in memory is bounded, whatever arrives, and letting go of it changes no row."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 from schemas.codec import WriterSchemas
 from schemas.journey import Journeys
 from streams.measure.definitions import Definitions
-from streams.measure.duplicates import CountedIds
+from streams.measure.duplicates import CountedIds, Seen
 from streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRow
 from streams.measure.panes import LABELS_MAX, Panes
 from streams.measure.records import Records
@@ -121,17 +122,30 @@ def test_panes_of_duplicates_alone_count_as_waiting() -> None:
     assert one.pending_rows == 100
 
 
+def test_whatever_comes_a_lane_remembers_the_ids_of_no_more_than_so_many_events() -> None:
+    definitions = replace(DEFINITIONS, duplicate_ids_max=1_000)
+    one = Lane(LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v"), definitions, WriterSchemas(None), lambda keys: keys)
+    event = b'{"event_id":"e%d","occurred_at":%d,"customer_id":"c","channel":"web","touchpoint":"t"}'
+    for first in range(0, 10_000, 500):
+        one.take(records((event % (n, NOW_MS) for n in range(first, first + 500)), first))
+        one.flush_rows()
+        one.flushed(panes_max=100)
+        assert len(one.counted_ids) <= 2 * 1_000
+    assert one.row.ids_from == 9_000
+    one.take(records([event % (n, NOW_MS) for n in (9_001, 8_998, 9_999)], 10_000))
+    assert (one.outcomes["counted"], one.outcomes["duplicate"]) == (10_001, 2)
+
+
 def test_after_a_burst_of_ids_its_memory_is_given_back() -> None:
     ids = CountedIds()
-    ids.count(pl.Series([f"e{n}" for n in range(100_000)]), np.arange(100_000), np.zeros(100_000, np.int64))
-    ids.forget(before_ms=99_000)
+    numbers, zeros = np.arange(100_000), np.zeros(100_000, np.int64)
+    ids.count(pl.Series([f"e{n}" for n in range(100_000)]), Seen(numbers, numbers, zeros, zeros))
+    ids.forget(clocks_from=99_000, offsets_from=0)
     index = ids._index
-    held = sum(array.nbytes for array in (index._high, index._low, index._slots, ids._clocks))
+    held = sum(array.nbytes for array in (index._high, index._low, index._slots, ids._clocks, ids._offsets))
     assert (len(ids), held < 50 * 1_000) == (1_000, True)
-    assert ids.count(pl.Series(["e1", "e99500"]), np.array([100_000] * 2), np.zeros(2, np.int64)).tolist() == [
-        False,
-        True,
-    ]
+    now = np.array([100_000] * 2)
+    assert ids.count(pl.Series(["e1", "e99500"]), Seen(now, now, zeros[:2], zeros[:2])).tolist() == [False, True]
 
 
 def test_a_lane_tells_how_many_labels_its_panes_hold() -> None:

@@ -1,50 +1,72 @@
-"""Which events count: the verdict depends on ids and lane clocks alone."""
+"""Which events count: the verdict depends on ids, lane clocks and offsets alone."""
 
 import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.measure.duplicates import CountedIds
+from streams.measure.duplicates import CountedIds, Seen
 
 HORIZON_MS = 10
+OFFSETS_MAX = 7
 events = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 4)), max_size=60)
 
 
-def plain(log: list[tuple[str, int]]) -> list[bool]:
+def plain(log: list[tuple[str, int]], offsets_max: int = OFFSETS_MAX) -> list[bool]:
     """The definition, one event after the other; the second number is how far the clock moves on."""
-    verdicts, last, clock = [], dict[str, int](), 0
-    for event_id, step in log:
+    verdicts, last, clock = [], dict[str, tuple[int, int]](), 0
+    for offset, (event_id, step) in enumerate(log):
         clock += step
-        duplicate = event_id in last and last[event_id] >= clock - HORIZON_MS
+        counted_clock, counted_at = last.get(event_id, (-1_000, -1_000))
+        duplicate = counted_clock >= clock - HORIZON_MS and counted_at >= offset - offsets_max
         verdicts.append(duplicate)
         if not duplicate:
-            last[event_id] = clock
+            last[event_id] = clock, offset
     return verdicts
 
 
-@given(events, st.data())
-def test_an_id_counts_once_within_the_horizon_wherever_batches_are_cut(
-    log: list[tuple[str, int]], data: st.DataObject
+def seen(log: list[tuple[str, int]], first: int = 0, offsets_max: int = OFFSETS_MAX) -> Seen:
+    """Where the events of a log stand that begins at an offset."""
+    clocks = np.cumsum([step for _, step in log], dtype=np.int64)
+    offsets = np.arange(first, first + len(log))
+    return Seen(clocks, offsets, clocks - HORIZON_MS, offsets - offsets_max)
+
+
+@given(events, st.sampled_from([0, -5, 2**31 - 3, 2**40]), st.data())
+def test_an_id_counts_once_within_both_bounds_wherever_batches_are_cut(
+    log: list[tuple[str, int]], first: int, data: st.DataObject
 ) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(log)), max_size=5)))
-    clocks = np.cumsum([step for _, step in log], dtype=np.int64)
+    where = seen(log, first)
     ids, found = CountedIds(), list[bool]()
     for start, end in zip([0, *cuts], [*cuts, len(log)], strict=True):
         batch = pl.Series([event_id for event_id, _ in log[start:end]], dtype=pl.String)
-        found += ids.count(batch, clocks[start:end], clocks[start:end] - HORIZON_MS).tolist()
+        found += ids.count(batch, where[start:end]).tolist()
         if data.draw(st.booleans()) and end:
-            ids.forget(int(clocks[end - 1]) - HORIZON_MS)
+            ids.forget(int(where.clocks_from[end - 1]), int(where.offsets_from[end - 1]))
     assert found == plain(log)
 
 
 @given(events)
 def test_ids_loaded_after_a_take_over_judge_as_those_that_were_remembered(log: list[tuple[str, int]]) -> None:
-    clocks = np.cumsum([step for _, step in log], dtype=np.int64)
     names = pl.Series([event_id for event_id, _ in log], dtype=pl.String)
     half = len(log) // 2
+    before, after = seen(log)[:half], seen(log)[half:]
     remembered, loaded = CountedIds(), CountedIds()
-    counted = ~remembered.count(names[:half], clocks[:half], clocks[:half] - HORIZON_MS)
-    loaded.load(names[:half].filter(pl.Series(counted)), clocks[:half][counted])
-    rest = (names[half:], clocks[half:], clocks[half:] - HORIZON_MS)
-    assert loaded.count(*rest).tolist() == remembered.count(*rest).tolist()
+    counted = ~remembered.count(names[:half], before)
+    loaded.load(names[:half].filter(pl.Series(counted)), before.clocks[counted], before.offsets[counted])
+    assert loaded.count(names[half:], after).tolist() == remembered.count(names[half:], after).tolist()
+
+
+@given(st.lists(st.sampled_from([1, 2**20, 2**30 - 1, 2**30, 2**30 + 1, 2**31, 2**33]), max_size=30))
+def test_offsets_further_apart_than_32_bits_are_told_apart(gaps: list[int]) -> None:
+    offsets_max = 2**30
+    ids, last, at = CountedIds(), dict[str, int](), 0
+    for number, gap in enumerate(gaps):
+        at += gap
+        name, zero = f"e{number % 2}", np.zeros(1, np.int64)
+        place = np.array([at])
+        duplicate = ids.count(pl.Series([name]), Seen(zero, place, zero, place - offsets_max))[0]
+        assert duplicate == (name in last and last[name] >= at - offsets_max)
+        if not duplicate:
+            last[name] = at

@@ -97,6 +97,15 @@ def test_the_horizon_is_measured_on_the_lane_clock_and_from_the_event_that_was_c
     assert list(tables(*log, event(3, NOW + 10_001, event_id="e0"), start=start).touchpoints) == [0, 3]
 
 
+def test_more_than_so_many_offsets_are_not_remembered_and_more_later_bring_nothing_back() -> None:
+    start = Definitions("v1", JOURNEY, duplicate_ids_max=2)
+    log = [event(0, event_id="a"), event(1, event_id="b"), event(2, event_id="a"), event(3, event_id="b")]
+    assert list(tables(*log, start=start).touchpoints) == [0, 1]
+    assert list(tables(*log, event(4, event_id="a"), start=start).touchpoints) == [0, 1, 4]
+    assert tables(*log, start=start).lane["ids_from"] == 2
+    assert list(tables(*log, switch(4), event(5, event_id="a"), start=start).touchpoints) == [0, 1, 5]
+
+
 def test_a_refused_event_is_not_remembered() -> None:
     found = tables(event(0, nps=11), event(1, event_id="e0", nps=10))
     assert found.dead_letters == {0: "out_of_scale"}
@@ -106,10 +115,11 @@ def test_a_refused_event_is_not_remembered() -> None:
 def test_an_id_counted_in_the_log_before_is_a_duplicate_within_the_horizon() -> None:
     before = tables(event(0), event(1), event(2))
     ids = counted_ids(before, next_offset=2)
-    assert ids == {"e0": NOW, "e1": NOW}
-    after = tables(event(0, event_id="e1"), event(1, event_id="e2"), predecessor_ids=ids, predecessor_clock=NOW)
+    assert ids == {"e0": (NOW, -2), "e1": (NOW, -1)}
+    inherited: dict[str, Any] = {"predecessor_ids": ids, "predecessor_clock": NOW, "predecessor_ids_from": -2}
+    after = tables(event(0, event_id="e1"), event(1, event_id="e2"), **inherited)
     assert list(after.touchpoints) == [1]
-    late = tables(event(0, NOW + 25 * HOUR_MS, event_id="e1"), predecessor_ids=ids, predecessor_clock=NOW)
+    late = tables(event(0, NOW + 25 * HOUR_MS, event_id="e1"), **inherited)
     assert list(late.touchpoints) == [0]
 
 
@@ -156,6 +166,7 @@ def test_a_heartbeat_moves_clock_and_watermark_and_nothing_else() -> None:
         "watermark": NOW + HOUR_MS - 60_000,
         "definitions": "v1",
         "ids_since": NOW + HOUR_MS - 24 * HOUR_MS,
+        "ids_from": 0,
     }
     assert (list(found.touchpoints), found.dead_letters) == ([0], {})
 

@@ -10,7 +10,7 @@ NOW_MS = 1_800_000_000_000
 
 def lanes_behind(*seconds: float) -> list[LaneRow]:
     return [
-        LaneRow("touchpoints", partition, "log", 1, 5, NOW_MS - int(behind * 1000), 0, 0, "v1", "", 0, 0, NOW_MS)
+        LaneRow("touchpoints", partition, "log", 1, 5, NOW_MS - int(behind * 1000), 0, 0, "v1", "", 0, 0, 0, NOW_MS)
         for partition, behind in enumerate(seconds)
     ]
 

@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 from pytest import MonkeyPatch
 
-from streams.measure.duplicates import Clocks, CountedIds
+from streams.measure.definitions import Definitions
+from streams.measure.duplicates import NOTHING_PASSED, CountedIds, Seen
 from streams.measure.lane import Lane, LaneRow
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
@@ -21,8 +22,10 @@ HOUR_MS = 3_600_000
 def ids_are_loaded_past_the_resume_offset(patch: MonkeyPatch) -> None:
     original = MemoryTables.counted_ids
 
-    def counted_ids(self: MemoryTables, log_id: str, partition: int, _: int, since_ms: int) -> Iterable[pa.Table]:
-        return original(self, log_id, partition, 2**62, since_ms)
+    def counted_ids(
+        self: MemoryTables, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int
+    ) -> Iterable[pa.Table]:
+        return original(self, log_id, partition, (offsets[0], 2**62), since_ms)
 
     patch.setattr(MemoryTables, "counted_ids", counted_ids)
 
@@ -30,9 +33,10 @@ def ids_are_loaded_past_the_resume_offset(patch: MonkeyPatch) -> None:
 def ids_are_remembered_for_ever(patch: MonkeyPatch) -> None:
     original = CountedIds.count
 
-    def count_always(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizons: Clocks) -> Any:
-        loading = (horizons > clocks).all()
-        return original(self, event_ids, clocks, horizons if loading else np.zeros_like(clocks))
+    def count_always(self: CountedIds, event_ids: pl.Series, seen: Seen) -> Any:
+        loading = (seen.clocks_from > seen.clocks).all()
+        for_ever = replace(seen, clocks_from=np.zeros_like(seen.clocks))
+        return original(self, event_ids, seen if loading else for_ever)
 
     patch.setattr(CountedIds, "count", count_always)
 
@@ -42,7 +46,7 @@ def ids_are_forgotten_at_a_flush(patch: MonkeyPatch) -> None:
 
     def flushed(self: Lane, panes_max: int) -> None:
         original(self, panes_max)
-        self.counted_ids.forget(self.row.lane_clock + 1)
+        self.counted_ids.forget(self.row.lane_clock + 1, self.row.ids_from)
 
     patch.setattr(Lane, "flushed", flushed)
 
@@ -50,9 +54,9 @@ def ids_are_forgotten_at_a_flush(patch: MonkeyPatch) -> None:
 def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
     original, hours = CountedIds.count, count(500_000)
 
-    def by_now(self: CountedIds, event_ids: pl.Series, clocks: Clocks, horizons: Clocks) -> Any:
-        now = np.full_like(clocks, next(hours) * HOUR_MS)
-        return original(self, event_ids, now, now - clocks + horizons)
+    def by_now(self: CountedIds, event_ids: pl.Series, seen: Seen) -> Any:
+        now = np.full_like(seen.clocks, next(hours) * HOUR_MS)
+        return original(self, event_ids, replace(seen, clocks=now, clocks_from=now - seen.clocks + seen.clocks_from))
 
     patch.setattr(CountedIds, "count", by_now)
 
@@ -60,10 +64,29 @@ def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
 def the_duplicate_horizon_falls_back(patch: MonkeyPatch) -> None:
     original = LaneRow.moved_to
 
-    def moved_to(self: LaneRow, next_offset: int, lane_clock: int, duplicate_horizon_ms: int) -> LaneRow:
-        return original(replace(self, ids_since=0), next_offset, lane_clock, duplicate_horizon_ms)
+    def moved_to(self: LaneRow, next_offset: int, lane_clock: int, definitions: Definitions) -> LaneRow:
+        return original(replace(self, ids_since=0), next_offset, lane_clock, definitions)
 
     patch.setattr(LaneRow, "moved_to", moved_to)
+
+
+def the_bound_of_ids_falls_back(patch: MonkeyPatch) -> None:
+    original = LaneRow.moved_to
+
+    def moved_to(self: LaneRow, next_offset: int, lane_clock: int, definitions: Definitions) -> LaneRow:
+        return original(replace(self, ids_from=NOTHING_PASSED), next_offset, lane_clock, definitions)
+
+    patch.setattr(LaneRow, "moved_to", moved_to)
+
+
+def the_bound_of_ids_is_that_of_a_batch(patch: MonkeyPatch) -> None:
+    original = Lane._seen
+
+    def seen(self: Lane, frame: pl.DataFrame) -> Seen:
+        found = original(self, frame)
+        return replace(found, offsets_from=np.full_like(found.offsets, found.offsets_from[-1]))
+
+    patch.setattr(Lane, "_seen", seen)
 
 
 def raw_events_are_keyed_by_their_id(patch: MonkeyPatch) -> None:
@@ -86,5 +109,7 @@ DUPLICATES: tuple[Control, ...] = (
     ids_are_forgotten_at_a_flush,
     ids_expire_by_the_clock_on_the_wall,
     the_duplicate_horizon_falls_back,
+    the_bound_of_ids_falls_back,
+    the_bound_of_ids_is_that_of_a_batch,
     raw_events_are_keyed_by_their_id,
 )
