@@ -3,7 +3,8 @@
     TEST_KAFKA=apache python -m tests.kafka.soak --minutes 20 --rate 4500 --kill-every 20
 
 Prints the account, how often what was killed, and each role's resident memory by quarter of the time. Exits with 1
-unless nothing was lost or doubled, and the memory of the last quarter is within a tenth of the second's.
+unless nothing was lost or doubled, and the memory of the last quarter is within a tenth of the second's. Lanes remember
+the ids of a minute and a half (DUPLICATE_IDS_MAX): by default it takes them a day until they forget as many as come.
 """
 
 import argparse
@@ -35,6 +36,9 @@ _SAMPLE_SECONDS: Final = 1.0
 _CLICKHOUSE_EVERY: Final = 5
 _WORKER_WARM_SECONDS: Final = 10.0
 """A worker that was just started has yet to load its lanes; in what it holds then is nothing to be learnt."""
+
+
+_LAYOUT: Final = Layout(duplicate_ids_max=100_000)
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ def main() -> int:
     options = parser.parse_args()
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # it is away: that is what is looked at
     seconds = options.minutes * 60
-    with tempfile.TemporaryDirectory() as directory, running_stand(Path(directory), Layout()) as stand:
+    with tempfile.TemporaryDirectory() as directory, running_stand(Path(directory), _LAYOUT) as stand:
         killer = Killer(stand, options.seed, options.kill_every)
         account = soak(stand, seconds, options.rate, killer)
     if account is None:

@@ -42,12 +42,17 @@ class DidNotTakeError(RuntimeError):
 
 @dataclass(frozen=True)
 class Layout:
-    """What a stand is made of. kafka_nodes: of Apache Kafka only. disk_bytes: of ClickHouse; None: the machine's."""
+    """What a stand is made of.
+
+    kafka_nodes: of Apache Kafka only. disk_bytes: of ClickHouse; None: the machine's. duplicate_ids_max: as the setting
+    of this name.
+    """
 
     workers: int = 2
     partitions: int = 4
     kafka_nodes: int = 1
     disk_bytes: int | None = None
+    duplicate_ids_max: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,7 @@ class Stand:
             partitions=self.layout.partitions,
             replication=self.layout.kafka_nodes,
             data_dir=self.directory,
+            duplicate_ids_max=self.layout.duplicate_ids_max,
         )
         self.supervisor.add(self._clickhouse.child(_CLICKHOUSE))
         for worker in self.workers:
