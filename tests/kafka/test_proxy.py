@@ -103,7 +103,8 @@ def test_a_cut_resets_open_connections_and_new_ones_until_it_is_over(proxy: Prox
         proxy.behave(Cut())
         with pytest.raises(ConnectionError):
             assert client.recv(1) != b"", "ended, and not reset"
-    with socket.create_connection((LOOPBACK, proxy.port), 30) as client, pytest.raises(ConnectionError):
+    # One in a hundred is reset while it is being made.
+    with pytest.raises(ConnectionError), socket.create_connection((LOOPBACK, proxy.port), 30) as client:
         client.sendall(b"hello")
         assert client.recv(1) != b"", "ended, and not reset"
     assert proxy.struck() == 1
