@@ -84,7 +84,7 @@ def lane(**changes: Any) -> Row:
         "topic": "touchpoints", "partition": 0, "log_id": "log", "generation": 1, "next_offset": 1,
         "lane_clock": NOON_MS, "occurred_max": NOON_MS, "watermark": NOON_MS, "definitions": "v1",
         "predecessor_log_id": "", "predecessor_next_offset": 0, "ids_since": 0,
-        "ids_from": 0,
+        "ids_from": -(2**62),  # as rows of the time before that column
     }  # fmt: skip
     return row | changes
 
