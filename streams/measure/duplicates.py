@@ -124,9 +124,9 @@ class CountedIds:
         rows = self._index.find(high, low)
         found = np.flatnonzero(rows != ABSENT)
         counted = np.zeros(len(rows), np.bool_)
-        at, bounds = rows[found], seen[found]
-        counted[found] = (self._clocks[at] >= bounds.clocks_from) & (
-            self._offsets[at] >= bounds.offsets_from - self._origin
+        at = rows[found]
+        counted[found] = (self._clocks[at] >= seen.clocks_from[found]) & (
+            self._offsets[at] >= seen.offsets_from[found] - self._origin
         )
         return counted
 

@@ -22,8 +22,8 @@ NOW_MS = 1_790_000_000_000
 TEN_SECONDS_MS = 10_000
 
 
-def lane() -> Lane:
-    return Lane(LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v"), DEFINITIONS, WriterSchemas(None), lambda keys: keys)
+def lane(definitions: Definitions = DEFINITIONS) -> Lane:
+    return Lane(LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v"), definitions, WriterSchemas(None), lambda keys: keys)
 
 
 def records(values: Iterable[bytes], first: int = 0) -> Records:
@@ -123,8 +123,7 @@ def test_panes_of_duplicates_alone_count_as_waiting() -> None:
 
 
 def test_whatever_comes_a_lane_remembers_the_ids_of_no_more_than_so_many_events() -> None:
-    definitions = replace(DEFINITIONS, duplicate_ids_max=1_000)
-    one = Lane(LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v"), definitions, WriterSchemas(None), lambda keys: keys)
+    one = lane(replace(DEFINITIONS, duplicate_ids_max=1_000))
     event = b'{"event_id":"e%d","occurred_at":%d,"customer_id":"c","channel":"web","touchpoint":"t"}'
     for first in range(0, 10_000, 500):
         one.take(records((event % (n, NOW_MS) for n in range(first, first + 500)), first))

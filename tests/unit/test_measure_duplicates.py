@@ -12,24 +12,24 @@ OFFSETS_MAX = 7
 events = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 4)), max_size=60)
 
 
-def plain(log: list[tuple[str, int]], offsets_max: int = OFFSETS_MAX) -> list[bool]:
+def plain(log: list[tuple[str, int]]) -> list[bool]:
     """The definition, one event after the other; the second number is how far the clock moves on."""
     verdicts, last, clock = [], dict[str, tuple[int, int]](), 0
     for offset, (event_id, step) in enumerate(log):
         clock += step
         counted_clock, counted_at = last.get(event_id, (-1_000, -1_000))
-        duplicate = counted_clock >= clock - HORIZON_MS and counted_at >= offset - offsets_max
+        duplicate = counted_clock >= clock - HORIZON_MS and counted_at >= offset - OFFSETS_MAX
         verdicts.append(duplicate)
         if not duplicate:
             last[event_id] = clock, offset
     return verdicts
 
 
-def seen(log: list[tuple[str, int]], first: int = 0, offsets_max: int = OFFSETS_MAX) -> Seen:
+def seen(log: list[tuple[str, int]], first: int = 0) -> Seen:
     """Where the events of a log stand that begins at an offset."""
     clocks = np.cumsum([step for _, step in log], dtype=np.int64)
     offsets = np.arange(first, first + len(log))
-    return Seen(clocks, offsets, clocks - HORIZON_MS, offsets - offsets_max)
+    return Seen(clocks, offsets, clocks - HORIZON_MS, offsets - OFFSETS_MAX)
 
 
 @given(events, st.sampled_from([0, -5, 2**31 - 3, 2**40]), st.data())

@@ -62,19 +62,19 @@ def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
 
 
 def the_duplicate_horizon_falls_back(patch: MonkeyPatch) -> None:
-    original = LaneRow.moved_to
-
-    def moved_to(self: LaneRow, next_offset: int, lane_clock: int, definitions: Definitions) -> LaneRow:
-        return original(replace(self, ids_since=0), next_offset, lane_clock, definitions)
-
-    patch.setattr(LaneRow, "moved_to", moved_to)
+    _fall_back(patch, ids_since=0)
 
 
 def the_bound_of_ids_falls_back(patch: MonkeyPatch) -> None:
+    _fall_back(patch, ids_from=NOTHING_PASSED)
+
+
+def _fall_back(patch: MonkeyPatch, **to: Any) -> None:
+    """A bound of the lane row starts again from there with every batch."""
     original = LaneRow.moved_to
 
     def moved_to(self: LaneRow, next_offset: int, lane_clock: int, definitions: Definitions) -> LaneRow:
-        return original(replace(self, ids_from=NOTHING_PASSED), next_offset, lane_clock, definitions)
+        return original(replace(self, **to), next_offset, lane_clock, definitions)
 
     patch.setattr(LaneRow, "moved_to", moved_to)
 
