@@ -38,6 +38,7 @@ _TIMEOUT: Final = Timeout(connect=2, read=5)
 _EVERYWHERE_SECONDS: Final = 1.0
 """Lanes and alerts, which are the same for all viewers."""
 _OF_JOURNEY_SECONDS: Final = 5.0
+"""The names of a window that is written more often than that; longer windows are read as they are written."""
 _KEPT_MAX: Final = 256
 
 Value = TypeVar("Value")
@@ -110,8 +111,10 @@ class Reader:
         channels = live.NO_GROUPS
         if selection.opened in shown:
             channels = live.channels(client, tick, selection.opened, selection.segment, CHANNELS_MAX)
+        seldom = selection.rolling.refresh_ms >= _OF_JOURNEY_SECONDS * 1_000
         of_journey = self._of_journeys.get(
-            (selection.rolling.name, journey), lambda: self._read_of_journey(client, tick)
+            (selection.rolling.name, journey, newest.written_at_ms if seldom else 0),
+            lambda: self._read_of_journey(client, tick),
         )
         unfiltered = (selection.channel, selection.segment) == (ALL, ALL)
         return Readings(

@@ -7,9 +7,17 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from schemas.journey import Journeys
+from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from schemas.metrics import Catalogue
 from sinks.clickhouse import live
+from sinks.clickhouse.client import database_url
 from sinks.clickhouse.live import Tick
 from sinks.clickhouse.rolling import ALL, BY_NAME, rolling_now
+from sinks.console.board import Board
+from sinks.console.reader import Reader
+from sinks.console.selection import Selection
 from tests.browser.rolling_rows import DECLARED, journey, row, write_rows
 from tests.clickhouse_rows import migrated_database
 
@@ -108,6 +116,22 @@ def test_names_are_the_busiest_and_the_others_are_counted(tables: Client) -> Non
         "segment": live.Names(("",), 1),
     }
     assert live.names(tables, replace(newest_tick(tables), journey="nowhere"), 2)["channel"] == live.Names((), 0)
+
+
+def test_a_new_channel_can_be_chosen_with_its_first_numbers(tables: Client, clickhouse_url: str) -> None:
+    boards: list[Board] = []
+
+    def draw(board: Board) -> str:
+        boards.append(board)
+        return "drawn"
+
+    journeys, catalogue = Journeys.load(DEFAULT_JOURNEY).journeys, Catalogue.load(DEFAULT_METRICS)
+    reader = Reader(database_url(clickhouse_url, str(tables.database)), "touchpoints", journeys, catalogue, draw)
+    for ago_ms, channels in ((0, ["web"]), (-1, ["web", "kiosk"])):
+        rows = [row("use", touches=len(channels)), *(row("use", channel) for channel in channels)]
+        write_rows(tables, [one | {"journey": journeys[0].id} for one in rows], "15m", ago_ms=ago_ms)
+        reader.view(Selection(window="15m"), None)
+    assert [sorted(board.channels.names) for board in boards] == [["web"], ["kiosk", "web"]]
 
 
 @pytest.mark.parametrize("name", NAUGHTY)
