@@ -204,6 +204,11 @@ class Journeys:
             raise DefinitionError(Source(path.name, None, {}).error((), f"is not in UTF-8: {error}")) from error
 
     @property
+    def remembered(self) -> int:
+        """Answers of `resolve` that are remembered, at most RESOLVED_MAX."""
+        return len(self._resolved)
+
+    @property
     def attribute_columns(self) -> tuple[str, ...]:
         """The columns that `with_attributes` adds: one for each attribute that an entry asks for."""
         return tuple(f"attributes.{name}" for name in self._attributes)

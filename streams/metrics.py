@@ -78,6 +78,10 @@ LABELS: Final = LaneGauge(
     "touchstream_labels",
     "Sketch buckets and currencies in the panes of a lane in memory; at most 4,000,000 after a flush.",
 )
+RESOLVED: Final = LaneGauge(
+    "touchstream_resolved_touchpoints",
+    "Remembered answers of the journey file that a lane asks; lanes with the same file share them; at most 20,000.",
+)
 REMEMBERED_IDS: Final = LaneGauge(
     "touchstream_remembered_ids",
     "Event ids that a lane remembers, some 40 bytes each: those of the duplicate horizon, at most as many again.",

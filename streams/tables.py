@@ -49,6 +49,9 @@ class Tables:
         self._loaded: WeakValueDictionary[int, Lane] = WeakValueDictionary()
         metrics.PANES.set_function(lambda: {one: len(lane.panes) for one, lane in self._lanes_in_memory()})
         metrics.SERIES.set_function(lambda: {one: lane.panes.names for one, lane in self._lanes_in_memory()})
+        metrics.RESOLVED.set_function(
+            lambda: {one: lane.definitions.journeys.remembered for one, lane in self._lanes_in_memory()}
+        )
         metrics.REMEMBERED_IDS.set_function(
             lambda: {one: len(lane.counted_ids) for one, lane in self._lanes_in_memory()}
         )

@@ -173,10 +173,11 @@ def conform(table: str, rows: pa.Table) -> pa.Table:
     """
     schema = TABLES[table].schema
     columns = []
+    given = dict(zip(rows.column_names, rows.columns, strict=True))
     for field in schema:
-        if field.name not in rows.column_names:
+        column = given.get(field.name)
+        if column is None:
             raise ValueError(f"rows for {table} lack the column {field.name}")
-        column = rows.column(field.name)
         try:
             columns.append(column if column.type == field.type else column.cast(field.type))
         except pa.ArrowException as error:

@@ -6,6 +6,8 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sinks.clickhouse.customer_reader import CustomerReader
+from sinks.console import metrics
 from sinks.console.drawing import Drawing
 from sinks.console.feed import FRESH_SECONDS, Feed
 from sinks.console.people import People
@@ -61,6 +64,7 @@ class Console:
                 Route("/events", self._events),
                 *self._people.routes(),
                 Route("/healthz", self._healthz),
+                Route("/metrics", _metrics),
                 Mount("/static", StaticFiles(packages=[("sinks.console", "static")])),
             ],
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
@@ -100,6 +104,7 @@ class Console:
 
     def _count(self, viewers: int) -> None:
         self._viewers += viewers
+        metrics.VIEWERS.set(self._viewers)
 
 
 def event(name: str, data: str) -> str:
@@ -122,6 +127,12 @@ class _Watching(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._count(-1)
+
+
+async def _metrics(request: Request) -> Response:
+    """For Prometheus, in the format that it asks for."""
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 
 
 async def _wrong_selection(_: Request, error: Exception) -> Response:

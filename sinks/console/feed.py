@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.clickhouse import live
 from sinks.clickhouse.errors import Kind, first_line, kind, remedy
+from sinks.console import metrics
 from sinks.console.board import Readings
 from sinks.console.health import clickhouse_away
 from sinks.console.reader import View
@@ -29,7 +30,7 @@ PATIENCE_SECONDS: Final = 4.0
 """A viewer waits no longer for ClickHouse before the page says that it doesn't answer."""
 SELECTIONS_MAX: Final = 256
 """Boards that are remembered, some 300 kB each at most; the one that nobody asked for longest goes first."""
-_QUERIES_AT_ONCE: Final = 4
+_VIEWS_AT_ONCE: Final = 4
 _SILENT: Final = "it does not answer; trying again"
 
 
@@ -51,7 +52,8 @@ class Feed:
     ) -> None:
         self._reader, self._clock, self._patience_seconds = reader, clock, patience_seconds
         self._selections: OrderedDict[Selection, _Watched] = OrderedDict()
-        self._threads = ThreadPoolExecutor(_QUERIES_AT_ONCE, "page")
+        self._threads = ThreadPoolExecutor(_VIEWS_AT_ONCE, "page")
+        metrics.SELECTIONS.set_function(lambda: self.watched)
 
     @property
     def watched(self) -> int:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
@@ -15,6 +16,7 @@ from sinks.clickhouse import live
 from sinks.clickhouse.client import connect, follow
 from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.rolling import ALL, journeys_now
+from sinks.console import metrics
 from sinks.console.board import (
     CHANNELS_MAX,
     NAMES_MAX,
@@ -40,6 +42,8 @@ _EVERYWHERE_SECONDS: Final = 1.0
 _OF_JOURNEY_SECONDS: Final = 5.0
 """The names of a window that is written more often than that; longer windows are read as they are written."""
 _KEPT_MAX: Final = 256
+_ASIDE_MAX: Final = 4
+"""Queries at once beside those that wait for each other: each takes longer to plan than to run."""
 
 Value = TypeVar("Value")
 
@@ -72,6 +76,8 @@ class Reader:
         self._client: Client | None = None
         self._everywhere = _Kept[tuple[Sequence[LaneRow], tuple[Alert, ...]]](_EVERYWHERE_SECONDS)
         self._of_journeys = _Kept[_OfJourney](_OF_JOURNEY_SECONDS)
+        self._aside = ThreadPoolExecutor(_ASIDE_MAX, "aside")
+        metrics.KEPT.set_function(lambda: len(self._of_journeys))
 
     def board(self, selection: Selection, readings: Readings) -> str:
         """The board, drawn."""
@@ -80,13 +86,15 @@ class Reader:
     def view(self, selection: Selection, before: tuple[Readings, str] | None) -> tuple[Readings, View]:
         """The view as of now; the board before it where nothing newer was written. Raises ClickHouseError."""
         client = self._connected()
+        everywhere = self._aside.submit(self._everywhere.get, "", lambda: self._read_everywhere(client))
         newest = live.newest(client, self._topic, selection.rolling)
-        rows, alerts = self._everywhere.get("", lambda: self._read_everywhere(client))
+        rows, alerts = everywhere.result()
         state = health(selection.rolling, newest, rows)
         if before and _same(before[0], newest, alerts):
             return before[0], View(before[1], state)
-        readings = replace(self._read(client, selection, newest), alerts=alerts)
-        return readings, View(self.board(selection, readings), state)
+        with metrics.READ_SECONDS.time():
+            readings = replace(self._read(client, selection, newest), alerts=alerts)
+            return readings, View(self.board(selection, readings), state)
 
     def _read_everywhere(self, client: Client) -> tuple[Sequence[LaneRow], tuple[Alert, ...]]:
         follow(client, self._url)
@@ -106,24 +114,21 @@ class Reader:
         journey = journey_of(self._journeys, selection)
         declared = declared_stages(self._journeys, journey)
         tick = live.Tick(self._topic, selection.rolling, newest.tick_ms, journey)
+        seldom = selection.rolling.refresh_ms >= _OF_JOURNEY_SECONDS * 1_000
+        key = selection.rolling.name, journey, newest.written_at_ms if seldom else 0
+        of_journey = self._aside.submit(self._of_journeys.get, key, lambda: self._read_of_journey(client, tick))
+        channels = self._aside.submit(_channels, client, tick, selection)
         stages = live.stages(client, tick, selection.channel, selection.segment, list(declared), STAGES_MAX)
         shown = shown_stages(declared, {row["stage"]: row for row in stages.rows if row["stage"] != ALL})
-        channels = live.NO_GROUPS
-        if selection.opened in shown:
-            channels = live.channels(client, tick, selection.opened, selection.segment, CHANNELS_MAX)
-        seldom = selection.rolling.refresh_ms >= _OF_JOURNEY_SECONDS * 1_000
-        of_journey = self._of_journeys.get(
-            (selection.rolling.name, journey, newest.written_at_ms if seldom else 0),
-            lambda: self._read_of_journey(client, tick),
-        )
+        trend = live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS)
         unfiltered = (selection.channel, selection.segment) == (ALL, ALL)
         return Readings(
             newest=newest,
             stages=stages,
-            channels=channels,
-            trend=live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS),
-            names=of_journey.names,
-            journeys=of_journey.stages if unfiltered else {},
+            channels=channels.result() if selection.opened in shown else live.NO_GROUPS,
+            trend=trend,
+            names=of_journey.result().names,
+            journeys=of_journey.result().stages if unfiltered else {},
         )
 
     def _read_of_journey(self, client: Client, tick: live.Tick) -> "_OfJourney":
@@ -147,6 +152,9 @@ class _Kept(Generic[Value]):
         self._seconds = seconds
         self._values: dict[Hashable, tuple[float, Value]] = {}
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def get(self, key: Hashable, read: Callable[[], Value]) -> Value:
         """The value of a key, read again where it is too old."""
         now = time.monotonic()
@@ -158,6 +166,12 @@ class _Kept(Generic[Value]):
             self._values.clear()
         self._values[key] = now, value
         return value
+
+
+def _channels(client: Client, tick: live.Tick, selection: Selection) -> live.Groups:
+    if selection.opened is None:
+        return live.NO_GROUPS
+    return live.channels(client, tick, selection.opened, selection.segment, CHANNELS_MAX)
 
 
 def _same(before: Readings, newest: live.Newest, alerts: tuple[Alert, ...]) -> bool:

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.browser.chromium import NONE_FOUND, WIDE, chromium, chromium_path
 
 OpenPage = Callable[..., Page]
+
+# A machine that does other things, too, shows the same a little later.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from schemas.journey import Journeys
 from schemas.metrics import Catalogue
@@ -94,6 +95,38 @@ def test_an_address_that_makes_no_sense_is_refused_in_a_sentence(get: Get, path:
 def test_a_page_of_another_site_cannot_pass_itself_off_as_this_server(get: Get) -> None:
     assert get("/", host="rebound.example:8090").status_code == 400
     assert get("/", host="localhost:8090").status_code == 200
+
+
+def test_prometheus_is_told_how_many_watch_and_what_is_kept(get: Get) -> None:
+    get("/events")
+    answer = get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    said = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if line.startswith("touchstream_page_"))
+    assert said["touchstream_page_viewers"] == "0.0"
+    assert said["touchstream_page_selections"] == "0.0"
+
+
+def test_a_viewer_and_its_selection_are_counted_while_it_watches() -> None:
+    counted = []
+
+    async def watch() -> None:
+        reader = NoNumbers()
+        console = Console(Feed(reader), DRAWING)
+
+        def on_view() -> None:
+            console.stop()
+            counted.append(
+                tuple(REGISTRY.get_sample_value(f"touchstream_page_{one}") for one in ("viewers", "selections"))
+            )
+
+        reader.on_view = on_view
+        transport = httpx.ASGITransport(console.application(["localhost"]))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            await client.get("/events")
+
+    asyncio.run(watch())
+    assert counted == [(1, 1)]
+    assert REGISTRY.get_sample_value("touchstream_page_viewers") == 0
 
 
 def test_a_stream_begins_with_board_and_health_and_ends_when_the_server_stops(get: Get) -> None:

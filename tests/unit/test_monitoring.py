@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from ruamel.yaml import YAML
 
 from schemas.metrics import Catalogue
+from sinks.console import metrics as page_metrics
 from sinks.prometheus import RollingGauges
 from streams import metrics
 from streams.settings import Settings
@@ -38,6 +39,7 @@ def yaml(path: Path) -> Any:
 def declared() -> set[str]:
     """Every series that a component of ours can have."""
     assert metrics.EVENTS
+    assert page_metrics.VIEWERS
     ours = [family for collector in (REGISTRY, RollingGauges(Catalogue.load())) for family in collector.collect()]
     names = {family.name + suffix for family in ours for suffix in SUFFIXES.get(family.type, ("",))}
     return names | set(RollingGauges(Catalogue.load())._helps)
@@ -85,7 +87,7 @@ def test_every_alert_says_what_happened_and_what_to_do() -> None:
 
 def test_what_is_scraped_are_services_at_their_ports() -> None:
     services = yaml(DEPLOY.parent / "docker-compose.yml")["services"]
-    ports = {"worker": "metrics_port", "watch": "watch_port", "gateway": "gateway_port"}
+    ports = {"worker": "metrics_port", "watch": "watch_port", "gateway": "gateway_port", "page": "page_port"}
     found = {}
     for job in yaml(DEPLOY / "prometheus/prometheus.yml")["scrape_configs"]:
         for sd in job.get("dns_sd_configs", []):
