@@ -38,7 +38,7 @@ from streams.lanes import Lanes, Limits
 from streams.letters import LetterTopic, Send
 from streams.measure.records import Headers
 from streams.reconcile import Reconciler, reconcile_forever
-from streams.roll import Roll, roll_forever
+from streams.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_forever
 from streams.roll_journeys import JourneyRoll, roll_journeys_forever
 from streams.settings import Settings
 from streams.sight import Observer
@@ -174,11 +174,13 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
 async def _lead(app: Worker, settings: Settings, client: Client, gauges: RollingGauges, send: Send) -> None:
     """What one worker does for all of them, for as long as it leads."""
     partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
-    rolling = Roll(client, settings.topic, partitions, gauges)
-    metrics.UNPUBLISHED_WINDOWS.set_function(lambda: len(rolling.unpublished))
+    quick = Roll(client, settings.topic, partitions, gauges, QUICK)
+    slower = Roll(client, settings.topic, partitions, gauges, SLOWER, quick.unpublished)
+    metrics.UNPUBLISHED_WINDOWS.set_function(lambda: len(quick.unpublished))
     await asyncio.gather(
-        roll_forever(rolling, app.leads, now_ms),
-        publish_forever(settings.topic, rolling.unpublished, rolling.rows, send),
+        roll_forever(quick, app.leads, now_ms, SHARE_MAX),
+        roll_forever(slower, app.leads, now_ms, SLOWER_SHARE_MAX),
+        publish_forever(settings.topic, quick.unpublished, quick.rows, send),
         roll_journeys_forever(JourneyRoll(client, settings.topic), app.leads, now_ms),
         erase_what_comes_back(client, app.leads),
         reconcile_forever(Reconciler(client, settings.topic), app.leads),

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import WINDOWS, Window, completed_ticks, rolling_at, write_rolling
+from sinks.clickhouse.rolling import WINDOWS, Window, completed_ticks, rolling_at, too_dear, write_rolling
 from sinks.prometheus import RollingGauges
 from sinks.sink import LaneRow
 from streams import metrics
@@ -29,8 +29,13 @@ log = structlog.get_logger(__name__)
 _LOOK_SECONDS: Final = 0.5
 UNCHANGED_MS: Final = 5_000
 """Rows that would say the same are written again after so long: they say how old what they say may be."""
-_SHARE_MAX: Final = 0.5
+SHARE_MAX: Final = 0.5
 """Of the time, so that a busy ClickHouse is not kept busy by this."""
+QUICK: Final = tuple(window for window in WINDOWS if window.refresh_ms < 1_000)
+"""What is watched live. The others, of which one may take seconds, are written in a thread of their own."""
+SLOWER: Final = tuple(window for window in WINDOWS if window not in QUICK)
+SLOWER_SHARE_MAX: Final = 0.25
+_DEAR_LOOK_MS: Final = 5_000
 BEHIND_SHARE: Final = 0.1
 """Of the time by which the lanes are behind. Rows of a minute ago may well be six seconds older, and until the lanes
 have caught up they need the machine more."""
@@ -74,14 +79,16 @@ class Roll:
         partitions: int,
         gauges: RollingGauges,
         windows: tuple[Window, ...] = WINDOWS,
+        unpublished: deque[Complete] | None = None,
     ) -> None:
+        """unpublished: where windows that have become complete are put, for the topic `stage-metrics`."""
         self._client, self._topic, self._partitions, self._windows = client, topic, partitions, windows
         self._gauges = gauges
-        self.unpublished: deque[Complete] = deque(maxlen=UNPUBLISHED_MAX)
-        """Windows that have become complete, for the topic `stage-metrics`."""
+        self.unpublished = deque[Complete](maxlen=UNPUBLISHED_MAX) if unpublished is None else unpublished
         self._written: dict[str, _Written] = {}
         self._shown_at: dict[str, int] = {}
         self._completed: dict[str, int] | None = None  # not known before the first look
+        self._uncounted, self._dear_looked_at = frozenset[Window](), 0
         self.behind_pause = 0.0
         """Seconds by which the next step should wait for the lanes."""
 
@@ -93,7 +100,7 @@ class Roll:
         self.behind_pause = behind_pause(rows, now_ms)
         due, complete = self._due(now_ms, read), self._newly_complete(rows)
         for together in _shared([*due, *complete]):
-            write_rolling(self._client, self._topic, together)
+            write_rolling(self._client, self._topic, together, self._too_dear(now_ms))
         for window, tick in due:
             self._written[window.name] = _Written(now_ms, tick, read)
         self._show(due, now_ms)
@@ -114,6 +121,12 @@ class Roll:
         self._shown_at.clear()
         self._completed = None
         metrics.COMPLETE_TICK.clear()
+
+    def _too_dear(self, now_ms: int) -> frozenset[Window]:
+        if now_ms - self._dear_looked_at >= _DEAR_LOOK_MS:
+            self._uncounted = too_dear(self._client, self._topic, self._windows)
+            self._dear_looked_at = now_ms
+        return self._uncounted
 
     def _show(self, due: list[tuple[Window, int]], now_ms: int) -> None:
         """What was written, as gauges; Prometheus doesn't look more often."""
@@ -160,8 +173,11 @@ def _shared(ticks: list[tuple[Window, int]]) -> list[list[tuple[Window, int]]]:
     return ([short] if short else []) + [[tick] for tick in ticks if tick[0].length_ms > LONG_MS]
 
 
-async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
-    """A step every half second while this worker leads, less often where steps take long or lanes are behind."""
+async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[], int], share_max: float) -> None:
+    """A step every half second while this worker leads, less often where steps take long or lanes are behind.
+
+    share_max: of the time that may be spent on steps.
+    """
     executor = ThreadPoolExecutor(1, "roll")
     loop = asyncio.get_running_loop()
     while True:
@@ -176,4 +192,4 @@ async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[
         else:
             roll.rest()
         took = loop.time() - started
-        await asyncio.sleep(max(_LOOK_SECONDS - took, took * (1 / _SHARE_MAX - 1), roll.behind_pause))
+        await asyncio.sleep(max(_LOOK_SECONDS - took, took * (1 / share_max - 1), roll.behind_pause))

@@ -1,6 +1,6 @@
 """Rolling windows: those that are due written by one query, read by page, alerts, gauges and people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,12 +22,16 @@ class Window:
     """A rolling window: its length, the distance of its ticks, and how often the live one is written (milliseconds).
 
     Ticks are whole steps since 1970, of ten seconds at least, so that panes cover each window without a rest.
+
+    counted_max: unique customers are counted where at most so many touches fall into it. They don't add up over panes:
+    counting them reads every raw event, a microsecond each.
     """
 
     name: str
     length_ms: int
     step_ms: int
     refresh_ms: int
+    counted_max: int = 0
 
     def cut(self, tick_ms: int) -> Cut:
         """The interval of the window that ends at a tick."""
@@ -43,10 +47,10 @@ class Window:
 
 
 WINDOWS: Final = (
-    Window("1m", _MINUTE, 10 * _SECOND, _SECOND // 2),
-    Window("5m", 5 * _MINUTE, 10 * _SECOND, _SECOND // 2),
-    Window("15m", 15 * _MINUTE, 30 * _SECOND, 5 * _SECOND),
-    Window("1h", _HOUR, _MINUTE, 10 * _SECOND),
+    Window("1m", _MINUTE, 10 * _SECOND, _SECOND // 2, 2_000_000),
+    Window("5m", 5 * _MINUTE, 10 * _SECOND, _SECOND // 2, 2_000_000),
+    Window("15m", 15 * _MINUTE, 30 * _SECOND, 5 * _SECOND, 10_000_000),
+    Window("1h", _HOUR, _MINUTE, 10 * _SECOND, 10_000_000),
     Window("24h", _DAY, 10 * _MINUTE, 30 * _SECOND),
     Window("7d", 7 * _DAY, _HOUR, _MINUTE),
     Window("28d", 28 * _DAY, _HOUR, _MINUTE),
@@ -54,10 +58,6 @@ WINDOWS: Final = (
 """The longer a window, the less a second moves it, and the dearer it is: `refresh_ms` grows with it."""
 
 BY_NAME: Final = {window.name: window for window in WINDOWS}
-
-_CUSTOMERS_UP_TO_MS: Final = _HOUR
-"""Unique customers don't add up over panes; in longer windows counting them each time from raw events is too dear."""
-
 
 _JOURNEYS_SETTINGS: Final = {
     # Whoever asked has given up by then (client.READ_SECONDS), and a new leader asks again.
@@ -68,10 +68,15 @@ _JOURNEYS_SETTINGS: Final = {
 }
 
 
-def write_rolling(client: Client, topic: str, ticks: Sequence[tuple[Window, int]]) -> None:
-    """Write the rows of windows at ticks, each at one (ms); again and again without harm."""
+def write_rolling(
+    client: Client, topic: str, ticks: Sequence[tuple[Window, int]], uncounted: Container[Window] = ()
+) -> None:
+    """Write the rows of windows at ticks, each at one (ms); again and again without harm.
+
+    uncounted: windows whose customers would be too dear to count; they are null, as in those that never count any.
+    """
     windows = [window for window, _ in ticks]
-    parameters = cuts_of(ticks, [window.length_ms <= _CUSTOMERS_UP_TO_MS for window in windows])
+    parameters = cuts_of(ticks, [window.counted_max > 0 and window not in uncounted for window in windows])
     parameters |= {"topic": topic, "windows": [window.name for window in windows], "partitions": []}
     client.command(query_text("roll", sums="rolling_sums"), parameters=parameters)
 
@@ -86,6 +91,13 @@ def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool])
         for which in (min, max)
     }
     return bounds | {"cuts": [list(vars(cut).values()) for cut in cuts], "with_customers": list(with_customers)}
+
+
+def too_dear(client: Client, topic: str, windows: Sequence[Window]) -> frozenset[Window]:
+    """Of the windows that count customers those that held too many touches to do so, as their newest rows say."""
+    counting = {window.name: window for window in windows if window.counted_max}
+    found = client.query(query_text("rolling_touches"), {"topic": topic, "windows": list(counting)})
+    return frozenset(counting[name] for name, touches in found.result_rows if touches > counting[name].counted_max)
 
 
 def completed_ticks(client: Client, topic: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 from urllib.parse import unquote
@@ -157,6 +158,25 @@ def test_windows_that_became_complete_while_nobody_led_are_written_by_the_next_l
         leader.step(TICK_MS + 61_000 + 1000 * second)
     ticks = [tick for window, tick in leader.unpublished if window == shortest]
     assert ticks == [TICK_MS + shortest.step_ms * number for number in range(1, 7)]
+
+
+def test_customers_of_a_window_with_too_many_touches_are_left_out_until_it_has_fewer(client: Client) -> None:
+    few, many = (replace(window, counted_max=most) for window, most in zip(WINDOWS, (2, 3), strict=False))
+    at_noon(client, *(touchpoint(number, occurred_at=TICK_MS - 1, customer_id=f"c{number}") for number in range(3)))
+    gauges = RollingGauges(Catalogue.load())
+    leader = Roll(client, TOPIC, 1, gauges, (few, many))
+    said = []
+    for now_ms in (TICK_MS - 9_000, TICK_MS - 3_000, TICK_MS + 600_000, TICK_MS + 606_000):
+        leader.step(now_ms)
+        windows = {window.name: rolling_at(client, TOPIC, window, window.live_tick(now_ms)) for window in (few, many)}
+        said.append({name: {row["customers"] for row in rows} for name, rows in windows.items()})
+    # A leader knows only what the rows before its own say.
+    assert said == [
+        {few.name: {3}, many.name: {3}},
+        {few.name: {None}, many.name: {3}},
+        {few.name: {None}, many.name: {0}},
+        {few.name: {0}, many.name: {0}},
+    ]
 
 
 def test_nothing_is_complete_while_a_lane_has_seen_nothing(client: Client) -> None:

@@ -1,26 +1,37 @@
 -- Unique customers of the windows of {cuts} for the groups of rolling_sums.sql, exactly, from the raw events; of those
 -- windows only of which {with_customers} says so. A person is as in customers.sql; uniqExact would
 -- hash it in the same way (SipHash of 128 bits), in each of the groupings anew. `who`: who.sql.
+-- Each event is put into one set only: that of its group between two edges of windows. Windows and groupings are unions
+-- of such sets.
 SELECT
     cut AS cut_,
     if(grouping(journey) = 1, '*', journey) AS journey_,
     if(grouping(stage) = 1, '*', stage)     AS stage_,
     if(grouping(channel) = 1, '*', channel) AS channel_,
     if(grouping(segment) = 1, '*', segment) AS segment_,
-    toInt64(uniqExact(person)) AS customers
+    toInt64(uniqExactMerge(people)) AS customers
 FROM
 (
     SELECT
         arrayJoin(arrayFilter(
-            (cut_, with_) -> with_ AND toUnixTimestamp64Milli(occurred_at) >= {cuts:Array(Array(Int64))}[cut_][1]
-                AND toUnixTimestamp64Milli(occurred_at) < {cuts:Array(Array(Int64))}[cut_][8],
+            (cut_, with_) -> with_ AND since_ms >= {cuts:Array(Array(Int64))}[cut_][1]
+                AND since_ms < {cuts:Array(Array(Int64))}[cut_][8],
             arrayEnumerate({cuts:Array(Array(Int64))}), {with_customers:Array(Bool)})) AS cut,
-        journey, stage, channel, segment, sipHash128({whose_event}) AS person
-    FROM touchpoints AS event
-    LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
-    WHERE has({with_customers:Array(Bool)}, true)
-      AND occurred_at >= fromUnixTimestamp64Milli({raw_from_min:Int64}, 'UTC')
-      AND occurred_at <  fromUnixTimestamp64Milli({raw_to_max:Int64}, 'UTC')
+        journey, stage, channel, segment, people
+    FROM
+    (
+        SELECT
+            roundDown(
+                toUnixTimestamp64Milli(occurred_at),
+                arraySort(arrayFlatten(arrayMap(cut_ -> [cut_[1], cut_[8]], {cuts:Array(Array(Int64))})))) AS since_ms,
+            journey, stage, channel, segment, uniqExactState(sipHash128({whose_event})) AS people
+        FROM touchpoints AS event
+        LEFT ANY JOIN ({who}) AS who ON event.anonymous_id = who.anonymous_id
+        WHERE has({with_customers:Array(Bool)}, true)
+          AND occurred_at >= fromUnixTimestamp64Milli({raw_from_min:Int64}, 'UTC')
+          AND occurred_at <  fromUnixTimestamp64Milli({raw_to_max:Int64}, 'UTC')
+        GROUP BY since_ms, journey, stage, channel, segment
+    )
 )
 GROUP BY GROUPING SETS
     ((cut, journey), (cut, journey, stage), (cut, journey, stage, channel), (cut, journey, stage, segment),
