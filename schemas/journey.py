@@ -215,6 +215,8 @@ class Journeys:
 
     def with_attributes(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Adds what `resolve` needs of the column `attributes` (a map of text), null where an event has none."""
+        if not self._attributes:
+            return frame
         return frame.with_columns(
             pl.col("attributes").map.get(name).alias(column)
             for name, column in zip(self._attributes, self.attribute_columns, strict=True)
@@ -231,14 +233,18 @@ class Journeys:
         keys = [*_KEYS, *self.attribute_columns]
         events = frame.select(keys)
         distinct = events.unique()
-        answers = pl.DataFrame(
-            [self._answer(key) for key in distinct.iter_rows()],
-            schema={"to_journey": pl.String, "to_stage": pl.String, "declared": pl.Boolean},
-            orient="row",
-        )
-        resolved = events.join(distinct.hstack(answers), on=keys, how="left", nulls_equal=True, maintain_order="left")
+        answers = distinct.hstack(self.answers(distinct))
+        resolved = events.join(answers, on=keys, how="left", nulls_equal=True, maintain_order="left")
         return frame.with_columns(
             resolved["to_journey"].alias("journey"), resolved["to_stage"].alias("stage"), resolved["declared"]
+        )
+
+    def answers(self, distinct: pl.DataFrame) -> pl.DataFrame:
+        """As `resolve`, of each row in its order: columns to_journey, to_stage, declared. For few rows."""
+        return pl.DataFrame(
+            [self._answer(key) for key in distinct.select(*_KEYS, *self.attribute_columns).iter_rows()],
+            schema={"to_journey": pl.String, "to_stage": pl.String, "declared": pl.Boolean},
+            orient="row",
         )
 
     def planned(self, journey: str, stage: str, channel: str, touchpoint: str) -> bool | None:

@@ -44,7 +44,7 @@ from sinks.clickhouse.reconcile import raw_inserted_since
 from streams.channels.lanes import lane_of
 from streams.letters import replay_headers
 from streams.measure.definitions import Definitions
-from streams.measure.events import Clocks, decode, resolve
+from streams.measure.events import Clocks, decode
 from streams.measure.records import Records
 from streams.settings import Settings
 from streams.topics import EVENT_MESSAGE_BYTES_MAX, log_identity, partition_count
@@ -249,7 +249,8 @@ def _judge(
     )
     frame, refused = decode(records, Clocks.of(records, now_ms), writers, definitions.pane_retention_ms)
     verdicts = {one.log_offset: one.reason.value for one in refused}
-    events = _events(resolve(frame, definitions.journeys)) if frame.height else {}
+    journeys = definitions.journeys
+    events = _events(journeys.resolve(journeys.with_attributes(frame))) if frame.height else {}
     return [
         Judged(letter, content, verdicts.get(at, ACCEPTED), events.get(at))
         for at, (letter, content) in enumerate(letters)

@@ -92,11 +92,11 @@ class Deltas:
     def of(cls, keyed: pl.DataFrame, labels: Mapping[str, Labels]) -> "Deltas":
         """Of events with columns log_offset, series, packed and those of MEASURED. labels: of each map."""
         durations = keyed.select(*_PANE, "duration_ms").drop_nulls()
-        buckets = durations.with_columns(label=pl.Series(sketch_buckets(durations["duration_ms"].to_numpy())))
+        labels_of_ms = pl.Series(sketch_buckets(durations["duration_ms"].to_numpy()))
         revenues = keyed.select(*_PANE, "action", label=pl.col("currency").fill_null(""), value="revenue_minor")
         revenues = revenues.filter(pl.col("value").is_not_null())
         maps = {
-            "duration_sketch": buckets.with_columns(value=pl.lit(1, pl.Int64)),
+            "duration_sketch": durations.with_columns(label=labels_of_ms, value=pl.lit(1, pl.Int64)),
             "revenue_minor_by_currency": revenues,
             "purchase_revenue_minor_by_currency": revenues.filter(pl.col("action") == "purchase"),
         }

@@ -1,6 +1,6 @@
 """From the records of a run to judged events: decoded, validated, resolved, told apart from duplicates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from schemas.journey import Journeys
 from schemas.touchpoint import Reason, Refusal
 from schemas.validity import refusals
 from streams.measure.measures import sentiment_micro
+from streams.measure.panes import SERIES, Series
 from streams.measure.records import Headers, Records
 
 Times = npt.NDArray[np.int64]
@@ -64,8 +65,8 @@ def decode(
         lane_clock=pl.Series(clocks.lane_clock[positions]),
     )
     refused = [*decoded.refused, *invalid]
-    if pane_retention_ms:
-        too_old = pl.col("occurred_at") < pl.col("lane_clock") - pane_retention_ms
+    too_old = frame["occurred_at"] < frame["lane_clock"] - pane_retention_ms
+    if pane_retention_ms and too_old.any():
         refused += [
             Refusal(position, Reason.TOO_OLD, f"occurred_at {occurred_at} is past the retention of panes")
             for position, occurred_at in frame.filter(too_old).select("position", "occurred_at").rows()
@@ -91,27 +92,22 @@ def dead_letters(records: Records, clocks: Clocks, refused: Sequence[Refusal]) -
     ]
 
 
-def resolve(frame: pl.DataFrame, journeys: Journeys) -> pl.DataFrame:
-    """Replace journey and stage by what the definitions make of them; adds `declared`."""
-    resolved_by = [*_RESOLVED_BY, *journeys.attribute_columns]
+def resolve(
+    frame: pl.DataFrame, journeys: Journeys, numbers: Callable[[Iterable[Series]], Sequence[int]]
+) -> pl.DataFrame:
+    """Replace journey and stage by what the definitions make of them; adds `declared`, and the number of the `series`.
+
+    numbers: of series; it is asked once for each combination of names.
+    """
+    given = [*_RESOLVED_BY, *journeys.attribute_columns]
     frame = journeys.with_attributes(frame)
-    combinations = frame.select(resolved_by).unique()
-    resolved = journeys.resolve(combinations)
-    by = [f"{name}_given" for name in resolved_by]
-    table = combinations.rename(dict(zip(resolved_by, by, strict=True))).with_columns(
-        resolved.select("journey", "stage", "declared")
-    )
-    return (
-        frame.rename({"journey": "journey_given", "stage": "stage_given"})
-        .join(
-            table,
-            left_on=["journey_given", "stage_given", *resolved_by[2:]],
-            right_on=by,
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        )
-        .drop("journey_given", "stage_given", *journeys.attribute_columns)
+    combinations = frame.select(given).unique()
+    combinations = combinations.hstack(journeys.answers(combinations))
+    series = combinations.select("to_journey", "to_stage", *SERIES[2:]).rows()
+    table = combinations.with_columns(series=pl.Series(numbers(series), dtype=pl.UInt32))
+    resolved = frame.join(table, on=given, how="left", nulls_equal=True, maintain_order="left")
+    return resolved.with_columns(journey="to_journey", stage="to_stage").drop(
+        "to_journey", "to_stage", *journeys.attribute_columns
     )
 
 

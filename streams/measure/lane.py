@@ -21,7 +21,7 @@ from streams.measure.deltas import RESOLUTIONS_S
 from streams.measure.duplicates import CountedIds, Seen
 from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
-from streams.measure.panes import LABELS_MAX, SERIES, Panes
+from streams.measure.panes import LABELS_MAX, Panes
 from streams.measure.records import Records
 
 PENDING_ROW_BYTES: Final = 1_000
@@ -153,17 +153,13 @@ class Lane:
         if not frame.height:
             return
         duplicate = self.counted_ids.count(frame["event_id"], self._seen(frame))
-        events = measured(resolve(frame, definitions.journeys), definitions.lateness_ms).with_columns(
-            counted=pl.Series(~duplicate)
-        )
+        events = measured(frame, definitions.lateness_ms).with_columns(counted=pl.Series(~duplicate))
         if self.history:
             measured_before = pl.col("log_offset") < self.history.below_offset
             events = events.filter(~(measured_before & (pl.col("occurred_at") < self.history.before_ms)))
             if not events.height:
                 return
-        combinations = events.select(SERIES).unique()
-        numbers = pl.Series("series", self.panes.series(combinations.rows()), pl.UInt32)
-        events = events.join(combinations.with_columns(numbers), on=SERIES, how="left", maintain_order="left")
+        events = resolve(events, definitions.journeys, self.panes.series)
         missing = self.panes.missing(events)
         if missing is not None:
             self.panes.admit(self._load_panes(missing))
