@@ -40,7 +40,7 @@ class Records:
             np.fromiter((-1 if one.timestamp is None else one.timestamp for one in messages), np.int64, size),
             [one.key for one in messages],
             [one.value for one in messages],
-            [one.headers for one in messages],
+            [tuple(one.headers) for one in messages],
         )
 
     @classmethod
