@@ -51,7 +51,7 @@ def worker() -> None:
 
 def _look_for_cycles_seldom() -> None:
     """A poll brings objects by the ten thousand, and none of them in a cycle: by default Python would look through
-    them again and again for cycles, which takes a third of reading. What is there by now stays anyway.
+    them again and again for cycles, which takes more than a third of reading. What is there by now stays anyway.
     """
     gc.collect()
     gc.freeze()
