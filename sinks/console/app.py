@@ -6,8 +6,6 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,6 +22,7 @@ from sinks.console.drawing import Drawing
 from sinks.console.feed import FRESH_SECONDS, Feed
 from sinks.console.people import People
 from sinks.console.selection import Selection, SelectionError
+from sinks.scrape import scraped
 
 VIEWERS_MAX: Final = 500
 """Streams at once. A viewer costs some comparisons a second, and the board's HTML when there are newer numbers."""
@@ -64,7 +63,7 @@ class Console:
                 Route("/events", self._events),
                 *self._people.routes(),
                 Route("/healthz", self._healthz),
-                Route("/metrics", _metrics),
+                Route("/metrics", scraped),
                 Mount("/static", StaticFiles(packages=[("sinks.console", "static")])),
             ],
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
@@ -127,12 +126,6 @@ class _Watching(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._count(-1)
-
-
-async def _metrics(request: Request) -> Response:
-    """For Prometheus, in the format that it asks for."""
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 
 
 async def _wrong_selection(_: Request, error: Exception) -> Response:

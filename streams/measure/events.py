@@ -65,8 +65,7 @@ def decode(
         lane_clock=pl.Series(clocks.lane_clock[positions]),
     )
     refused = [*decoded.refused, *invalid]
-    too_old = frame["occurred_at"] < frame["lane_clock"] - pane_retention_ms
-    if pane_retention_ms and too_old.any():
+    if pane_retention_ms and (too_old := frame["occurred_at"] < frame["lane_clock"] - pane_retention_ms).any():
         refused += [
             Refusal(position, Reason.TOO_OLD, f"occurred_at {occurred_at} is past the retention of panes")
             for position, occurred_at in frame.filter(too_old).select("position", "occurred_at").rows()

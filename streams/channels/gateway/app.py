@@ -12,8 +12,6 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -23,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.codec import Undecodable
 from sinks.clickhouse.customer_reader import CustomerReader
+from sinks.scrape import scraped
 from streams import metrics
 from streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
 from streams.channels.gateway.delivery import Delivery, NotDelivered
@@ -63,7 +62,7 @@ class Gateway:
             Route(f"{CUSTOMERS}{{id:path}}", self.customer),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
-            Route("/metrics", self.metrics),
+            Route("/metrics", scraped),
             Route("/openapi.json", self.openapi),
         ]
         # No traces for a caller, whatever happens: `debug` stays off, and `Observed` is around everything.
@@ -109,11 +108,6 @@ class Gateway:
             return _json({"state": health.state})
         retry = {"Retry-After": str(RETRY_SECONDS)}
         return _json({"state": health.state, "detail": health.detail}, HTTPStatus.SERVICE_UNAVAILABLE, retry)
-
-    async def metrics(self, request: Request) -> Response:
-        """For Prometheus, in the format that it asks for."""
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 
     async def openapi(self, _: Request) -> Response:
         """This interface, described."""
