@@ -37,9 +37,11 @@ SLOWER: Final = tuple(window for window in WINDOWS if window not in QUICK)
 SLOWER_SHARE_MAX: Final = 0.25
 _DEAR_LOOK_MS: Final = 5_000
 BEHIND_SHARE: Final = 0.1
-"""Of the time by which the lanes are behind. Rows of a minute ago may well be six seconds older, and until the lanes
-have caught up they need the machine more."""
+"""Of the time by which the lanes are behind: so long a step waits. Rows of a minute ago may well be six seconds older,
+and until the lanes have caught up they need the machine more."""
 BEHIND_SECONDS_MAX: Final = 10.0
+BEHIND_SHARE_MAX: Final = 0.1
+"""Of the time, where lanes are behind by more than BEHIND_SECONDS_MAX: what is live then can't be seen anyway."""
 LONG_MS: Final = 3_600_000
 """Windows that are longer are dear."""
 COMPLETED_AT_ONCE: Final = 8
@@ -63,10 +65,17 @@ class _Written:
 _NEVER: Final = _Written(0, 0, {})
 
 
-def behind_pause(rows: Sequence[LaneRow], now_ms: int) -> float:
-    """Seconds to leave to lanes that catch up, by the lane that is least behind: one that is stuck slows nothing."""
+def behind_seconds(rows: Sequence[LaneRow], now_ms: int) -> float:
+    """How far the lanes are behind, by the one that is least behind: one that is stuck slows nothing."""
     newest_ms = max((row.lane_clock_ms for row in rows), default=now_ms)
-    return min(BEHIND_SECONDS_MAX, max(0, now_ms - newest_ms) / 1000 * BEHIND_SHARE)
+    return max(0, now_ms - newest_ms) / 1000
+
+
+def rest_seconds(took: float, share_max: float, behind: float) -> float:
+    """How long to rest after a step that took so many seconds, so that lanes which are so far behind catch up first."""
+    if behind > BEHIND_SECONDS_MAX:
+        share_max = min(share_max, BEHIND_SHARE_MAX)
+    return max(took * (1 / share_max - 1), min(BEHIND_SECONDS_MAX, behind * BEHIND_SHARE))
 
 
 class Roll:
@@ -89,15 +98,15 @@ class Roll:
         self._shown_at: dict[str, int] = {}
         self._completed: dict[str, int] | None = None  # not known before the first look
         self._uncounted, self._dear_looked_at = frozenset[Window](), 0
-        self.behind_pause = 0.0
-        """Seconds by which the next step should wait for the lanes."""
+        self.behind_seconds = 0.0
+        """How far the lanes were behind at the last step."""
 
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""
         rows = lanes(self._client, self._topic)
         # Within a tick, live rows depend on nothing but how far each lane has read.
         read = reached(rows)
-        self.behind_pause = behind_pause(rows, now_ms)
+        self.behind_seconds = behind_seconds(rows, now_ms)
         due, complete = self._due(now_ms, read), self._newly_complete(rows)
         for together in _shared([*due, *complete]):
             write_rolling(self._client, self._topic, together, self._too_dear(now_ms))
@@ -116,7 +125,7 @@ class Roll:
 
     def rest(self) -> None:
         """Somebody else leads: what this worker shows would grow old."""
-        self.behind_pause = 0.0
+        self.behind_seconds = 0.0
         self._gauges.clear()
         self._shown_at.clear()
         self._completed = None
@@ -192,4 +201,4 @@ async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[
         else:
             roll.rest()
         took = loop.time() - started
-        await asyncio.sleep(max(_LOOK_SECONDS - took, took * (1 / share_max - 1), roll.behind_pause))
+        await asyncio.sleep(max(_LOOK_SECONDS - took, rest_seconds(took, share_max, roll.behind_seconds)))

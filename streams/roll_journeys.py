@@ -18,7 +18,7 @@ from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.rolling import WINDOWS, Window, journeys_written, write_journeys
 from streams import metrics
-from streams.roll import behind_pause
+from streams.roll import behind_seconds, rest_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class JourneyRoll:
             write_journeys(self._client, self._topic, window, window.live_tick(now_ms), watermark_ms)
         finally:  # one that was given up after a minute has cost as much
             taken = time.monotonic() - started
-            self._rest_until = time.monotonic() + max(taken * (1 / SHARE_MAX - 1), behind_pause(rows, now_ms))
+            self._rest_until = time.monotonic() + rest_seconds(taken, SHARE_MAX, behind_seconds(rows, now_ms))
         self._written_at_ms = (self._written_at_ms or {}) | {window.name: now_ms}
         metrics.ROLL_JOURNEYS_SECONDS.observe(taken)
         return window

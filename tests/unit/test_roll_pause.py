@@ -3,7 +3,7 @@
 import pytest
 
 from sinks.sink import LaneRow
-from streams.roll import BEHIND_SECONDS_MAX, behind_pause
+from streams.roll import BEHIND_SECONDS_MAX, behind_seconds, rest_seconds
 
 NOW_MS = 1_800_000_000_000
 
@@ -16,18 +16,32 @@ def lanes_behind(*seconds: float) -> list[LaneRow]:
 
 
 @pytest.mark.parametrize(
-    ("behind", "pause"),
+    ("behind", "seconds"),
     [
         ((), 0.0),
-        ((0.4, 0.2), 0.02),
-        ((60.0, 30.0), 3.0),
-        ((3600.0, 86_400.0), BEHIND_SECONDS_MAX),
+        ((0.4, 0.2), 0.2),
+        ((86_400.0, 0.0), 0.0),  # one that is stuck slows nothing
         ((-5.0,), 0.0),  # a clock that is ahead of ours
     ],
 )
-def test_the_further_lanes_are_behind_the_longer_rows_wait(behind: tuple[float, ...], pause: float) -> None:
-    assert behind_pause(lanes_behind(*behind), NOW_MS) == pytest.approx(pause)
+def test_the_lane_that_is_least_behind_counts(behind: tuple[float, ...], seconds: float) -> None:
+    assert behind_seconds(lanes_behind(*behind), NOW_MS) == pytest.approx(seconds)
 
 
-def test_a_lane_that_is_stuck_slows_nothing() -> None:
-    assert behind_pause(lanes_behind(86_400.0, 0.0), NOW_MS) == 0
+@pytest.mark.parametrize(
+    ("took", "behind", "rest"),
+    [
+        (0.3, 0.0, 0.3),
+        (0.3, 5.0, 0.5),
+        (0.01, 60.0, 6.0),
+        (0.01, 86_400.0, BEHIND_SECONDS_MAX),
+        (3.0, 5.0, 3.0),  # not far behind: half of the time, as ever
+        (3.0, 60.0, 27.0),  # a dear step while lanes catch up: a tenth
+    ],
+)
+def test_the_further_lanes_are_behind_the_longer_a_step_rests(took: float, behind: float, rest: float) -> None:
+    assert rest_seconds(took, 0.5, behind) == pytest.approx(rest)
+
+
+def test_a_share_that_is_small_already_stays() -> None:
+    assert rest_seconds(1.0, 0.05, 86_400.0) == pytest.approx(19.0)
