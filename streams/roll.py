@@ -40,8 +40,9 @@ BEHIND_SHARE: Final = 0.1
 """Of the time by which the lanes are behind: so long a step waits. Rows of a minute ago may well be six seconds older,
 and until the lanes have caught up they need the machine more."""
 BEHIND_SECONDS_MAX: Final = 10.0
-BEHIND_SHARE_MAX: Final = 0.1
-"""Of the time, where lanes are behind by more than BEHIND_SECONDS_MAX: what is live then can't be seen anyway."""
+FAR_BEHIND_SECONDS: Final = 2.0
+FAR_BEHIND_SHARE_MAX: Final = 0.1
+"""Of the time, where lanes are farther behind than that: sums of what is not yet there help nobody."""
 LONG_MS: Final = 3_600_000
 """Windows that are longer are dear."""
 COMPLETED_AT_ONCE: Final = 8
@@ -66,15 +67,18 @@ _NEVER: Final = _Written(0, 0, {})
 
 
 def behind_seconds(rows: Sequence[LaneRow], now_ms: int) -> float:
-    """How far the lanes are behind, by the one that is least behind: one that is stuck slows nothing."""
-    newest_ms = max((row.lane_clock_ms for row in rows), default=now_ms)
+    """How far the lanes are behind, by the one that is least behind: one that is stuck slows nothing.
+
+    A lane that has read nothing yet has no clock, and isn't behind.
+    """
+    newest_ms = max((row.lane_clock_ms for row in rows if row.lane_clock_ms > 0), default=now_ms)
     return max(0, now_ms - newest_ms) / 1000
 
 
 def rest_seconds(took: float, share_max: float, behind: float) -> float:
     """How long to rest after a step that took so many seconds, so that lanes which are so far behind catch up first."""
-    if behind > BEHIND_SECONDS_MAX:
-        share_max = min(share_max, BEHIND_SHARE_MAX)
+    if behind > FAR_BEHIND_SECONDS:
+        share_max = min(share_max, FAR_BEHIND_SHARE_MAX)
     return max(took * (1 / share_max - 1), min(BEHIND_SECONDS_MAX, behind * BEHIND_SHARE))
 
 
@@ -98,15 +102,18 @@ class Roll:
         self._shown_at: dict[str, int] = {}
         self._completed: dict[str, int] | None = None  # not known before the first look
         self._uncounted, self._dear_looked_at = frozenset[Window](), 0
+        self._read: Mapping[int, Reached] = {}
         self.behind_seconds = 0.0
-        """How far the lanes were behind at the last step."""
+        """How far the lanes were behind at the last step. Where none has moved since the one before, none is: all have
+        read what there is, or are stuck."""
 
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""
         rows = lanes(self._client, self._topic)
         # Within a tick, live rows depend on nothing but how far each lane has read.
         read = reached(rows)
-        self.behind_seconds = behind_seconds(rows, now_ms)
+        self.behind_seconds = behind_seconds(rows, now_ms) if read != self._read else 0.0
+        self._read = read
         due, complete = self._due(now_ms, read), self._newly_complete(rows)
         for together in _shared([*due, *complete]):
             write_rolling(self._client, self._topic, together, self._too_dear(now_ms))

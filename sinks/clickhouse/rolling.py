@@ -59,7 +59,9 @@ WINDOWS: Final = (
 
 BY_NAME: Final = {window.name: window for window in WINDOWS}
 
-_JOURNEYS_SETTINGS: Final = {
+_BEHIND_INSERTS: Final = {"os_thread_priority": 10}
+"""A nice value: where cores are scarce, inserts go first. Without CAP_SYS_NICE ClickHouse passes over it."""
+_JOURNEYS_SETTINGS: Final = _BEHIND_INSERTS | {
     # Whoever asked has given up by then (client.READ_SECONDS), and a new leader asks again.
     "max_execution_time": READ_SECONDS,
     # All touches of everybody who was there lately: on disk rather than in memory that somebody waits for.
@@ -78,7 +80,7 @@ def write_rolling(
     windows = [window for window, _ in ticks]
     parameters = cuts_of(ticks, [window.counted_max > 0 and window not in uncounted for window in windows])
     parameters |= {"topic": topic, "windows": [window.name for window in windows], "partitions": []}
-    client.command(query_text("roll", sums="rolling_sums"), parameters=parameters)
+    client.command(query_text("roll", sums="rolling_sums"), parameters=parameters, settings=_BEHIND_INSERTS)
 
 
 def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tests.bench.filled import EVENTS as EVENTS_FILLED
 from tests.bench.gateway import measure_gateway
 from tests.bench.growth import print_growth
 from tests.bench.growth_suite import PARTS, growths
-from tests.bench.half_load import measure_half_load, print_half_load
+from tests.bench.half_load import TooFewError, measure_half_load, print_half_load
 from tests.bench.latency import PROBES, PROBES_QUICK, NotSeenError, measure, print_latencies
 from tests.bench.peers import field
 from tests.bench.queries import TIMES, measure_queries, print_queries
@@ -98,7 +98,7 @@ def _half_load(console: Console, events: int) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="touchstream-half-load-") as directory:
             found = measure_half_load(Path(directory), generate(events, int(time.time() * 1000)))
-    except (WrongError, DeliveryFailed, TimeoutError) as error:
+    except (WrongError, TooFewError, DeliveryFailed, TimeoutError) as error:
         sys.exit(str(error))
     _write({"half_load": found.document()})
     print_half_load(console, found)

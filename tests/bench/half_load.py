@@ -38,6 +38,10 @@ _WARM_SECONDS: Final = 5.0
 _QUERYABLE_SECONDS_MAX: Final = 60.0
 
 
+class TooFewError(ValueError):
+    """All events were published while none counted yet."""
+
+
 @dataclass(frozen=True)
 class HalfLoad:
     """Events a second at full speed and as published; seconds from publishing to queryable, of so many events."""
@@ -55,7 +59,10 @@ class HalfLoad:
 
 
 def measure_half_load(directory: Path, events: Events) -> HalfLoad:
-    """Full speed, then half of it, on the local broker. Raises WrongError, DeliveryFailed, TimeoutError."""
+    """Full speed, then half of it, on the local broker.
+
+    Raises WrongError, TooFewError, DeliveryFailed, TimeoutError.
+    """
     with arena(directory, local_broker(directory)) as place:
         return _measure(place, events, os.getloadavg()[0])
 
@@ -74,6 +81,8 @@ def _measure(place: Arena, events: Events, load_average: float) -> HalfLoad:
             seconds = asyncio.run(_publish(Destination(connection, topic.name), topic.events, full / 2))
             rows.until_behind(connection)
         latencies = _latencies(client, rows.seen)
+    if not len(latencies):
+        raise TooFewError(f"{len(events):,} events lasted {seconds:.1f} s, of which {_WARM_SECONDS:g} don't count")
     p50, p99 = np.quantile(latencies, [0.5, 0.99]).tolist()
     return HalfLoad(full, len(events) / seconds, len(latencies), p50, p99, load_average)
 

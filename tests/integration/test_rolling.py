@@ -179,6 +179,17 @@ def test_customers_of_a_window_with_too_many_touches_are_left_out_until_it_has_f
     ]
 
 
+def test_lanes_are_behind_only_where_one_has_moved_since_the_last_step(client: Client) -> None:
+    at_noon(client)
+    write(client, lanes=[lane(next_offset=2, lane_clock=TICK_MS)])
+    leader, _ = roll(client)
+    behind = []
+    for now_ms in (TICK_MS + 4_000, TICK_MS + 5_000):
+        leader.step(now_ms)
+        behind.append(leader.behind_seconds)
+    assert behind == [4.0, 0.0]
+
+
 def test_nothing_is_complete_while_a_lane_has_seen_nothing(client: Client) -> None:
     at_noon(client)
     leader, _ = roll(client, partitions=2)

@@ -32,15 +32,20 @@ def test_the_lane_that_is_least_behind_counts(behind: tuple[float, ...], seconds
     ("took", "behind", "rest"),
     [
         (0.3, 0.0, 0.3),
-        (0.3, 5.0, 0.5),
+        (0.3, 2.0, 0.3),
+        (0.01, 5.0, 0.5),
         (0.01, 60.0, 6.0),
         (0.01, 86_400.0, BEHIND_SECONDS_MAX),
-        (3.0, 5.0, 3.0),  # not far behind: half of the time, as ever
+        (3.0, 1.5, 3.0),  # not far behind: half of the time, as ever
         (3.0, 60.0, 27.0),  # a dear step while lanes catch up: a tenth
     ],
 )
 def test_the_further_lanes_are_behind_the_longer_a_step_rests(took: float, behind: float, rest: float) -> None:
     assert rest_seconds(took, 0.5, behind) == pytest.approx(rest)
+
+
+def test_lanes_that_have_read_nothing_yet_are_not_behind() -> None:
+    assert behind_seconds(lanes_behind(NOW_MS / 1000), NOW_MS) == 0
 
 
 def test_a_share_that_is_small_already_stays() -> None:
