@@ -18,7 +18,7 @@ from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.rolling import WINDOWS, Window, journeys_written, write_journeys
 from streams import metrics
-from streams.roll import behind_seconds, rest_seconds
+from streams.roll import BEHIND_SECONDS_MAX, behind_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,9 @@ SHARE_MAX: Final = 0.1
 """Of the time that is spent on journeys."""
 NEW_LEADER_SECONDS: Final = 60.0
 """A new leader doesn't know how long its predecessor had to rest; it rests so long since that one's last rows."""
+BEHIND_REST_SECONDS: Final = 60.0
+"""Between two windows, and before the first, while lanes are behind by more than BEHIND_SECONDS_MAX: they catch up
+first. Once they have, nothing waits any longer."""
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -38,6 +41,7 @@ class JourneyRoll:
         self._client, self._topic, self._windows = client, topic, windows
         self._written_at_ms: dict[str, int] | None = None  # not known before the first look
         self._rest_until = 0.0
+        self._spare_until = time.monotonic() + BEHIND_REST_SECONDS
 
     def step(self, now_ms: int) -> Window | None:
         """Write the window that is most overdue, if one is due; which one it was."""
@@ -51,12 +55,16 @@ class JourneyRoll:
         if overdue[window] < 0 or not rows:
             return None
         started = time.monotonic()
+        if started < self._spare_until and behind_seconds(rows, now_ms) > BEHIND_SECONDS_MAX:
+            return None
         watermark_ms = min(row.watermark_ms for row in rows)
         try:
             write_journeys(self._client, self._topic, window, window.live_tick(now_ms), watermark_ms)
         finally:  # one that was given up after a minute has cost as much
-            taken = time.monotonic() - started
-            self._rest_until = time.monotonic() + rest_seconds(taken, SHARE_MAX, behind_seconds(rows, now_ms))
+            ended = time.monotonic()
+            taken = ended - started
+            self._rest_until = ended + taken * (1 / SHARE_MAX - 1)
+            self._spare_until = ended + BEHIND_REST_SECONDS
         self._written_at_ms = (self._written_at_ms or {}) | {window.name: now_ms}
         metrics.ROLL_JOURNEYS_SECONDS.observe(taken)
         return window

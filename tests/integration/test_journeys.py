@@ -261,9 +261,16 @@ def test_journeys_are_written_one_window_at_a_time_and_rest_longer_than_they_tak
     assert roll.step(NOON_MS) is None
 
 
+def test_journeys_wait_for_lanes_that_catch_up(client: Client) -> None:
+    client.insert_arrow("lanes", table("lanes", [lane(lane_clock=NOON_MS)]))
+    roll = JourneyRoll(client, "touchpoints")
+    assert roll.step(NOON_MS + 60_000) is None
+    assert roll.step(NOON_MS + 5_000) is not None
+
+
 def test_a_new_leader_of_journeys_goes_on_where_the_one_before_ended(client: Client) -> None:
-    client.insert_arrow("lanes", table("lanes", [lane()]))
     now_ms = time.time_ns() // 1_000_000
+    client.insert_arrow("lanes", table("lanes", [lane(lane_clock=now_ms)]))
     write(client, [one | {"occurred_at": one["occurred_at"] - NOON_MS + now_ms} for one in events(3)])
     longest = WINDOWS[-1:]
     assert JourneyRoll(client, "touchpoints", longest).step(now_ms) == longest[0]
