@@ -114,7 +114,8 @@ class Roll:
         read = reached(rows)
         self.behind_seconds = behind_seconds(rows, now_ms) if read != self._read else 0.0
         self._read = read
-        due, complete = self._due(now_ms, read), self._newly_complete(rows)
+        due = self._due(now_ms, read) if any(row.next_offset for row in rows) else []
+        complete = self._newly_complete(rows)
         for together in _shared([*due, *complete]):
             write_rolling(self._client, self._topic, together, self._too_dear(now_ms))
         for window, tick in due:

@@ -52,7 +52,7 @@ class JourneyRoll:
         overdue = {window: now_ms - self._due_ms(window) for window in self._windows}
         window = max(overdue, key=lambda one: overdue[one])
         rows = lanes(self._client, self._topic)
-        if overdue[window] < 0 or not rows:
+        if overdue[window] < 0 or not any(row.next_offset for row in rows):
             return None
         started = time.monotonic()
         if started < self._spare_until and behind_seconds(rows, now_ms) > BEHIND_SECONDS_MAX:

@@ -179,6 +179,14 @@ def test_customers_of_a_window_with_too_many_touches_are_left_out_until_it_has_f
     ]
 
 
+def test_nothing_is_written_before_a_lane_has_read_anything(client: Client) -> None:
+    write(client, lanes=[lane(next_offset=0, watermark=0)])
+    leader, _ = roll(client)
+    assert leader.step(TICK_MS) == 0
+    write(client, lanes=[lane(next_offset=1)])
+    assert leader.step(TICK_MS + 1_000) > 0
+
+
 def test_lanes_are_behind_only_where_one_has_moved_since_the_last_step(client: Client) -> None:
     at_noon(client)
     write(client, lanes=[lane(next_offset=2, lane_clock=TICK_MS)])
