@@ -121,6 +121,7 @@ RULES: Final = tuple(_rules())
 
 # Put together once: for few rows, putting an expression together takes longer than evaluating it.
 _ANY_EMPTY: Final = pl.any_horizontal((pl.col(name) == "").any() for name in OPTIONAL_TEXTS)
+_BROKEN_AT_ALL: Final = [rule.broken.any().alias(str(number)) for number, rule in enumerate(RULES)]
 _ANY_BROKEN: Final = pl.any_horizontal(rule.broken for rule in RULES).fill_null(False)
 _FIRST_BROKEN: Final = pl.coalesce(
     pl.when(rule.broken).then(pl.lit(number)) for number, rule in enumerate(RULES)
@@ -137,9 +138,9 @@ def refusals(frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64]) -
     rows = frame.with_columns(pl.Series(_RECORD_AT, at))
     if rows.select(_ANY_EMPTY).item():
         rows = rows.with_columns(pl.col(OPTIONAL_TEXTS).replace("", None))
-    broken = rows.select(_ANY_BROKEN).to_series()
-    if not broken.any():
+    if not any(rows.select(_BROKEN_AT_ALL).row(0)):  # as nearly always: half the cost of which rows
         return rows.drop(_RECORD_AT), []
+    broken = rows.select(_ANY_BROKEN).to_series()
     return rows.filter(~broken).drop(_RECORD_AT), _refused(rows.filter(broken))
 
 
