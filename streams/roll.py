@@ -31,7 +31,7 @@ UNCHANGED_MS: Final = 5_000
 """Rows that would say the same are written again after so long: they say how old what they say may be."""
 SHARE_MAX: Final = 0.5
 """Of the time, so that a busy ClickHouse is not kept busy by this."""
-QUICK: Final = tuple(window for window in WINDOWS if window.refresh_ms < 1_000)
+QUICK: Final = tuple(window for window in WINDOWS if window.watched)
 """What is watched live. The others, of which one may take seconds, are written in a thread of their own."""
 SLOWER: Final = tuple(window for window in WINDOWS if window not in QUICK)
 SLOWER_SHARE_MAX: Final = 0.25

@@ -33,6 +33,11 @@ class Window:
     refresh_ms: int
     counted_max: int = 0
 
+    @property
+    def watched(self) -> bool:
+        """Written so often that people look at it change."""
+        return self.refresh_ms < _SECOND
+
     def cut(self, tick_ms: int) -> Cut:
         """The interval of the window that ends at a tick."""
         return Cut.of(tick_ms - self.length_ms, tick_ms)
@@ -80,7 +85,8 @@ def write_rolling(
     windows = [window for window, _ in ticks]
     parameters = cuts_of(ticks, [window.counted_max > 0 and window not in uncounted for window in windows])
     parameters |= {"topic": topic, "windows": [window.name for window in windows], "partitions": []}
-    client.command(query_text("roll", sums="rolling_sums"), parameters=parameters, settings=_BEHIND_INSERTS)
+    settings = {} if any(window.watched for window in windows) else _BEHIND_INSERTS
+    client.command(query_text("roll", sums="rolling_sums"), parameters=parameters, settings=settings)
 
 
 def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool]) -> dict[str, Any]:
