@@ -29,8 +29,8 @@ SHARE_MAX: Final = 0.1
 NEW_LEADER_SECONDS: Final = 60.0
 """A new leader doesn't know how long its predecessor had to rest; it rests so long since that one's last rows."""
 BEHIND_REST_SECONDS: Final = 60.0
-"""Between two windows, and before the first, while lanes are behind by more than BEHIND_SECONDS_MAX: they catch up
-first. Once they have, nothing waits any longer."""
+"""Between two windows, and from a worker's start to its first, while lanes are behind by more than BEHIND_SECONDS_MAX:
+they catch up first. Once they have, nothing waits any longer."""
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -51,8 +51,10 @@ class JourneyRoll:
             return None
         overdue = {window: now_ms - self._due_ms(window) for window in self._windows}
         window = max(overdue, key=lambda one: overdue[one])
+        if overdue[window] < 0:
+            return None
         rows = lanes(self._client, self._topic)
-        if overdue[window] < 0 or not any(row.next_offset for row in rows):
+        if not any(row.next_offset for row in rows):
             return None
         started = time.monotonic()
         if started < self._spare_until and behind_seconds(rows, now_ms) > BEHIND_SECONDS_MAX:
