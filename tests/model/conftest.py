@@ -1,11 +1,21 @@
-"""The writers' schemas that random logs use."""
+"""The writers' schemas that random logs use, and a core to stay on."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from schemas.codec import WriterSchemas
+from tests.model.cores import on_one_core
 from tests.model.writing import writer_schemas
 
 
 @pytest.fixture(scope="session")
 def writers() -> WriterSchemas:
     return writer_schemas()
+
+
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """The test stays on one core; what it starts would too."""
+    with on_one_core():
+        yield

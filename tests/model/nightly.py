@@ -16,13 +16,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import cycle, islice
+from multiprocessing.queues import Queue
 from typing import Final
 
 from pytest import MonkeyPatch
 
 from schemas.codec import WriterSchemas
 from tests.model.controls import CONTROLS
+from tests.model.cores import cores, stay_on
 from tests.model.scenarios import scenario_of
 from tests.model.schedule import run
 from tests.model.writing import writer_schemas
@@ -56,19 +58,15 @@ def attempt(seeds: range) -> Tried:
     return Tried(len(seeds), time.process_time() - started)
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @cache
 def cached_writers() -> WriterSchemas:
     """Once in each process."""
     return writer_schemas()
 
 
-def prepare(control: str | None) -> None:
-    """What a process does first: break what the control breaks."""
+def prepare(control: str | None, places: "Queue[int]") -> None:
+    """What a process does first: keep to a core of its own, and break what the control breaks."""
+    stay_on({places.get()})
     if control is not None:
         BY_NAME[control](MonkeyPatch())
 
@@ -76,8 +74,11 @@ def prepare(control: str | None) -> None:
 def attempts(seeds: range, processes: int, control: str | None) -> Iterator[Tried]:
     """The outcomes of all tasks, as they come."""
     context = multiprocessing.get_context("spawn")
+    places = context.Queue()
+    for core in islice(cycle(sorted(cores())), processes):
+        places.put(core)
     tasks = iter([seeds[at : at + AT_ONCE] for at in range(0, len(seeds), AT_ONCE)])
-    with ProcessPoolExecutor(processes, context, prepare, (control,)) as pool:
+    with ProcessPoolExecutor(processes, context, prepare, (control, places)) as pool:
         running: set[Future[Tried]] = {pool.submit(attempt, task) for task in islice(tasks, processes + 1)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--schedules", type=int, default=200_000)
-    parser.add_argument("--processes", type=int, default=cores())
+    parser.add_argument("--processes", type=int, default=len(cores()))
     parser.add_argument("--seed", type=int, default=0, help="of the first schedule; the others follow")
     parser.add_argument("--control", choices=sorted(BY_NAME), help="break the lane on purpose")
     chosen = parser.parse_args(arguments)

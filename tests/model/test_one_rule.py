@@ -8,7 +8,8 @@ from hypothesis import given
 
 from schemas.codec import WriterSchemas
 from tests.model.controls import CONTROLS, ELSEWHERE, POINTS, Control
-from tests.model.nightly import cores, nightly
+from tests.model.cores import cores
+from tests.model.nightly import nightly
 from tests.model.profiles import PROFILE, SEEDS
 from tests.model.scenarios import Scenario, scenario_of, scenarios
 from tests.model.schedule import run
@@ -18,6 +19,7 @@ TRIES_MAX = 300  # the most patient control needs 78
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.usefixtures("one_core")
 @PROFILE
 @given(scenarios())
 def test_every_row_on_the_way_and_every_table_in_the_end_is_as_recomputed_from_the_log(
@@ -28,9 +30,10 @@ def test_every_row_on_the_way_and_every_table_in_the_end_is_as_recomputed_from_t
 
 def test_so_they_are_in_schedules_of_many_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARS_MAX_THREADS", "1")  # frames are small, and the processes have the cores
-    assert nightly(SEEDS, cores(), control=None) == 0
+    assert nightly(SEEDS, len(cores()), control=None) == 0
 
 
+@pytest.mark.usefixtures("one_core")
 @pytest.mark.parametrize(
     "broken",
     [
