@@ -64,9 +64,11 @@ bench-queries: setup ## what the page asks of 20 million raw events and 200,000 
 bench-growth: setup ## how cost grows: lanes, memory, flush, roll; with fits (build/bench.json)
 	$(BIN)/python -m tests.bench --growth
 
-lock: setup ## requirements.lock anew from pyproject.toml
+lock: setup ## requirements.lock and those of the image and of a peer, anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--all-extras --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra build --extra clv --constraint requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--output-file tests/bench/peers/quix_streams/requirements.txt tests/bench/peers/quix_streams/requirements.in
 
