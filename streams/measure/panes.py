@@ -188,7 +188,8 @@ class Panes:
     def _fresh(self, keyed: pl.DataFrame) -> pl.Series:
         """True where an event is above its pane's offset: the guard."""
         slots = self._index.find(keyed["series"].to_numpy(), keyed["packed"].to_numpy())
-        offsets = np.where(slots == ABSENT, -1, self._offsets[slots])
+        known, offsets = slots != ABSENT, np.full(len(slots), -1)
+        offsets[known] = self._offsets[slots[known]]
         return pl.Series(keyed["log_offset"].to_numpy() > offsets)
 
     def _slots(self, series: Keys, low: Keys) -> Rows:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streams.measure.deltas import RESOLUTIONS_S, Deltas, Sums
 from streams.measure.measures import MEASURED
-from streams.measure.panes import _keyed
+from streams.measure.panes import Panes, _keyed
 from streams.measure.ragged import IntegerLabels, Labels, TextLabels
 
 HOUR_MS = 3_600_000
@@ -61,6 +61,26 @@ def test_longer_panes_are_the_same_made_of_events_and_made_of_panes_of_ten_secon
         assert of_panes.maps.keys() == of_events.maps.keys()
         for name, sums in of_events.maps.items():
             assert by_key(of_panes.maps[name]) == by_key(sums)
+
+
+def test_a_lane_that_has_let_go_of_every_pane_goes_on_below_what_it_had_loaded() -> None:
+    """Another owner was ahead: its rows were loaded, and are above the events that come now."""
+    place = ("purchase", "pay", "web", "checkout", "")
+    ahead, panes = Panes(), Panes()
+    ahead.apply(one_event(ahead.series([place])[0], log_offset=9, occurred_at=0))
+    panes.admit(ahead.changed())
+    panes.evict(panes_max=0, labels_max=0)
+    assert len(panes) == 0
+    panes.apply(one_event(panes.series([place])[0], log_offset=5, occurred_at=HOUR_MS))
+    assert panes.changed()["log_offset"].to_pylist() == [5, 5, 5]
+
+
+def one_event(series: int, log_offset: int, occurred_at: int) -> pl.DataFrame:
+    blank = {"late": False, "action": "contact", "outcome": "", "currency": ""} | {
+        name: None for name in TYPES if name != "series"
+    }
+    event = blank | {"series": series, "log_offset": log_offset, "occurred_at": occurred_at, "counted": True}
+    return pl.DataFrame([event], schema_overrides=TYPES | {"log_offset": pl.Int64})
 
 
 def by_key(sums: Sums) -> dict[tuple[int, ...], list[int]]:
