@@ -1,13 +1,15 @@
 """A sink that is a list: it serves every test that needs the contract and no server."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from threading import Event
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.clickhouse.rows import PANE_KEY, TABLES, in_commit_order
+from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, TABLES, in_commit_order
 from sinks.sink import Flush, LaneRow, Rejected, SinkBusy, SinkRefused
 
 Row = Mapping[str, Any]
@@ -96,16 +98,29 @@ class MemorySink:
         self, log_id: str, partition: int, offsets: tuple[int, int], clock_from_ms: int
     ) -> Iterator[pa.Table]:
         """As `LaneReader.counted_event_ids`."""
-        events = self._of_lane("touchpoints", log_id, partition)
+        letters = self._of_lane("dead_letters", log_id, partition)
+        refused = letters.filter(pc.equal(letters["reason"], "rejected")).to_pylist()
+        events = pa.concat_tables(
+            [
+                self._of_lane("touchpoints", log_id, partition).select(EVENT_IDS.names),
+                pa.Table.from_pylist([_id(letter) for letter in refused if letter["value"]], EVENT_IDS),
+            ]
+        ).sort_by("log_offset")
         of_the_span = pc.and_(
             pc.greater_equal(events["log_offset"], offsets[0]), pc.less(events["log_offset"], offsets[1])
         )
         inside = pc.and_(of_the_span, pc.greater_equal(events["lane_clock"].cast(pa.int64()), clock_from_ms))
-        yield events.filter(inside).select(["log_offset", "lane_clock", "event_id"])
+        yield events.filter(inside)
 
     def _of_lane(self, table: str, log_id: str, partition: int) -> pa.Table:
         rows = self.final(table)
         return rows.filter(pc.and_(pc.equal(rows["log_id"], log_id), pc.equal(rows["partition"], partition)))
+
+
+def _id(letter: Row) -> Row:
+    event = json.loads(letter["value"])
+    lane_clock = datetime.fromisoformat(event["lane_clock"])
+    return {"log_offset": letter["log_offset"], "lane_clock": lane_clock, "event_id": event["event_id"]}
 
 
 def _lane_row(row: Row) -> LaneRow:

@@ -115,6 +115,7 @@ class LaneReader(Protocol):
     ) -> Iterator[pa.Table]:
         """`log_offset`, `lane_clock`, `event_id` of counted events, by offset, in bounded tables.
 
+        Also of those that the sink refused as rows: what counts as seen is for the log to say, not for the sink.
         offsets: from the first, below the second.
         """
         ...

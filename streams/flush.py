@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -48,7 +49,8 @@ def without(flush: Flush, rejected: Iterable[Rejected], rows: Sequence[LaneRows]
         letters.append(
             {name: event[name] for name in ("log_id", "partition", "log_offset", "record_at")}
             | {"topic": topic, "reason": "rejected", "detail": f"ClickHouse {refusal.code}: {refusal.message}"}
-            | {"key": None, "value": repr(event).encode(), "headers": []}
+            # JSON, for whoever takes the lane over reads the event's id from it.
+            | {"key": None, "value": msgspec.json.encode(event), "headers": []}
         )
     tables = dict(flush.tables) | {"touchpoints": touchpoints.filter(pa.array(mask))}
     added = pa.Table.from_pylist(letters, DEAD_LETTERS)

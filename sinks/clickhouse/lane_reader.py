@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rows import PANE_KEY, STAGE_PANES, TOUCHPOINTS, arrow_stream, conform
+from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES, arrow_stream, conform
 from sinks.sink import LaneRow
 
 EVENT_IDS_AT_ONCE: Final = 500_000
@@ -20,7 +21,6 @@ _KEY_STRUCTURE: Final = ", ".join(
     f"{name} {'UInt32' if name == 'resolution_s' else 'DateTime64(3)' if name == 'pane_start' else 'String'}"
     for name in PANE_KEY
 )
-_IDS_SCHEMA: Final = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
 
 
 class ClickHouseLanes:
@@ -67,18 +67,26 @@ class ClickHouseLanes:
     ) -> Iterator[pa.Table]:
         """As `LaneReader.counted_event_ids`, `event_ids_at_once` to a table."""
         from_offset, below_offset = offsets
+        lane = {"log_id": log_id, "partition": partition, "clock_from": clock_from_ms, "below_offset": below_offset}
+        refused = self._arrow("refused_event_ids", lane | {"from_offset": from_offset}).cast(EVENT_IDS)
         while True:
-            parameters = {
-                "log_id": log_id, "partition": partition, "clock_from": clock_from_ms,
-                "from_offset": from_offset, "below_offset": below_offset, "rows_max": self._event_ids_at_once,
-            }  # fmt: skip
-            found = self._arrow("counted_event_ids", parameters).cast(_IDS_SCHEMA)
-            yield found
-            if found.num_rows < self._event_ids_at_once:
+            parameters = lane | {"from_offset": from_offset, "rows_max": self._event_ids_at_once}
+            found = self._arrow("counted_event_ids", parameters).cast(EVENT_IDS)
+            last = found.num_rows < self._event_ids_at_once
+            below = below_offset if last else found["log_offset"][-1].as_py() + 1
+            yield _by_offset(found, refused, from_offset, below)
+            if last:
                 return
-            from_offset = found["log_offset"][-1].as_py() + 1
+            from_offset = below
 
     def _arrow(self, query: str, parameters: dict[str, Any], sent: ExternalData | None = None) -> pa.Table:
         return self._client.query_arrow(
             query_text(query), parameters=parameters, settings=self._settings, use_strings=True, external_data=sent
         )
+
+
+def _by_offset(ids: pa.Table, refused: pa.Table, from_offset: int, below_offset: int) -> pa.Table:
+    """Both together, of an offset range."""
+    at = refused["log_offset"]
+    among = refused.filter(pc.and_(pc.greater_equal(at, from_offset), pc.less(at, below_offset)))
+    return pa.concat_tables([ids, among]).sort_by("log_offset") if among.num_rows else ids

@@ -57,6 +57,9 @@ TOUCHPOINTS: Final = pa.schema(
     ]
 )
 
+EVENT_IDS: Final = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
+"""What counts as seen: where, when by the lane's clock, and which event."""
+
 STAGE_PANES: Final = pa.schema(
     [
         _required("log_id", TEXT),

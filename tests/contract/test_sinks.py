@@ -14,6 +14,8 @@ from sinks.clickhouse.rows import TABLES, conform
 from sinks.clickhouse.writer import Writer
 from sinks.memory import MemorySink
 from sinks.sink import Flush, LaneReader, Sink, SinkBusy, SinkRefused
+from streams.flush import first_rows, without
+from streams.measure.lane import LaneRow
 from tests.clickhouse_front import Answer, front_of
 from tests.clickhouse_rows import database_url, dead_letter, lane, migrated_database, pane, panes_of, table, touchpoint
 
@@ -245,3 +247,23 @@ def test_a_new_owner_reads_ids_of_counted_events_below_its_offset_and_within_the
     assert found["lane_clock"].cast(pa.int64()).to_pylist() == [1_000 * offset for offset in range(3, 8)]
     fewer = pa.concat_tables(subject.reader.counted_event_ids("log", 0, (6, 8), 3_000))
     assert fewer["log_offset"].to_pylist() == [6, 7]
+
+
+def test_a_new_owner_reads_ids_of_events_that_were_counted_and_refused_as_rows(subject: Subject) -> None:
+    subject.refuse("touchpoints", "channel", "bad")
+    events = [
+        touchpoint(offset, lane_clock=1_000 * offset, channel="bad" if offset in (2, 6) else "web")
+        for offset in range(10)
+    ]
+    flush = flush_of(touchpoints=events)
+    lane_rows = first_rows(LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v1"), lateness_ms=0)
+    rest = without(flush, subject.sink.write(flush, Event()), [lane_rows])
+    assert subject.sink.write(rest, Event()) == ()
+    assert subject.kept("touchpoints").num_rows == 8
+    assert subject.kept("dead_letters").select(["log_offset", "reason"]).to_pylist() == [
+        {"log_offset": 2, "reason": "rejected"},
+        {"log_offset": 6, "reason": "rejected"},
+    ]
+    found = pa.concat_tables(subject.reader.counted_event_ids("log", 0, (0, 8), 3_000))
+    assert found["event_id"].to_pylist() == [f"event-{offset}" for offset in range(3, 8)]
+    assert found["lane_clock"].cast(pa.int64()).to_pylist() == [1_000 * offset for offset in range(3, 8)]

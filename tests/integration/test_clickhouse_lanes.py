@@ -1,9 +1,12 @@
 """Reading lanes from a real ClickHouse, where it comes in several answers; dead letters, as people ask for them."""
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from threading import Event
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from clickhouse_connect.driver.client import Client
 
@@ -12,7 +15,7 @@ from sinks.clickhouse.letters import dead_letters
 from sinks.clickhouse.queries import lanes
 from sinks.clickhouse.writer import Writer
 from sinks.sink import Flush
-from tests.clickhouse_rows import PANE_KEY, Row, dead_letter, lane, migrated_database, pane, table, touchpoint
+from tests.clickhouse_rows import NOON_MS, PANE_KEY, Row, dead_letter, lane, migrated_database, pane, table, touchpoint
 
 pytestmark = pytest.mark.stack
 
@@ -34,6 +37,17 @@ def test_event_ids_come_once_each_and_in_order_however_many_answers_it_takes(cli
     found = list(ClickHouseLanes(client, event_ids_at_once=at_once).counted_event_ids("log", 0, (0, 17), 0))
     assert pa.concat_tables(found)["log_offset"].to_pylist() == list(range(0, 18, 2))
     assert all(ids.num_rows <= at_once for ids in found)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4, 100])
+def test_ids_of_refused_events_come_among_the_others(client: Client, at_once: int) -> None:
+    write(client, "touchpoints", [touchpoint(offset) for offset in range(2, 18, 2)])
+    content = json.dumps({"event_id": "refused", "lane_clock": datetime.fromtimestamp(NOON_MS / 1000, UTC).isoformat()})
+    letters = [dead_letter(offset, reason="rejected", value=content.encode()) for offset in (1, 7, 9, 17, 18)]
+    write(client, "dead_letters", [*letters, dead_letter(3, reason="rejected", value=None), dead_letter(5)])
+    found = pa.concat_tables(ClickHouseLanes(client, event_ids_at_once=at_once).counted_event_ids("log", 0, (0, 18), 0))
+    assert found["log_offset"].to_pylist() == [1, 2, 4, 6, 7, 8, 9, 10, 12, 14, 16, 17]
+    assert found.filter(pc.equal(found["event_id"], "refused"))["log_offset"].to_pylist() == [1, 7, 9, 17]
 
 
 def test_more_keys_than_one_request_holds_are_asked_for_in_several(client: Client) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.clickhouse.rows import PANE_KEY, STAGE_PANES, TOUCHPOINTS
+from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES
 from streams.flush import first_rows, flush_of
 from streams.measure.lane import LaneRow, LaneRows
 from tests.oracle.log import Definitions
@@ -26,7 +26,6 @@ _INSTANTS = (
 )
 _INSTANT = pa.timestamp("ms", "UTC")
 _MAPS = ("duration_sketch", "revenue_minor_by_currency", "purchase_revenue_minor_by_currency", "attributes")
-_IDS = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
 _NO_PANES = STAGE_PANES.empty_table()
 _PANE_MEASURES = [name for name in STAGE_PANES.names if name not in ("log_id", "partition", *PANE_KEY)]
 # what a lane row says besides what follows from the log; see tests/model/truth.py
@@ -99,11 +98,11 @@ class MemoryTables:
     def counted_ids(self, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int) -> Iterable[pa.Table]:
         self._read()
         rows = [
-            {name: row[name] for name in _IDS.names}
+            {name: row[name] for name in EVENT_IDS.names}
             for row in self._of(self.touchpoints, log_id, partition)
             if offsets[0] <= row["log_offset"] < offsets[1] and row["lane_clock"] >= since_ms
         ]
-        yield pa.Table.from_pylist(sorted(rows, key=lambda row: int(row["log_offset"])), _IDS)
+        yield pa.Table.from_pylist(sorted(rows, key=lambda row: int(row["log_offset"])), EVENT_IDS)
 
     @staticmethod
     def _of(table: Mapping[tuple[str, Any], Row], log_id: str, partition: int) -> list[Row]:
