@@ -1,13 +1,14 @@
 -- Ids of events of one lane in an offset range that were counted though ClickHouse refused them as rows, by offset: their
--- letters hold them, unless they were emptied for somebody who was erased.
+-- letters hold them, unless they were emptied for somebody who was erased. Of other letters only the reason is read.
 SELECT
     log_offset,
     parseDateTime64BestEffortOrZero(JSONExtractString(ifNull(value, ''), 'lane_clock'), 3, 'UTC') AS lane_clock,
     JSONExtractString(ifNull(value, ''), 'event_id') AS event_id
-FROM dead_letters FINAL
+FROM dead_letters
+PREWHERE reason = 'rejected'
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32}
   AND log_offset >= {from_offset:UInt64} AND log_offset < {below_offset:UInt64}
-  AND reason = 'rejected'
   AND event_id != ''
   AND lane_clock >= fromUnixTimestamp64Milli({clock_from:Int64}, 'UTC')
 ORDER BY log_offset
+LIMIT 1 BY log_offset
