@@ -1,6 +1,7 @@
 # Everything sets itself up: `make demo` and `make test` work on a fresh clone with Python 3.11+.
 PYTHON ?= python3
 BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
 
@@ -65,12 +66,9 @@ bench-growth: setup ## how cost grows: lanes, memory, flush, roll; with fits (bu
 	$(BIN)/python -m tests.bench --growth
 
 lock: setup ## requirements.lock and those of the image and of a peer, anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--all-extras --output-file requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra build --extra clv --constraint requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--output-file tests/bench/peers/quix_streams/requirements.txt tests/bench/peers/quix_streams/requirements.in
+	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra build --extra clv --constraint requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
+	$(COMPILE) --output-file tests/bench/peers/quix_streams/requirements.txt tests/bench/peers/quix_streams/requirements.in
 
 clean: ## what was built
 	rm -rf .venv build .touchstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
