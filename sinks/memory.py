@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, TABLES, in_commit_order
-from sinks.sink import Flush, LaneRow, Rejected, SinkBusy, SinkRefused
+from sinks.sink import REJECTED, Flush, LaneRow, Rejected, SinkBusy, SinkRefused
 
 Row = Mapping[str, Any]
 
@@ -99,7 +99,7 @@ class MemorySink:
     ) -> Iterator[pa.Table]:
         """As `LaneReader.counted_event_ids`."""
         letters = self._of_lane("dead_letters", log_id, partition)
-        refused = letters.filter(pc.equal(letters["reason"], "rejected")).to_pylist()
+        refused = letters.filter(pc.equal(letters["reason"], REJECTED)).to_pylist()
         events = pa.concat_tables(
             [
                 self._of_lane("touchpoints", log_id, partition).select(EVENT_IDS.names),

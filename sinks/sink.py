@@ -11,7 +11,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 
@@ -35,6 +35,10 @@ class Flush:
     """
 
     tables: Mapping[str, pa.Table]
+
+
+REJECTED: Final = "rejected"
+"""The reason of the dead letter of a row that the sink can't take; queries name it, too."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from schemas.touchpoint import TIME_MS_MIN
 from sinks.clickhouse.rows import DEAD_LETTERS, ERASURES, LANES, conform
-from sinks.sink import Flush, Rejected
+from sinks.sink import REJECTED, Flush, Rejected
 from streams.measure.events import DeadLetter
 from streams.measure.lane import LaneRow, LaneRows
 from streams.measure.panes import Panes
@@ -48,7 +48,7 @@ def without(flush: Flush, rejected: Iterable[Rejected], rows: Sequence[LaneRows]
         topic = next(lane.row.topic for lane in rows if lane.row.log_id == event["log_id"])
         letters.append(
             {name: event[name] for name in ("log_id", "partition", "log_offset", "record_at")}
-            | {"topic": topic, "reason": "rejected", "detail": f"ClickHouse {refusal.code}: {refusal.message}"}
+            | {"topic": topic, "reason": REJECTED, "detail": f"ClickHouse {refusal.code}: {refusal.message}"}
             # JSON, for whoever takes the lane over reads the event's id from it.
             | {"key": None, "value": msgspec.json.encode(event), "headers": []}
         )

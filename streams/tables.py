@@ -15,7 +15,7 @@ from sinks.clickhouse.client import connect
 from sinks.clickhouse.definitions import known_definitions
 from sinks.clickhouse.lane_reader import ClickHouseLanes
 from sinks.clickhouse.writer import Writer, Writing
-from sinks.sink import SinkBusy
+from sinks.sink import REJECTED, SinkBusy
 from streams import metrics
 from streams.flush import first_rows, flush_of, without
 from streams.lanes import Stopped
@@ -85,7 +85,7 @@ class Tables:
         try:
             while rejected := self._writer.write(flush, self._stop):
                 log.error("rows that ClickHouse cannot take become dead letters", rows=len(rejected))
-                metrics.DEAD_LETTERS.labels("rejected").inc(len(rejected))
+                metrics.DEAD_LETTERS.labels(REJECTED).inc(len(rejected))
                 flush = without(flush, rejected, lanes)
         except SinkBusy as busy:
             raise Stopped("a flush") from busy
