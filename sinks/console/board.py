@@ -119,6 +119,11 @@ class Board:
     complete_until: datetime | None
     """The newest tick of the trend that every lane has passed."""
 
+    @property
+    def rows(self) -> int:
+        """Figures of the stage that has most of them."""
+        return max((len(stage.figures) for stage in self.stages), default=1)
+
 
 def board(journeys: Sequence[Journey], catalogue: Catalogue, selection: Selection, readings: Readings) -> Board:
     """Put together what the page shows."""

@@ -56,6 +56,19 @@ def write_rows(
     client.insert("stage_metrics", [[one[name] for name in names] for one in written], names)
 
 
+def write_visits(client: Client, stages: Sequence[str] = DECLARED, window: str = "5m") -> None:
+    """Write what became of the visits to stages, with the largest numbers that a card has to hold."""
+    now_ms = time.time_ns() // 1_000_000
+    visits = {
+        "topic": "touchpoints", "window": window, "tick": _instant(BY_NAME[window].live_tick(now_ms)),
+        "journey": "customer", "watermark": _instant(now_ms), "entered": 1_234_567, "progressed": 234_567,
+        "dropped": 345_678, "open": 654_322, "recovered": 12, "conversion": 0.4042, "conversion_n": 580_245,
+        "conversion_low": 0.4029, "conversion_high": 0.4055, "dwell_ms_p50": 187_399_000, "dwell_ms_p95": 987_399_000,
+        "dwell_ms_n": 580_245, "dwell_open": 654_322,
+    }  # fmt: skip
+    client.insert("journey_metrics", [[*visits.values(), stage] for stage in stages], [*visits, "stage"])
+
+
 def write_lanes(client: Client, lanes: int = 4, ago_ms: int = STAYS_FRESH, clock_ago_ms: int = STAYS_FRESH) -> None:
     """Lanes that were written so long ago, when they had applied everything up to so long ago."""
     now_ms = time.time_ns() // 1_000_000

@@ -26,6 +26,29 @@ TOO_WIDE = """(unseen) => {
     })
     .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 60)}`);
 }"""
+OVERLAPPING = """(unseen) => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const parent = node.parentElement;
+    if (!node.textContent.trim() || parent.closest(unseen)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const card = parent.closest(".stage, .whole, .channel, .alerts li, .rows")?.getBoundingClientRect();
+    for (const box of range.getClientRects()) texts.push({ words: node.textContent.trim().slice(0, 40), box, card });
+  }
+  const found = [];
+  texts.forEach(({ words, box, card }, place) => {
+    if (card && (box.top < card.top - 1 || box.bottom > card.bottom + 1)) found.push(`${words} leaves its card`);
+    for (const other of texts.slice(place + 1)) {
+      const wide = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
+      const high = Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top);
+      if (wide > 1 && high > 3) found.push(`${words} over ${other.words}`);
+    }
+  });
+  return found;
+}"""
+"""Line boxes are a little higher than their letters: lines of one text may share up to 3 px."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +117,12 @@ def figures(page: Page) -> dict[str, dict[str, Any]]:
 def too_wide(page: Page) -> list[str]:
     """Elements that reach over the screen's edge, or whose content is wider than they are."""
     found: list[str] = page.evaluate(TOO_WIDE, UNSEEN)
+    return found
+
+
+def overlapping(page: Page) -> list[str]:
+    """Texts that are drawn over each other, or out of the card that they stand in."""
+    found: list[str] = page.evaluate(OVERLAPPING, UNSEEN)
     return found
 
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 from sinks.clickhouse.rolling import ALL
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import OpenPage
-from tests.browser.rolling_rows import DECLARED, journey, row, write_lanes, write_rows
-from tests.browser.running_page import RunningPage, expect_state, figures, running_page, stages, too_wide
+from tests.browser.rolling_rows import DECLARED, journey, row, write_lanes, write_rows, write_visits
+from tests.browser.running_page import RunningPage, expect_state, figures, overlapping, running_page, stages, too_wide
 from tests.clickhouse_rows import database_url, migrated_database
 
 pytestmark = pytest.mark.stack
@@ -42,6 +42,7 @@ def tables(clickhouse_url: str) -> Iterator[Client]:
 def shown(tables: Client, clickhouse_url: str, tmp_path: Path) -> Iterator[Shown]:
     """A page that has seen nothing of other tests, no rows yet, and lanes that have just been written."""
     tables.command("TRUNCATE TABLE stage_metrics")
+    tables.command("TRUNCATE TABLE journey_metrics")
     write_lanes(tables)
     with running_page(tmp_path, database_url(clickhouse_url, tables.database or "")) as page:
         yield Shown(page, tables)
@@ -259,6 +260,29 @@ def test_a_page_whose_server_is_gone_says_so_and_keeps_its_numbers(
     expect_state(page, "lost")
     expect(page.locator("#lost")).to_contain_text("No word from this page's server")
     assert figures(page)["support"]["nps"]["value"] == 15.5
+
+
+WIDTHS = [NARROW, (480, 900), (768, 1024), (1024, 768), WIDE, (2560, 1440)]
+
+
+def test_no_text_is_drawn_over_another_at_any_width_with_every_row_filled(shown: Shown, open_live: OpenPage) -> None:
+    rows = [*journey(), row("delivery", nps=-71.25, nps_n=9, customers=None, touches=123_456_789), row("über alles")]
+    write_rows(shown.tables, rows, ticks=30)
+    write_visits(shown.tables)
+    page = open_live(shown.page.address(open="support"))
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    expect(page.locator("[data-stage=use] [data-metric=conversion] .value")).to_have_text("40.4 %")
+    for width, height in WIDTHS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(path=SCREENSHOTS / f"page-filled-{width}.png", full_page=True)
+        assert (width, overlapping(page), too_wide(page)) == (width, [], [])
+
+
+def test_texts_that_are_drawn_over_each_other_are_found(shown: Shown, open_live: OpenPage) -> None:
+    write_rows(shown.tables, journey())
+    page = open_live(shown.page.url)
+    page.evaluate("document.querySelector('.stage .figures').style.gridTemplateRows = 'repeat(7, 1rem)'")
+    assert overlapping(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
