@@ -153,6 +153,7 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
 
     gauges = RollingGauges(Catalogue.load(settings.metrics_file or DEFAULT_FILE))
     REGISTRY.register(gauges)
+    REGISTRY.register(metrics.WORKER_STATE)
 
     async def lead() -> None:
         await _lead(app, settings, tables.client, gauges, send)

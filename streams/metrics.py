@@ -36,7 +36,9 @@ WORKER_STATE: Final = Enum(
     "touchstream_worker_state",
     "As /readyz of the worker says it; 1 at the state that it is in.",
     states=["starting", "ready", "idle", "disconnected", "stuck"],
+    registry=None,
 )
+"""Registered by the process that is a worker: anywhere else it would say `starting` of none, for ever."""
 EVENTS: Final = Counter(
     "touchstream_events",
     "Events of the log that this worker has judged, by outcome: counted, duplicate, or the reason of their refusal.",
@@ -154,7 +156,9 @@ WATCH_STATE: Final = Enum(
     "touchstream_watch_state",
     "As /readyz of watch says it; 1 at the state that it is in.",
     states=["ready", "starting", "disconnected", "stuck"],
+    registry=None,
 )
+"""Registered by the process that is `watch`: anywhere else it would say `ready` of none, for ever."""
 WATCH_TICKS: Final = Counter("touchstream_watch_ticks", "Complete windows that were judged, by rule.", ["rule"])
 WATCH_JUDGED: Final = Gauge(
     "touchstream_watch_judged_timestamp_seconds", "End of the newest window that was judged, by rule.", ["rule"]

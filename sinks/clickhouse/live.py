@@ -66,6 +66,18 @@ def newest(client: Client, topic: str, window: Window) -> Newest:
     return Newest(**next(iter(found.named_results())))
 
 
+def last_event_ms(client: Client) -> int | None:
+    """The hour of the newest event of all; None without any."""
+    found = client.query(query_text("last_event")).result_rows
+    return int(found[0][0]) if found else None
+
+
+def last_touched_ms(client: Client, journey: str, stages: Sequence[str]) -> dict[str, int]:
+    """The hour in which each of these stages was last touched; a stage that never was is left out."""
+    parameters = {"journey": journey, "stages": list(stages)}
+    return {stage: int(at_ms) for stage, at_ms in client.query(query_text("last_touched"), parameters).result_rows}
+
+
 def stages(client: Client, tick: Tick, channel: str, segment: str, declared: Sequence[str], most: int) -> Groups:
     """The journey's stages, at most `most`: the declared ones first, then the busiest. channel, segment: ALL for all.
 

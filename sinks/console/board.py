@@ -9,7 +9,7 @@ from schemas.journey import Journey, Stage
 from schemas.metrics import Catalogue
 from sinks.clickhouse.live import NO_GROUPS, Groups, Names, Newest
 from sinks.clickhouse.rolling import ALL
-from sinks.console.figures import JOURNEY_LABELS, Figure, figures
+from sinks.console.figures import JOURNEY_LABELS, Figure, figures, instant
 from sinks.console.selection import Selection
 from sinks.console.trend import Trend, trend
 
@@ -51,6 +51,8 @@ class Readings:
     alerts: tuple[Alert, ...] = ()
     journeys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By stage, what became of its visits; nothing where a channel or a segment is chosen."""
+    last_touched_ms: Mapping[str, int] = field(default_factory=dict)
+    """The hour in which a stage without rows was last touched; one that never was is left out."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,15 @@ class ChannelCard:
 
 @dataclass(frozen=True)
 class StageCard:
-    """A stage; `heard` is false where no row knows it. `completeness` is a share, None without a row."""
+    """A stage; `heard` is false where no row knows it, and `silence` says since when.
+
+    `completeness` is a share, None without a row.
+    """
 
     id: str
     declared: bool
     heard: bool
+    silence: str
     description: str | None
     owner: str | None
     completeness: float | None
@@ -115,6 +121,8 @@ class Board:
     journeys: Choice
     channels: Choice
     segments: Choice
+    unknown: tuple[tuple[str, str], ...]
+    """Names in the address that nothing is known of: the kind of name (channel, stage, …), and the name."""
     until: datetime | None
     complete_until: datetime | None
     """The newest tick of the trend that every lane has passed."""
@@ -145,6 +153,7 @@ def board(journeys: Sequence[Journey], catalogue: Catalogue, selection: Selectio
         journeys=_choice(_journey_names(journeys, readings), journey),
         channels=_choice(readings.names.get("channel", _NO_NAMES), selection.channel),
         segments=_choice(readings.names.get("segment", _NO_NAMES), selection.segment),
+        unknown=_unknown(journeys, selection, shown, readings),
         until=_instant(readings.newest.tick_ms),
         complete_until=_instant(_complete_until(readings)),
     )
@@ -188,6 +197,7 @@ def _stage_card(
         id=name,
         declared=stage is not None,
         heard=row is not None,
+        silence=_silence(name, selection, readings),
         description=stage.description if stage else None,
         owner=stage.owner if stage else None,
         completeness=row["completeness"] if row else None,
@@ -202,6 +212,34 @@ def _stage_card(
         ),
         other_channels=_other(channels, channels.rows),
     )
+
+
+def _silence(stage: str, selection: Selection, readings: Readings) -> str:
+    """What is known of a stage without rows: of all time, where nothing narrows the choice."""
+    if (selection.channel, selection.segment) != (ALL, ALL):
+        return "No touches of this choice within a week"
+    last_ms = readings.last_touched_ms.get(stage)
+    if last_ms is None:
+        return "Never touched so far"
+    return f"Last touched in the hour of {instant(last_ms, readings.newest.now_ms)}"
+
+
+def _unknown(
+    journeys: Sequence[Journey], selection: Selection, shown: Sequence[str], readings: Readings
+) -> tuple[tuple[str, str], ...]:
+    if not readings.newest.tick_ms:
+        return ()
+    chosen = {"channel": selection.channel, "segment": selection.segment}
+    found = {
+        kind: name
+        for kind, name in chosen.items()
+        if name not in (ALL, *readings.names.get(kind, _NO_NAMES).shown) and not readings.stages.rows
+    }
+    if selection.journey is not None and selection.journey not in _journey_names(journeys, readings).shown:
+        found |= {"journey": selection.journey} if not readings.stages.rows else {}
+    if selection.opened is not None and selection.opened not in shown:
+        found["stage"] = selection.opened
+    return tuple(found.items())
 
 
 def _other(groups: Groups, shown: Sequence[Mapping[str, Any]]) -> Other | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from schemas.metrics import Catalogue, Metric
@@ -89,6 +90,12 @@ def duration(milliseconds: float) -> str:
     if milliseconds < _DAY_MS - _MINUTE_MS / 2:
         return _two(milliseconds / _MINUTE_MS, "h", "min", 60)
     return _two(milliseconds / _HOUR_MS, "d", "h", 24)
+
+
+def instant(at_ms: int, now_ms: int) -> str:
+    """A time of day in UTC, with its date where that isn't today's. Milliseconds since 1970."""
+    at, now = (datetime.fromtimestamp(one / 1_000, UTC) for one in (at_ms, now_ms))
+    return f"{at.strftime('%H:%M:%S' if at.date() == now.date() else '%Y-%m-%d %H:%M:%S')} UTC"
 
 
 def _figure(row: Mapping[str, Any], metric: Metric, label: str) -> Figure:

@@ -15,7 +15,8 @@ from schemas.metrics import Catalogue
 from sinks.clickhouse import live
 from sinks.clickhouse.client import connect, follow
 from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import ALL, journeys_now
+from sinks.clickhouse.rolling import ALL, Window, journeys_now
+from sinks.clickhouse.watch_rounds import Round, newest_round
 from sinks.console import metrics
 from sinks.console.board import (
     CHANNELS_MAX,
@@ -30,7 +31,7 @@ from sinks.console.board import (
     journey_of,
     shown_stages,
 )
-from sinks.console.health import Health, health
+from sinks.console.health import Absent, Health, Judged, health, is_late
 from sinks.console.selection import Selection
 from sinks.sink import LaneRow
 
@@ -41,6 +42,8 @@ _EVERYWHERE_SECONDS: Final = 1.0
 """Lanes and alerts, which are the same for all viewers."""
 _OF_JOURNEY_SECONDS: Final = 5.0
 """The names of a window that is written more often than that; longer windows are read as they are written."""
+_SILENT_SECONDS: Final = 30.0
+"""When silent stages were last touched: asked of all hours that there are."""
 _KEPT_MAX: Final = 256
 _ASIDE_MAX: Final = 4
 """Queries at once beside those that wait for each other: each takes longer to plan than to run."""
@@ -74,8 +77,11 @@ class Reader:
         self._url, self._topic, self._journeys, self._catalogue = clickhouse_url, topic, journeys, catalogue
         self._draw, self._current_alerts = draw, current_alerts
         self._client: Client | None = None
-        self._everywhere = _Kept[tuple[Sequence[LaneRow], tuple[Alert, ...]]](_EVERYWHERE_SECONDS)
+        self._everywhere = _Kept[_Everywhere](_EVERYWHERE_SECONDS)
         self._of_journeys = _Kept[_OfJourney](_OF_JOURNEY_SECONDS)
+        self._last_event = _Kept[int | None](_OF_JOURNEY_SECONDS)
+        self._last_touched = _Kept[Mapping[str, int]](_SILENT_SECONDS)
+        self._waiting_since: float | None = None
         self._aside = ThreadPoolExecutor(_ASIDE_MAX, "aside")
         metrics.KEPT.set_function(lambda: len(self._of_journeys))
 
@@ -88,18 +94,34 @@ class Reader:
         client = self._connected()
         everywhere = self._aside.submit(self._everywhere.get, "", lambda: self._read_everywhere(client))
         newest = live.newest(client, self._topic, selection.rolling)
-        rows, alerts = everywhere.result()
-        state = health(selection.rolling, newest, rows)
+        here = everywhere.result()
+        alerts = here.alerts
+        judged = Judged(here.round, len(alerts))
+        state = health(selection.rolling, newest, here.lanes, judged, self._absent(client, selection.rolling, newest))
         if before and _same(before[0], newest, alerts):
             return before[0], View(before[1], state)
         with metrics.READ_SECONDS.time():
             readings = replace(self._read(client, selection, newest), alerts=alerts)
             return readings, View(self.board(selection, readings), state)
 
-    def _read_everywhere(self, client: Client) -> tuple[Sequence[LaneRow], tuple[Alert, ...]]:
+    def _absent(self, client: Client, window: Window, newest: live.Newest) -> Absent:
+        """Why there are no rows of now, where that is so."""
+        if newest.tick_ms:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        if newest.tick_ms and not is_late(window, newest):
+            return Absent()
+        since = self._waiting_since
+        return Absent(
+            self._last_event.get("", lambda: live.last_event_ms(client)),
+            0 if since is None else int(1_000 * (time.monotonic() - since)),
+        )
+
+    def _read_everywhere(self, client: Client) -> "_Everywhere":
         follow(client, self._url)
         alerts = tuple(self._current_alerts(client)) if self._current_alerts else ()
-        return lanes(client, self._topic), alerts
+        return _Everywhere(lanes(client, self._topic), alerts, newest_round(client, self._topic))
 
     def _connected(self) -> Client:
         # Two threads may connect at once; either client will do.
@@ -119,7 +141,9 @@ class Reader:
         of_journey = self._aside.submit(self._of_journeys.get, key, lambda: self._read_of_journey(client, tick))
         channels = self._aside.submit(_channels, client, tick, selection)
         stages = live.stages(client, tick, selection.channel, selection.segment, list(declared), STAGES_MAX)
-        shown = shown_stages(declared, {row["stage"]: row for row in stages.rows if row["stage"] != ALL})
+        heard = {row["stage"]: row for row in stages.rows if row["stage"] != ALL}
+        shown = shown_stages(declared, heard)
+        silent = tuple(stage for stage in shown if stage not in heard)
         trend = live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS)
         unfiltered = (selection.channel, selection.segment) == (ALL, ALL)
         return Readings(
@@ -129,12 +153,25 @@ class Reader:
             trend=trend,
             names=of_journey.result().names,
             journeys=of_journey.result().stages if unfiltered else {},
+            last_touched_ms=self._read_last_touched(client, journey, silent) if silent and unfiltered else {},
         )
+
+    def _read_last_touched(self, client: Client, journey: str, stages: tuple[str, ...]) -> Mapping[str, int]:
+        return self._last_touched.get((journey, stages), lambda: live.last_touched_ms(client, journey, stages))
 
     def _read_of_journey(self, client: Client, tick: live.Tick) -> "_OfJourney":
         rows = journeys_now(client, self._topic, tick.window.name)
         stages = {row["stage"]: row for row in rows if row["journey"] == tick.journey}
         return _OfJourney(live.names(client, tick, NAMES_MAX), stages)
+
+
+@dataclass(frozen=True)
+class _Everywhere:
+    """What is the same for all viewers: lanes, alerts that are firing, and how far alerts have been judged."""
+
+    lanes: Sequence[LaneRow]
+    alerts: tuple[Alert, ...]
+    round: Round | None
 
 
 @dataclass(frozen=True)

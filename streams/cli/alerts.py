@@ -9,6 +9,8 @@ import typer
 from schemas.alerts import Rules
 from sinks.clickhouse.alerts import AlertRow, AlertTables
 from sinks.clickhouse.client import connect
+from sinks.clickhouse.watch_rounds import Round, newest_round
+from sinks.console.figures import duration, instant
 from sinks.notify.notification import Notification
 from streams.cli.output import (
     WRONG_USE,
@@ -17,6 +19,7 @@ from streams.cli.output import (
     escaped,
     fail,
     load_settings,
+    people,
     print_json,
     print_table,
     progress_bar,
@@ -48,10 +51,23 @@ def alerts(
         return
     settings = load_settings()
     with errors_in_one_line():
-        tables = AlertTables(connect(settings.clickhouse_url), settings.topic)
-        found = tables.alerts(states=[FIRING] if firing else [])
+        client = connect(settings.clickhouse_url)
+        found = AlertTables(client, settings.topic).alerts(states=[FIRING] if firing else [])
+        round_ = newest_round(client, settings.topic)
     found.sort(key=lambda alert: _ORDER.index(alert.state))
     _show(found, settings.topic, as_json, "no alert is firing" if firing else "no rule has been judged yet")
+    _say_how_far(round_)
+
+
+def _say_how_far(round_: Round | None) -> None:
+    """Up to when alerts were judged, to people: none that is firing means little where nothing is judged any more."""
+    if round_ is None:
+        people.print("no watch has ever judged this topic: start touchstream watch")
+        return
+    if round_.judged_to_ms:
+        people.print(f"judged up to {instant(round_.judged_to_ms, round_.now_ms)}")
+    if round_.is_silent:
+        people.print(f"watch was last heard of {duration(round_.silent_ms)} ago: what got worse since then is not said")
 
 
 def rehearse(

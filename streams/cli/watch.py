@@ -1,5 +1,8 @@
 """The command `watch`."""
 
+from prometheus_client import REGISTRY
+
+from streams import metrics
 from streams.cli.output import errors_in_one_line, load_settings
 from streams.health_server import serve_health
 from streams.logs import configure_logs
@@ -16,6 +19,7 @@ def watch() -> None:
     configure_logs(settings.log_format)
     stop = Stop.on_signals()
     health = WatchHealth()
+    REGISTRY.register(metrics.WATCH_STATE)
     with errors_in_one_line():
         try:
             serve_health(settings.watch_host, settings.watch_port, health.health)

@@ -19,6 +19,7 @@ from sinks.clickhouse.alerts import AlertTables
 from sinks.clickhouse.client import connect, follow
 from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.rolling import WINDOWS
+from sinks.clickhouse.watch_rounds import ROUND_SECONDS, record_round
 from sinks.notify.alertmanager import Alertmanager
 from sinks.notify.notification import Destination
 from sinks.notify.slack import Slack
@@ -117,7 +118,8 @@ def watch_until(settings: Settings, health: WatchHealth, stop: Stop) -> None:
             courier.wake()
 
     watch = Watch(tables, rules, about.catalogue, [one.name for one in told], wake)
-    _judge_until(watch, lambda: follow(client, settings.clickhouse_url), health, stop)
+    rounds = _Rounds(client, settings.topic, watch)
+    _judge_until(watch, rounds, lambda: follow(client, settings.clickhouse_url), health, stop)
     for courier in couriers:
         courier.stop()
     for thread in threads:
@@ -136,13 +138,32 @@ def _connected(settings: Settings, health: WatchHealth, stop: Stop) -> Client | 
     return None
 
 
-def _judge_until(watch: Watch, follow_edition: Callable[[], None], health: WatchHealth, stop: Stop) -> None:
+class _Rounds:
+    """Says in the tables how far a watch has judged: whenever that changes, and every few seconds."""
+
+    def __init__(self, client: Client, topic: str, watch: Watch) -> None:
+        self._client, self._topic, self._watch = client, topic, watch
+        self._recorded_at, self._judged_to_ms = float("-inf"), -1
+
+    def record(self) -> None:
+        """After a step. Raises ClickHouseError."""
+        now, watch = time.monotonic(), self._watch
+        if now - self._recorded_at < ROUND_SECONDS and watch.judged_to_ms == self._judged_to_ms:
+            return
+        record_round(self._client, self._topic, len(watch.rules), watch.step_ms, watch.judged_to_ms)
+        self._recorded_at, self._judged_to_ms = now, watch.judged_to_ms
+
+
+def _judge_until(
+    watch: Watch, rounds: _Rounds, follow_edition: Callable[[], None], health: WatchHealth, stop: Stop
+) -> None:
     while not stop.is_set():
         began = time.monotonic()
         judged = 0
         try:
             follow_edition()
             judged = watch.step()
+            rounds.record()
             health.worked()
             metrics.WATCH_SECONDS.observe(time.monotonic() - began)
         except ClickHouseError as error:

@@ -71,11 +71,18 @@ class Watch:
         self._written = written
         self._rules = {rule.name: rule for rule in rules.rules}
         self._cursors: dict[str, int] | None = None
+        self.judged_to_ms = 0
+        """As of the last step: complete windows that end by then have been judged by every rule."""
 
     @property
     def rules(self) -> Mapping[str, Rule]:
         """By name."""
         return self._rules
+
+    @property
+    def step_ms(self) -> int:
+        """The distance of the windows that are judged most often; 0 without rules."""
+        return min((BY_NAME[rule.window].step_ms for rule in self._rules.values()), default=0)
 
     def step(self) -> int:
         """Judge complete ticks that have not been judged, some of each rule; how many. Raises ClickHouseError."""
@@ -83,11 +90,15 @@ class Watch:
             if self._cursors is None:
                 self._retire()
                 self._cursors = self._tables.cursors()
-            judged = 0
+            judged, behind = 0, []
             for rule, ticks in self._waiting(self._cursors):
                 self._judge(rule, ticks)
                 self._cursors[rule.name] = ticks[-1]
                 judged += len(ticks)
+                if len(ticks) == TICKS_MAX:  # there may be more
+                    behind.append(ticks[-1])
+            newest = max((self._cursors.get(name, 0) for name in self._rules), default=0)
+            self.judged_to_ms = min(behind, default=newest)
         except BaseException:
             self._cursors = None  # what was written is not known: begin again from the tables
             raise

@@ -25,12 +25,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens an address in a window of its own. The test fails where a page had errors: scripts, or what its own
-    content security policy forbids. What only says that a server is away is no error of the page."""
+    content security policy forbids. What only says that a server is away, or full, is no error of the page."""
     pages: list[Page] = []
     errors: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type == "error" and "net::" not in message.text:
+        if message.type == "error" and not any(away in message.text for away in ("net::", "status of 503")):
             errors.append(message.text)
 
     def opened(url: str, size: tuple[int, int] = WIDE, scheme: Literal["light", "dark"] = "light") -> Page:

@@ -80,5 +80,12 @@ def write_lanes(client: Client, lanes: int = 4, ago_ms: int = STAYS_FRESH, clock
     client.insert("lanes", rows, [*names, *rest])
 
 
+def write_round(client: Client, ago_ms: int = STAYS_FRESH, judged_ago_ms: int = STAYS_FRESH, rules: int = 8) -> None:
+    """A round of `watch`, written so long ago, that had judged what was complete so long ago."""
+    now_ms = time.time_ns() // 1_000_000
+    row = ["touchpoints", rules, 10_000, _instant(now_ms - judged_ago_ms), _instant(now_ms - ago_ms)]
+    client.insert("watch_rounds", [row], ["topic", "rules", "step_ms", "judged_to", "written_at"])
+
+
 def _instant(at_ms: int) -> datetime:
     return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -1,10 +1,13 @@
 """What the page shows of rolling rows, and how it behaves: with ClickHouse, without workers."""
 
 import re
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,9 +15,19 @@ from clickhouse_connect.driver.client import Client
 from playwright.sync_api import Page, expect
 
 from sinks.clickhouse.rolling import ALL
+from sinks.console.app import VIEWERS_MAX
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import OpenPage
-from tests.browser.rolling_rows import DECLARED, journey, row, write_lanes, write_rows, write_visits
+from tests.browser.rolling_rows import (
+    DECLARED,
+    STAYS_FRESH,
+    journey,
+    row,
+    write_lanes,
+    write_round,
+    write_rows,
+    write_visits,
+)
 from tests.browser.running_page import RunningPage, expect_state, figures, overlapping, running_page, stages, too_wide
 from tests.clickhouse_rows import database_url, migrated_database
 
@@ -43,7 +56,9 @@ def shown(tables: Client, clickhouse_url: str, tmp_path: Path) -> Iterator[Shown
     """A page that has seen nothing of other tests, no rows yet, and lanes that have just been written."""
     tables.command("TRUNCATE TABLE stage_metrics")
     tables.command("TRUNCATE TABLE journey_metrics")
+    tables.command("TRUNCATE TABLE watch_rounds")
     write_lanes(tables)
+    write_round(tables)
     with running_page(tmp_path, database_url(clickhouse_url, tables.database or "")) as page:
         yield Shown(page, tables)
 
@@ -98,7 +113,7 @@ def test_a_stage_that_nobody_has_heard_of_is_there_without_values(shown: Shown, 
     write_rows(shown.tables, [row("use")])
     page = open_live(shown.page.url)
     assert stages(page) == DECLARED
-    expect(page.locator("[data-stage=loyalty] .completeness")).to_have_text("Silent for a week or more")
+    expect(page.locator("[data-stage=loyalty] .completeness")).to_have_text("Never touched so far")
     assert {figure["value"] for figure in figures(page)["loyalty"].values()} == {None}
 
 
@@ -248,6 +263,64 @@ def test_lanes_that_fall_behind_and_rows_that_grow_old_are_stale(shown: Shown, o
     write_rows(shown.tables, journey(), ago_ms=20_000)
     expect_state(page, "stale")
     expect(page.locator("#health")).to_contain_text(re.compile("last written .+ ago"))
+
+
+def test_a_watch_that_is_dead_late_or_was_never_there_is_never_live(shown: Shown, open_page: OpenPage) -> None:
+    write_rows(shown.tables, journey())
+    page = open_page(shown.page.url)
+    expect_state(page, "live")
+    expect(page.locator("#health")).to_contain_text("alerts: none firing, judged up to")
+    shown.tables.command("TRUNCATE TABLE watch_rounds")
+    expect_state(page, "unjudged")
+    expect(page.locator("#health")).to_contain_text("no watch has ever judged this topic")
+    write_round(shown.tables, ago_ms=90_000, judged_ago_ms=95_000)
+    expect(page.locator("#health")).to_contain_text(
+        re.compile("Alerts not judged.*last heard of 1 min 3. s ago", re.DOTALL)
+    )
+    write_lanes(shown.tables)
+    write_round(shown.tables, judged_ago_ms=STAYS_FRESH + 300_000)
+    expect(page.locator("#health")).to_contain_text(re.compile("watch is [45] min.* behind", re.DOTALL))
+    write_round(shown.tables, ago_ms=2 * STAYS_FRESH)
+    expect_state(page, "live")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ({"journey": "custommer"}, "the journey custommer"),
+        ({"channel": "chatt"}, "the channel chatt"),
+        ({"segment": "bizness"}, "the segment bizness"),
+        ({"open": "suport"}, "the stage suport"),
+        ({"open": "<b>"}, "the stage <b>"),
+    ],
+)
+def test_a_link_with_an_unknown_name_says_so(
+    shown: Shown, open_live: OpenPage, address: dict[str, str], said: str
+) -> None:
+    write_rows(shown.tables, journey())
+    page = open_live(shown.page.address(**address))
+    expect(page.locator(".trouble")).to_contain_text(f"Nothing is known of {said}:")
+    page = open_live(shown.page.address(channel="chat", open="support"))
+    expect(page.locator("[data-channel=chat]").first).to_be_attached()
+    expect(page.locator(".trouble")).to_have_count(0)
+
+
+def test_the_501st_page_says_why_it_does_not_move_and_goes_on_once_there_is_room(
+    shown: Shown, open_page: OpenPage
+) -> None:
+    write_rows(shown.tables, journey())
+    place = urlsplit(shown.page.url)
+    ask = f"GET /events HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode()
+    with ExitStack() as others:
+        for _ in range(VIEWERS_MAX):
+            other = others.enter_context(socket.create_connection((str(place.hostname), int(place.port or 0))))
+            other.sendall(ask)
+            assert other.recv(64).startswith(b"HTTP/1.1 200")
+        page = open_page(shown.page.url)
+        expect(page.locator("#full")).to_have_text("500 pages are open already; close some")
+        assert figures(page)["support"]["nps"]["value"] == 15.5
+    expect(page.locator("#full")).to_be_hidden()
+    expect_state(page, "live")
 
 
 def test_a_page_whose_server_is_gone_says_so_and_keeps_its_numbers(

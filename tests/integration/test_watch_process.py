@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from deploy.local.ports import free_port
 from sinks.clickhouse.alerts import AlertTables
+from sinks.clickhouse.watch_rounds import newest_round
+from sinks.console.figures import instant
 from streams.cli.page import _firing
 from streams.connection import KafkaConnection
 from streams.topics import ALERTS_TOPIC, TopicSpec, ensure_topics
@@ -101,6 +104,23 @@ def test_a_watch_that_is_killed_goes_on_where_it_was_and_everybody_is_told_once(
             second.send_signal(signal.SIGTERM)
             assert second.wait(30) == 0
     assert tables.cursors() == {"csat_low": at(7)}
+    round_ = newest_round(client, "touchpoints")
+    assert round_ is not None
+    assert (round_.rules, round_.step_ms, round_.judged_to_ms) == (1, 10_000, at(7))
+    assert f"judged up to {instant(at(7), round_.now_ms)}" in run(environment, "alerts", "--firing").stderr
+
+
+def test_no_alert_that_fires_is_not_all_that_is_said_where_nothing_judges(
+    client: Client, environment: dict[str, str]
+) -> None:
+    never = run(environment, "alerts", "--firing")
+    assert (never.returncode, never.stdout.strip()) == (0, "no alert is firing")
+    assert "no watch has ever judged this topic" in never.stderr
+    ago = datetime.now(UTC) - timedelta(minutes=5)
+    client.insert(
+        "watch_rounds", [["touchpoints", 1, 10_000, ago, ago]], ["topic", "rules", "step_ms", "judged_to", "written_at"]
+    )
+    assert "watch was last heard of 5 min" in run(environment, "alerts", "--firing").stderr
 
 
 def test_it_says_how_it_is_in_strict_openmetrics(client: Client, environment: dict[str, str], tmp_path: Path) -> None:
@@ -118,6 +138,8 @@ def test_it_says_how_it_is_in_strict_openmetrics(client: Client, environment: di
         assert samples["touchstream_watch_firing", "csat_low"] == 1
         assert samples["touchstream_watch_judged_timestamp_seconds", "csat_low"] == at(5) / 1000
         assert json.loads(ask(environment, "/healthz")) == {"state": "alive"}
+        assert "touchstream_watch_state" in text
+        assert "touchstream_worker_state" not in text  # of a worker that there isn't
 
 
 def test_it_waits_for_a_clickhouse_that_is_away_and_says_so(environment: dict[str, str], tmp_path: Path) -> None:

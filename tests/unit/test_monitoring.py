@@ -40,7 +40,8 @@ def declared() -> set[str]:
     """Every series that a component of ours can have."""
     assert metrics.EVENTS
     assert page_metrics.VIEWERS
-    ours = [family for collector in (REGISTRY, RollingGauges(Catalogue.load())) for family in collector.collect()]
+    of_one_process = (metrics.WORKER_STATE, metrics.WATCH_STATE, RollingGauges(Catalogue.load()))
+    ours = [family for collector in (REGISTRY, *of_one_process) for family in collector.collect()]
     names = {family.name + suffix for family in ours for suffix in SUFFIXES.get(family.type, ("",))}
     return names | set(RollingGauges(Catalogue.load())._helps)
 

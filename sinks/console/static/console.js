@@ -7,6 +7,7 @@ const AGAIN_MS = 2000;
 const board = document.getElementById("board");
 const health = document.getElementById("health");
 const lost = document.getElementById("lost");
+const full = document.getElementById("full");
 let stream = null;
 let again = null;
 let heardAt = Date.now();
@@ -35,8 +36,21 @@ function connect() {
   });
   // The browser tries again by itself, unless the answer was no stream at all.
   stream.addEventListener("error", () => {
-    if (stream?.readyState === EventSource.CLOSED) again = setTimeout(connect, AGAIN_MS);
+    if (stream?.readyState === EventSource.CLOSED) refused();
   });
+}
+
+// An answer that is no stream is not shown to scripts by EventSource: it is asked for once more, to be read.
+async function refused() {
+  again = setTimeout(connect, AGAIN_MS);
+  try {
+    const answer = await fetch("events" + location.search);
+    if (answer.ok) return answer.body.cancel();
+    full.textContent = (await answer.text()).slice(0, 200);
+    full.hidden = false;
+  } catch {
+    // The server is away, which is said after a while.
+  }
 }
 
 function disconnect() {
@@ -47,6 +61,7 @@ function disconnect() {
 
 function heard() {
   heardAt = Date.now();
+  full.hidden = true;
   lost.hidden = true;
 }
 
