@@ -12,7 +12,8 @@ from sinks.clickhouse.definitions import known_definitions
 from sinks.clickhouse.editions import copy_what_goes_on, editions, in_force, put_in_force
 from sinks.clickhouse.erasure import erase
 from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.migrations import Migrating, migrate
+from sinks.clickhouse.migrations import migrate
+from streams.prepare import migrating_as
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ def switch(settings: Settings, database: str) -> None:
     if now == database:
         return
     client = connect_directly(database_url(settings.clickhouse_url, database))
-    migrate(client, Migrating(raw_retention_days=settings.raw_retention_days))
+    migrate(client, migrating_as(settings))
     copy_what_goes_on(client, now)
     erase(client)
     put_in_force(first, database)

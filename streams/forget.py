@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from kafka import KafkaProducer
 
-from sinks.clickhouse.erasure import Person, came_back, erase
+from sinks.clickhouse.erasure import came_back, erase
 from sinks.clickhouse.errors import first_line
 from streams.connection import KafkaConnection
 from streams.measure.erasures import FORGET, document
@@ -24,7 +24,7 @@ _ACKNOWLEDGED_SECONDS: Final = 30
 LOOK_SECONDS: Final = 60.0
 
 
-def announce(connection: KafkaConnection, topic: str, person: Person) -> None:
+def announce(connection: KafkaConnection, topic: str, hashes: Sequence[str]) -> None:
     """Write the control record, which holds hashes, to every partition; returns when Kafka has acknowledged it."""
     erased_at = time.time_ns() // 1_000_000
     producer = KafkaProducer(**connection.client_options(), acks="all")
@@ -32,7 +32,7 @@ def announce(connection: KafkaConnection, topic: str, person: Person) -> None:
         sent = [
             producer.send(
                 topic,
-                value=document(person.hashes, erased_at),
+                value=document(hashes, erased_at),
                 partition=partition,
                 timestamp_ms=erased_at,
                 headers=[(CONTROL_HEADER, FORGET)],

@@ -18,6 +18,7 @@ from sinks.clickhouse.client import connect, connect_directly
 from sinks.clickhouse.definitions import known_definitions, record_definitions
 from sinks.clickhouse.journeys import record_stages
 from sinks.clickhouse.migrations import Migrating, migrate
+from sinks.clickhouse.person import ErasureKey, keep_erasure_key
 from streams.connection import KafkaConnection
 from streams.measure.definitions import Definitions, document
 from streams.measure.records import CONTROL_HEADER
@@ -34,7 +35,7 @@ def prepare(settings: Settings) -> Iterator[str]:
         done = "created" if report.created else "there"
         yield f"topic {report.name}: {done}, {report.partitions} partitions"
         yield from (f"warning: {warning}" for warning in report.warnings)
-    migrating = Migrating(raw_retention_days=settings.raw_retention_days)
+    migrating = migrating_as(settings)
     first = connect_directly(settings.clickhouse_url)
     applied = migrate(first, migrating)
     client = connect(settings.clickhouse_url)
@@ -42,7 +43,16 @@ def prepare(settings: Settings) -> Iterator[str]:
         applied = migrate(client, migrating)
         yield f"edition in force: {client.database}"
     yield f"tables: {', '.join(applied) if applied else 'up to date'}"
+    if settings.erasure_key:
+        keep_erasure_key(client, ErasureKey.of(settings.erasure_key))
     yield from _put_in_force(settings, client, connection)
+
+
+def migrating_as(settings: Settings) -> Migrating:
+    """What migrations need to know of the settings."""
+    raw, letters = settings.raw_retention_days, settings.dead_letter_retention_days
+    # A lane that is taken over finds the ids of rows that were refused in dead letters.
+    return Migrating(raw, max(raw, letters))
 
 
 def definitions_in_settings(settings: Settings) -> bytes:

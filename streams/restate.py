@@ -20,7 +20,7 @@ from sinks.clickhouse.client import connect_directly, database_url, first_databa
 from sinks.clickhouse.definitions import known_definitions, record_definitions
 from sinks.clickhouse.editions import Edition, Span, copy_history, editions, in_force, note_edition, seen_below
 from sinks.clickhouse.journeys import record_stages
-from sinks.clickhouse.migrations import Migrating, migrate
+from sinks.clickhouse.migrations import migrate
 from sinks.clickhouse.queries import lanes
 from streams.editions import EditionError
 from streams.lanes import Limits
@@ -28,7 +28,7 @@ from streams.log_reader import LogReader, log_reader
 from streams.measure.definitions import Definitions
 from streams.measure.lane import History, Lane, LaneRow
 from streams.measure.records import CONTROL_HEADER, Records
-from streams.prepare import definitions_in_settings
+from streams.prepare import definitions_in_settings, migrating_as
 from streams.settings import Settings
 from streams.tables import Tables
 from streams.topics import LogPosition, log_identity
@@ -103,7 +103,7 @@ class Restating:
             raise EditionError(f"{plan.database} is in force already: workers go on with it")
         settings = self._settings.model_copy(update={"clickhouse_url": self._url(plan.database)})
         client = connect_directly(settings.clickhouse_url)
-        migrate(client, Migrating(raw_retention_days=settings.raw_retention_days))
+        migrate(client, migrating_as(settings))
         tables = Tables(settings)
         if not plan.begun:
             plan = self._begin(plan, client, tables)

@@ -139,6 +139,19 @@ class Settings(BaseSettings):
     raw_retention_days: int = Field(
         30, ge=1, le=36_500, description="Days for which raw events are kept; longer than the duplicate horizon."
     )
+    dead_letter_retention_days: int = Field(
+        90,
+        ge=1,
+        le=36_500,
+        description="Days for which dead letters are kept, with the bytes of what could not be used; where raw events"
+        " are kept longer, as long as these.",
+    )
+    erasure_key: str | None = Field(
+        None,
+        description="Secret under which `forget` hashes ids, at least 16 bytes; `init` puts it in force. Unset: plain"
+        " hashes, by which whoever can read Kafka may find out who was erased by guessing ids.",
+        repr=False,
+    )
     pane_retention_days: int = Field(
         0,
         ge=0,

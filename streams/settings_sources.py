@@ -23,9 +23,10 @@ SECRETS = (
     "alerts_webhook_url",
     "alertmanager_url",
     "alerts_slack_url",
+    "erasure_key",
 )
 # Their paths hold tokens: nothing of them is shown.
-WHOLLY_SECRET = ("kafka_sasl_password", "alerts_webhook_url", "alerts_slack_url")
+WHOLLY_SECRET = ("kafka_sasl_password", "alerts_webhook_url", "alerts_slack_url", "erasure_key")
 SECRET_BYTES_MAX = 64 * 1024  # a secret is a line; a path to something larger is a mistake
 
 # Kubernetes puts every Service of the namespace into the environment: one named `touchstream-page` gives

@@ -1,21 +1,18 @@
-"""Erasing a person: what the tables hold under their ids, and what comes back of it.
+"""Erasing a person: what the tables hold under their ids, what comes back of it, and where others mention them.
 
 Sums stay (panes, rolling windows): they are nobody's. A raw event stays as an event without a person, so that metrics
 of its interval go on being exact; touches, who is who, and what a dead letter held are removed.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from sinks.clickhouse.erased_letters import Ids
 from sinks.clickhouse.query_texts import query_text
 
-CUSTOMER: Final = "customer"
-ANONYMOUS: Final = "anonymous"
 _SYNC: Final = {"mutations_sync": 2}
 _KEPT: Final = {
     "touchpoints": "the event, without ids, event_id and attributes",
@@ -24,25 +21,12 @@ _KEPT: Final = {
     "dead_letters": "offset and reason",
 }
 """What stays of a row, by table."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """The ids under which somebody is known; customer_id is empty for an anonymous visitor."""
-
-    customer_id: str
-    anonymous_ids: tuple[str, ...]
-
-    @property
-    def hashes(self) -> tuple[str, ...]:
-        """What stands for them in `erasures`."""
-        customer = [id_hash(CUSTOMER, self.customer_id)] if self.customer_id else []
-        return (*customer, *(id_hash(ANONYMOUS, one) for one in self.anonymous_ids))
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """All of them."""
-        return (self.customer_id, *self.anonymous_ids) if self.customer_id else self.anonymous_ids
+_LETTERS_READ: Final = 200
+"""At once: a letter may have four megabytes."""
+_LETTERS_EMPTIED: Final = 1_000
+"""By one mutation, each of which rewrites parts of the table."""
+_IDS_SOUGHT: Final = 100
+"""In one query for mentions."""
 
 
 @dataclass(frozen=True)
@@ -54,37 +38,19 @@ class Erased:
     kept: str
 
 
-def id_hash(kind: str, identifier: str) -> str:
-    """What stands for an id in `erasures`; kind: CUSTOMER or ANONYMOUS."""
-    return hashlib.sha256(f"{kind}:{identifier}".encode()).hexdigest()
+@dataclass(frozen=True)
+class Mention:
+    """Rows of others that name an id of the person in a column; they stay as they are."""
 
-
-def person_of(client: Client, identifier: str, *, anonymous: bool) -> Person:
-    """All ids of a person. An anonymous id that was identified is its customer, with everything that is theirs.
-
-    An anonymous id that several customers claim is theirs whose claim was first; the others only lose it.
-    """
-    customer_id = "" if anonymous else identifier
-    if anonymous:
-        found = client.query(
-            "SELECT argMin(customer_id, (occurred_at, event_id)) FROM identities WHERE anonymous_id = {id:String}",
-            {"id": identifier},
-        )
-        customer_id = str(found.result_rows[0][0])
-    if not customer_id:
-        return Person("", (identifier,))
-    owned = client.query(
-        "SELECT anonymous_id FROM identities GROUP BY anonymous_id"
-        " HAVING argMin(customer_id, (occurred_at, event_id)) = {id:String} ORDER BY anonymous_id",
-        {"id": customer_id},
-    )
-    return Person(customer_id, tuple(str(row[0]) for row in owned.result_rows))
+    table: str
+    column: str
+    rows: int
 
 
 def erase(client: Client) -> tuple[Erased, ...]:
     """Erase what the tables hold of everybody in `erasures`, up to when they were erased; returns what was found.
 
-    Again and again without harm. A table without anything to erase isn't touched.
+    Idempotent. A table without anything to erase isn't touched.
     """
     done = []
     for table, kept in _KEPT.items():
@@ -97,19 +63,35 @@ def erase(client: Client) -> tuple[Erased, ...]:
 
 
 def erase_letters(client: Client, ids: Sequence[str]) -> int:
-    """Empty the dead letters whose key or bytes hold one of these ids; how many there were.
+    """Empty the dead letters that hold one of these ids, in whatever way it is written; how many there were."""
+    sought = Ids(ids)
+    patterns = [pattern.hex() for pattern in sought.patterns]
+    place: tuple[str, int, int] = ("", 0, 0)
+    held = []
+    while True:
+        after = dict(zip(("log_id", "partition", "log_offset"), place, strict=True))
+        parameters = {**after, "patterns": patterns, "most": _LETTERS_READ}
+        found = client.query(query_text("letters_to_read"), parameters, query_formats={"String": "bytes"})
+        rows = list(found.named_results())
+        held += [_place(row) for row in rows if sought.are_in(*_pieces(row))]
+        if len(rows) < _LETTERS_READ:
+            break
+        place = _place(rows[-1])
+    for start in range(0, len(held), _LETTERS_EMPTIED):
+        places = held[start : start + _LETTERS_EMPTIED]
+        client.command(query_text("erase_letters"), {"places": places}, settings=_SYNC)
+    return len(held)
 
-    In the bytes an id stands as JSON has it, in quotes, or as Avro has it, after its length.
-    """
-    found = set()
-    for identifier in ids:
-        patterns = [pattern.hex() for pattern in _in_bytes(identifier)]
-        parameters = {"key": identifier.encode().hex(), "patterns": patterns}
-        found |= {tuple(row) for row in client.query(query_text("letters_with_id"), parameters).result_rows}
-    for log_id, partition, log_offset in sorted(found):
-        place = {"log_id": log_id, "partition": partition, "log_offset": log_offset}
-        client.command(query_text("erase_letter"), place, settings=_SYNC)
-    return len(found)
+
+def mentions(client: Client, ids: Sequence[str]) -> tuple[Mention, ...]:
+    """Where rows that stay name one of these ids as a word of its own. After `erase`, they are rows of others."""
+    rows: dict[tuple[str, str], int] = {}
+    for start in range(0, len(ids), _IDS_SOUGHT):
+        patterns = [_word(one) for one in ids[start : start + _IDS_SOUGHT]]
+        found = client.query(query_text("mentions"), {"patterns": patterns})
+        for table, column, count in found.result_rows:
+            rows[table, column] = rows.get((table, column), 0) + int(count)
+    return tuple(Mention(*place, count) for place, count in rows.items() if count)
 
 
 def came_back(client: Client, since_seconds: int) -> bool:
@@ -119,17 +101,16 @@ def came_back(client: Client, since_seconds: int) -> bool:
     return bool(client.query(query_text("erased_came_back"), {"seconds": since_seconds}).result_rows[0][0])
 
 
-def _in_bytes(identifier: str) -> Iterable[bytes]:
-    data = identifier.encode()
-    yield _avro_length(len(data)) + data
-    yield json.dumps(identifier).encode()
-    yield json.dumps(identifier, ensure_ascii=False).encode()
+def _word(identifier: str) -> str:
+    """A regular expression (RE2) that finds an id where it stands as a word of its own."""
+    escaped = "".join(one if one.isalnum() else f"\\x{{{ord(one):x}}}" for one in identifier)
+    return f"(^|[^0-9A-Za-z_]){escaped}($|[^0-9A-Za-z_])"
 
 
-def _avro_length(length: int) -> bytes:
-    """A length as Avro writes it: zigzag, seven bits to a byte."""
-    rest, out = length << 1, bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([*out, rest])
+def _place(row: dict[str, Any]) -> tuple[str, int, int]:
+    return row["log_id"].decode(), int(row["partition"]), int(row["log_offset"])
+
+
+def _pieces(row: dict[str, Any]) -> list[bytes]:
+    headers = [piece for header in row["headers"] for piece in (header["name"], header["value"])]
+    return [row["key"] or b"", row["value"] or b"", row["detail"], *headers]

@@ -7,7 +7,7 @@ last statement; two records of it collapse into one.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -38,7 +38,7 @@ _TOKENS: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PLACEHOLDER: Final = re.compile(r"\{(\w+):UInt32\}")
-_RAW_TTL: Final = re.compile(r"TTL inserted_at \+ toIntervalDay\((\d+)\)")
+_TTL: Final = re.compile(r"TTL inserted_at \+ toIntervalDay\((\d+)\)")
 _VIEWS: Final = ("view_customers", "view_journey_visits")
 """Made anew every time, of the texts that the queries share; they hold nothing."""
 RETENTION_DAYS_MAX: Final = 36_500
@@ -53,14 +53,17 @@ class MigrationError(Exception):
 class Migrating:
     """What migrations need to know.
 
-    raw_retention_days: how long `touchpoints` keeps a row after its insertion, 1 to 36,500.
+    raw_retention_days, dead_letter_retention_days: how long `touchpoints` and `dead_letters` keep a row after its
+    insertion, 1 to 36,500.
     """
 
     raw_retention_days: int = 30
+    dead_letter_retention_days: int = 90
 
     def __post_init__(self) -> None:
-        if not 1 <= self.raw_retention_days <= RETENTION_DAYS_MAX:
-            raise ValueError(f"RAW_RETENTION_DAYS must be 1 to {RETENTION_DAYS_MAX}, not {self.raw_retention_days}")
+        for name, days in asdict(self).items():
+            if not 1 <= days <= RETENTION_DAYS_MAX:
+                raise ValueError(f"{name.upper()} must be 1 to {RETENTION_DAYS_MAX}, not {days}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def migrate(client: Client, parameters: Migrating, migrations: tuple[Migration, 
         if migration.number not in recorded:
             _apply(client, migration, parameters)
             applied.append(migration.name)
-    _keep_raw_rows_for(client, parameters.raw_retention_days)
+    _keep_rows_for(client, "touchpoints", parameters.raw_retention_days)
+    _keep_rows_for(client, "dead_letters", parameters.dead_letter_retention_days)
     if migrations is None:
         for view in _VIEWS:
             client.command(query_text(view, scope="everybody"))
@@ -165,11 +169,12 @@ def _apply(client: Client, migration: Migration, parameters: Migrating) -> None:
     )
 
 
-def _keep_raw_rows_for(client: Client, days: int) -> None:
-    """Change the TTL of `touchpoints` when it isn't what the settings say."""
+def _keep_rows_for(client: Client, table: str, days: int) -> None:
+    """Change the TTL of a table, which is by insertion, when it isn't what the settings say."""
     definition = client.command(
-        "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = 'touchpoints'"
+        "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
+        parameters={"table": table},
     )
-    found = _RAW_TTL.search(str(definition))
-    if found and int(found[1]) != days:
-        client.command(f"ALTER TABLE touchpoints MODIFY TTL inserted_at + toIntervalDay({days:d})")
+    found = _TTL.search(str(definition))
+    if definition and (found is None or int(found[1]) != days):
+        client.command(f"ALTER TABLE {table} MODIFY TTL inserted_at + toIntervalDay({days:d})")

@@ -1,11 +1,13 @@
 """The command `forget`."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from sinks.clickhouse.client import connect
-from sinks.clickhouse.erasure import erase, erase_letters, person_of
+from sinks.clickhouse.erasure import erase, erase_letters, mentions
+from sinks.clickhouse.person import erasure_key, person_of
 from sinks.clickhouse.queries import lanes
 from streams.cli.output import answers, errors_in_one_line, fail, load_settings, people, print_json, print_table
 from streams.forget import announce
@@ -33,7 +35,7 @@ def forget(
             people.print("These ids are one person:", *map(repr, person.ids), markup=False)
             typer.confirm("Erase all of it? There is no way back.", abort=True, err=True)
         connection = settings.kafka_connection()
-        announce(connection, settings.topic, person)
+        announce(connection, settings.topic, person.hashes(erasure_key(client)))
         ends = log_identity(connection, settings.topic)
         if wait_until_measured(ends, lambda: reached(lanes(client, settings.topic)), timeout, lambda _: None):
             fail(
@@ -46,11 +48,16 @@ def forget(
             for done in erase(client)
         ]
         rows += _in_kafka(settings)
+        left = [asdict(mention) for mention in mentions(client, person.ids)]
     if as_json:
-        print_json({"ids": list(person.ids), "erased": rows})
-    else:
-        print_table(rows, ["where", "rows", "kept"], title=f"Erased: {len(person.ids)} ids of one person")
-        answers.print("Sums (stage_panes, stage_metrics) hold no ids and stay.")
+        print_json({"ids": list(person.ids), "erased": rows, "mentioned": left})
+        return
+    print_table(rows, ["where", "rows", "kept"], title=f"Erased: {len(person.ids)} ids of one person")
+    answers.print("Sums (stage_panes, stage_metrics) hold no ids and stay.")
+    if left:
+        title = "Not erased: rows of others, and names, that mention one of these ids"
+        print_table(left, ["table", "column", "rows"], title=title)
+        answers.print("Look at them: docs/journeys.md, Forgetting a person, says how, and how to take them out.")
 
 
 def _in_kafka(settings: Settings) -> list[dict[str, Any]]:

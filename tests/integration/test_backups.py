@@ -8,6 +8,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.client import connect_directly
+from sinks.clickhouse.erasure import came_back, erase
+from sinks.clickhouse.person import Person
+from streams.forget import announce
 from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
 
 pytestmark = pytest.mark.stack
@@ -63,3 +66,27 @@ def test_an_empty_clickhouse_is_filled_again_from_kafka_alone(stand: Stand) -> N
     found = tables(client)
     for table in (*DERIVED, "journey_stages"):
         assert found[table] == before[table] != [] or table == "erasures", table
+
+
+def test_a_backup_from_before_an_erasure_brings_nobody_back_while_kafka_still_holds_the_record(stand: Stand) -> None:
+    settings = stand.init(OLD)
+    stand.publish(*events(0, 50))
+    measure(settings)
+    client = connect_directly(settings.clickhouse_url)
+    name = str(client.database)
+    client.command(f"BACKUP DATABASE {name} TO File('{name}-before')", use_database=False)
+    person = Person(str(client.command("SELECT any(customer_id) FROM touchpoints WHERE customer_id != ''")), ())
+    held = "SELECT count() FROM touchpoints FINAL WHERE customer_id = {id:String}"
+    assert client.command(held, {"id": person.customer_id})
+    announce(settings.kafka_connection(), settings.topic, person.hashes(None))
+    measure(settings)
+    erase(client)
+    assert client.command(held, {"id": person.customer_id}) == 0
+    lost(client)
+    client.command(f"RESTORE DATABASE {name} FROM File('{name}-before')", use_database=False)
+    assert client.command(held, {"id": person.customer_id})
+    measure(settings)
+    # What the leading worker does first, and every minute after it.
+    assert came_back(client, 366 * 86_400)
+    erase(client)
+    assert client.command(held, {"id": person.customer_id}) == 0

@@ -28,8 +28,9 @@ def tables(client: Client) -> list[str]:
     return [name for (name,) in client.query("SHOW TABLES").result_rows]
 
 
-def retention_days(client: Client) -> int:
-    found = re.search(r"toIntervalDay\((\d+)\)", str(client.command("SHOW CREATE TABLE touchpoints")))
+def retention_days(client: Client, table: str = "touchpoints") -> int:
+    created = client.command("SHOW CREATE TABLE {table:Identifier}", {"table": table})
+    found = re.search(r"toIntervalDay\((\d+)\)", str(created))
     assert found
     return int(found[1])
 
@@ -78,9 +79,9 @@ def test_a_database_that_is_newer_than_the_code_is_refused(client: Client) -> No
     assert "touchpoints" not in tables(client)
 
 
-def test_raw_events_are_kept_as_long_as_the_settings_say_now(client: Client) -> None:
+def test_raw_events_and_dead_letters_are_kept_as_long_as_the_settings_say_now(client: Client) -> None:
     kept = []
     for days in (7, 7, 90):
-        migrate(client, Migrating(raw_retention_days=days))
-        kept.append(retention_days(client))
-    assert kept == [7, 7, 90]
+        migrate(client, Migrating(raw_retention_days=days, dead_letter_retention_days=2 * days))
+        kept.append((retention_days(client), retention_days(client, "dead_letters")))
+    assert kept == [(7, 14), (7, 14), (90, 180)]

@@ -1,5 +1,6 @@
 """A person who asked to be forgotten: no table holds their ids, and the sums stay."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -7,13 +8,15 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.erasure import came_back, erase, erase_letters, person_of
+from sinks.clickhouse.erasure import Mention, came_back, erase, erase_letters, mentions
+from sinks.clickhouse.person import ErasureKey, ErasureKeyError, erasure_key, keep_erasure_key, person_of
 from sinks.clickhouse.queries import metrics
 from tests.clickhouse_rows import NOON_MS, dead_letter, lane, migrated_database, panes_of, table, touchpoint
 
 pytestmark = pytest.mark.stack
 
 ANN, PHONE, SHARED = "ann-4711", "phone-0815", "kiosk-1"
+KEY = ErasureKey.of("a secret of some length")
 
 
 @pytest.fixture
@@ -61,14 +64,18 @@ def test_a_persons_ids_are_all_that_were_identified_as_them_first(client: Client
     assert person_of(client, "nobody", anonymous=True).ids == ("nobody",)
 
 
-def test_afterwards_no_table_holds_the_ids_and_the_sums_are_as_before(client: Client) -> None:
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain hashes", "keyed hashes"])
+def test_afterwards_no_table_holds_the_ids_and_the_sums_are_as_before(client: Client, key: ErasureKey | None) -> None:
     rows = ann_and_others()
     write(client, "touchpoints", *rows)
     write(client, "stage_panes", *panes_of(rows))
     write(client, "lanes", lane())
     ann = person_of(client, ANN, anonymous=False)
     before = metrics(client)[0]
-    ask_to_be_forgotten(client, *ann.hashes)
+    if key:
+        keep_erasure_key(client, key)
+    assert erasure_key(client) == key
+    ask_to_be_forgotten(client, *ann.hashes(key))
     assert {done.table: done.rows for done in erase(client)} == {
         "touchpoints": 5, "journey_touches": 2, "identities": 3, "dead_letters": 0,
     }  # fmt: skip
@@ -96,7 +103,7 @@ def test_dead_letters_lose_what_they_hold_of_the_person_and_keep_their_reason(cl
 
 def test_what_a_replay_brings_back_is_erased_again_and_what_is_new_stays(client: Client) -> None:
     write(client, "touchpoints", *ann_and_others())
-    ask_to_be_forgotten(client, *person_of(client, ANN, anonymous=False).hashes)
+    ask_to_be_forgotten(client, *person_of(client, ANN, anonymous=False).hashes(None))
     erase(client)
     assert not came_back(client, 3600)
     new = touchpoint(9, customer_id=ANN, record_at=NOON_MS + 120_000, occurred_at=NOON_MS + 110_000, event_id="new")
@@ -108,3 +115,90 @@ def test_what_a_replay_brings_back_is_erased_again_and_what_is_new_stays(client:
         row[0]
         for row in client.query("SELECT event_id FROM touchpoints FINAL WHERE customer_id = 'ann-4711'").result_rows
     ] == ["new"]
+
+
+def test_people_who_were_erased_before_there_was_a_key_stay_erased(client: Client) -> None:
+    write(client, "touchpoints", *ann_and_others())
+    ask_to_be_forgotten(client, *person_of(client, ANN, anonymous=False).hashes(None))
+    keep_erasure_key(client, KEY)
+    erase(client)
+    assert everywhere(client, ANN) == []
+    keep_erasure_key(client, KEY)
+    with pytest.raises(ErasureKeyError, match="another erasure key is in force"):
+        keep_erasure_key(client, ErasureKey.of("another secret of some length"))
+
+
+ODD = 'J\u00f6rg "4711" \\ M/1'
+
+
+@pytest.mark.parametrize(
+    ("identifier", "held"),
+    [
+        ("4711", b'{"customer_id": 4711, "channel": "web"}'),
+        ("4711", b'{"customer_id": 4711.0}'),
+        ("ann-4711", b'{"customer_id": "\\u0061nn\\u002d4711"}'),
+        ("ann-4711", b'"2026-11-01;ann-4711;web;page'),
+        ("ann-4711", "2026-11-01;ann-4711;web".encode("utf-16")),
+        ("ann-4711", b'{"customer_id": "ann-4711", "customer_id": "bob"}'),
+        ("ann-4711", b'{"ann-4711": {"nps": 3}}'),
+        ("ann-4711", b'[{"attributes": {"link": "https://shop.example/?user=ann%2D4711&x=1"}}]'),
+        ("a/b", b'{"customer_id": "a\\/b"}'),
+        (ODD, json.dumps({"customer_id": ODD}).encode()),
+        (ODD, json.dumps({"customer_id": ODD}, ensure_ascii=False).encode()),
+        ("J\u00f6rg", "x;J\u00f6rg;y".encode("cp1252")),
+        ("J\u00f6rg", "x;Jo\u0308rg;y".encode()),
+        ("ann-4711", b'{"customer_id": "\\ud83d", "anonymous_id": "ann-4711"}'),
+        ("ann-4711", b"[" * 5_000 + b'"ann-4711"'),
+        ("\U0001f9d1\u200d\U0001f680", json.dumps({"customer_id": "\U0001f9d1\u200d\U0001f680"}).encode()),
+    ],
+)  # fmt: skip
+def test_a_letter_that_holds_an_id_is_emptied_however_it_is_written(
+    client: Client, identifier: str, held: bytes
+) -> None:
+    others = [
+        b'{"customer_id": "ann-47112", "duration_ms": 4711}',
+        b"bob;a/bc;x\\u0041",
+        "J\u00f6rgen".encode("cp1252"),
+    ]
+    write(client, "dead_letters", *(dead_letter(n, key=b"x", value=one) for n, one in enumerate([held, *others], 1)))
+    assert erase_letters(client, [identifier]) == 1
+    left = client.query("SELECT log_offset FROM dead_letters FINAL WHERE detail = 'erased'").result_rows
+    assert left == [(1,)]
+
+
+def test_an_id_in_a_letters_key_headers_or_detail_is_found_as_well(client: Client) -> None:
+    write(
+        client, "dead_letters",
+        dead_letter(1, key=ANN.encode(), value=b"?"),
+        dead_letter(2, key=b"x", value=b"?", headers=[{"name": b"who", "value": ANN.encode()}]),
+        dead_letter(3, key=b"x", value=b"?", detail=f"customer_id is '{ANN}'; shorten it"),
+        dead_letter(4, key=b"x", value=b"?"),
+    )  # fmt: skip
+    assert erase_letters(client, [ANN]) == 3
+
+
+def test_many_letters_are_read_in_pages_and_emptied_together(client: Client) -> None:
+    value = b'{"customer_id": "%s"}' % ANN.encode()
+    write(client, "dead_letters", *(dead_letter(n, key=b"x", value=value if n % 2 else b"\\") for n in range(1, 1001)))
+    assert erase_letters(client, [ANN]) == 500
+    assert erase_letters(client, [ANN]) == 0
+
+
+def test_what_others_say_of_the_person_is_reported_and_stays(client: Client) -> None:
+    rows = [
+        *ann_and_others(),
+        touchpoint(7, customer_id="bob", event_id=f"gift-for-{ANN}", attributes={"referred_by": ANN}),
+        touchpoint(8, customer_id="bob", event_id="e8", attributes={"note": f"see {ANN}, and {ANN}9", ANN: "1"}),
+        touchpoint(9, customer_id="bob", event_id=f"{ANN}9", segment=f"{ANN}x", touchpoint=f"profile/{ANN}"),
+    ]
+    write(client, "touchpoints", *rows)
+    write(client, "stage_panes", *panes_of(rows))
+    ann = person_of(client, ANN, anonymous=False)
+    ask_to_be_forgotten(client, *ann.hashes(None))
+    erase(client)
+    assert set(mentions(client, ann.ids)) == {
+        Mention("touchpoints", "event_id", 1),
+        Mention("touchpoints", "attributes", 2),
+        Mention("stage_panes", "touchpoint", 1),
+    }
+    assert mentions(client, ["a.b*(c", "x\n\\", "\U0001f9d1", *(f"id {n}" for n in range(250))]) == ()

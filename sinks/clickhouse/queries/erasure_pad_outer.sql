@@ -1,0 +1,2 @@
+-- The outer pad of HMAC-SHA256 under the erasure key; empty without one, and then nothing matches. An expression.
+(SELECT unhex(max(outer_pad)) FROM erasure_keys)
