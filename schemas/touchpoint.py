@@ -97,6 +97,8 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     TOO_LARGE = "too_large"
     NO_CUSTOMER = "no_customer"
+    CONTROL_REFUSED = "control_refused"
+    """Not of an event: of a record that would steer a lane, and may not (`streams.measure.controls`)."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

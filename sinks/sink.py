@@ -26,9 +26,10 @@ class Flush:
     1. `touchpoints`: raw events before the panes that count them, so that raw rows are never fewer than touches;
     2. `stage_panes`;
     3. `dead_letters`;
-    4. `erasures`;
-    5. `lanes`: only now may a new owner resume behind these events;
-    6. (the caller) the commit to Kafka, which only tells lag tools.
+    4. `erasures`, `control_records`;
+    5. `definitions`: what the lane rows name is there before them;
+    6. `lanes`: only now may a new owner resume behind these events;
+    7. (the caller) the commit to Kafka, which only tells lag tools.
 
     A crash between any two steps leaves rows that are written again, equal or more advanced, after a resume from the
     old lane row.
@@ -97,6 +98,10 @@ class LaneRow:
     ids_from: int
     """Event ids that were counted at a lower offset are forgotten; in the log before, −1 is the last."""
     written_at_ms: int
+    control_sequence: int = 0
+    """Of the last control record that was obeyed."""
+    control_keys: str = ""
+    """Who may sign control records."""
 
 
 class LaneReader(Protocol):

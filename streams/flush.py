@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.touchpoint import TIME_MS_MIN
-from sinks.clickhouse.rows import DEAD_LETTERS, ERASURES, LANES, conform
+from sinks.clickhouse.rows import CONTROL_RECORDS, DEAD_LETTERS, DEFINITIONS, ERASURES, LANES, conform
 from sinks.sink import REJECTED, Flush, Rejected
 from streams.measure.events import DeadLetter
 from streams.measure.lane import LaneRow, LaneRows
@@ -26,6 +26,8 @@ def flush_of(lanes: Sequence[LaneRows]) -> Flush:
         "stage_panes": [_of_lane(lane.panes, lane.row) for lane in lanes],
         "dead_letters": [_dead_letters(lane.row, lane.letters) for lane in lanes if lane.letters],
         "erasures": [_erasures(lane) for lane in lanes if lane.erasures],
+        "control_records": [_control_records(lane) for lane in lanes if lane.controls],
+        "definitions": [_definitions(lane) for lane in lanes if lane.definitions],
         "lanes": [_lane(lane) for lane in lanes],
     }
     return Flush({name: pa.concat_tables(rows) for name, rows in tables.items() if rows})
@@ -97,6 +99,17 @@ def _dead_letters(row: LaneRow, letters: Sequence[DeadLetter]) -> pa.Table:
 def _erasures(lane: LaneRows) -> pa.Table:
     place = {"log_id": lane.row.log_id, "partition": lane.row.partition}
     return pa.Table.from_pylist([place | asdict(one) for one in lane.erasures], ERASURES)
+
+
+def _control_records(lane: LaneRows) -> pa.Table:
+    place = {"log_id": lane.row.log_id, "partition": lane.row.partition, "topic": lane.row.topic}
+    return pa.Table.from_pylist([place | asdict(one) for one in lane.controls], CONTROL_RECORDS)
+
+
+def _definitions(lane: LaneRows) -> pa.Table:
+    """Known, which is all that a lane row asks for. Since when they are in force `touchstream init` says."""
+    rows = [{"version": one.version, "content": one.content, "in_force_since": 0} for one in lane.definitions]
+    return pa.Table.from_pylist(rows, DEFINITIONS)
 
 
 def _lane(lane: LaneRows) -> pa.Table:

@@ -9,40 +9,23 @@ from typing import Final
 import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from kafka import KafkaProducer
 
 from sinks.clickhouse.erasure import came_back, erase
 from sinks.clickhouse.errors import first_line
-from streams.connection import KafkaConnection
-from streams.measure.erasures import FORGET, document
-from streams.measure.records import CONTROL_HEADER
-from streams.topics import log_identity
+from streams.measure.controls import FORGET
+from streams.measure.erasures import HASHES_MAX, document
+from streams.steering import Control
 
 log = structlog.get_logger(__name__)
 
-_ACKNOWLEDGED_SECONDS: Final = 30
 LOOK_SECONDS: Final = 60.0
 
 
-def announce(connection: KafkaConnection, topic: str, hashes: Sequence[str]) -> None:
-    """Write the control record, which holds hashes, to every partition; returns when Kafka has acknowledged it."""
+def announce(control: Control, hashes: Sequence[str]) -> list[int]:
+    """Write the control records, which hold hashes, to every partition; their sequence numbers once Kafka has them."""
     erased_at = time.time_ns() // 1_000_000
-    producer = KafkaProducer(**connection.client_options(), acks="all")
-    try:
-        sent = [
-            producer.send(
-                topic,
-                value=document(hashes, erased_at),
-                partition=partition,
-                timestamp_ms=erased_at,
-                headers=[(CONTROL_HEADER, FORGET)],
-            )
-            for partition in log_identity(connection, topic)
-        ]
-        for one in sent:
-            one.get(timeout=_ACKNOWLEDGED_SECONDS)
-    finally:
-        producer.close()
+    some = [hashes[start : start + HASHES_MAX] for start in range(0, len(hashes), HASHES_MAX)]
+    return control.write(FORGET, [document(one, erased_at) for one in some])
 
 
 async def erase_what_comes_back(client: Client, leads: Callable[[], bool]) -> None:

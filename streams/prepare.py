@@ -1,7 +1,7 @@
 """What `touchstream init` does: topics, tables, and the definitions in force. Safe to repeat and to interrupt.
 
-Definitions are switched through the log itself: a control record in every partition, so that every worker, also one
-that is slow or believes it still owns a lane, switches at the same offset. Workers never read the journey file.
+Definitions are switched through the log itself: a signed control record in every partition, so that every worker, also
+one that is slow or believes it still owns a lane, switches at the same offset. Workers never read the journey file.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 from clickhouse_connect.driver.client import Client
-from kafka import KafkaProducer
 
 from schemas.definitions import read_source
 from schemas.journey import DEFAULT_FILE, Journeys
@@ -19,13 +18,11 @@ from sinks.clickhouse.definitions import known_definitions, record_definitions
 from sinks.clickhouse.journeys import record_stages
 from sinks.clickhouse.migrations import Migrating, migrate
 from sinks.clickhouse.person import ErasureKey, keep_erasure_key
-from streams.connection import KafkaConnection
+from streams.measure.controls import DEFINITIONS
 from streams.measure.definitions import Definitions, document
-from streams.measure.records import CONTROL_HEADER
 from streams.settings import Settings
-from streams.topics import ensure_topics, log_identity, topic_specs
-
-_ACKNOWLEDGED_SECONDS = 30
+from streams.steering import Control, first_key
+from streams.topics import ensure_topics, topic_specs
 
 
 def prepare(settings: Settings) -> Iterator[str]:
@@ -45,7 +42,7 @@ def prepare(settings: Settings) -> Iterator[str]:
     yield f"tables: {', '.join(applied) if applied else 'up to date'}"
     if settings.erasure_key:
         keep_erasure_key(client, ErasureKey.of(settings.erasure_key))
-    yield from _put_in_force(settings, client, connection)
+    yield from _put_in_force(settings, client)
 
 
 def migrating_as(settings: Settings) -> Migrating:
@@ -75,30 +72,20 @@ def _journey(settings: Settings) -> dict[str, Any]:
     return content
 
 
-def _put_in_force(settings: Settings, client: Client, connection: KafkaConnection) -> Iterator[str]:
+def _put_in_force(settings: Settings, client: Client) -> Iterator[str]:
     text = definitions_in_settings(settings)
     version = Definitions.parse(text).version
     record_stages(client, version, stage_paths(Journeys.load(settings.journey_file or DEFAULT_FILE).journeys))
+    made = first_key(settings.control_key_path, client)
+    if made:
+        yield f"control key: {made}, in {settings.control_key_path}; back it up"
     known = [one for one in known_definitions(client) if one.in_force_since is not None]
     if known and known[-1].version == version:
         yield f"definitions: {version} in force"
         return
     if known:
-        # Known first: a lane that meets the switch may be taken over at once, by a worker that reads the table.
+        control = Control.of(settings, client)
         record_definitions(client, version, text.decode(), in_force=False)
-        _switch(connection, settings.topic, text)
+        control.write(DEFINITIONS, [text])
     record_definitions(client, version, text.decode(), in_force=True)
     yield f"definitions: {version} in force" + (f", was {known[-1].version}" if known else "")
-
-
-def _switch(connection: KafkaConnection, topic: str, content: bytes) -> None:
-    producer = KafkaProducer(**connection.client_options(), acks="all")
-    try:
-        sent = [
-            producer.send(topic, value=content, partition=partition, headers=[(CONTROL_HEADER, b"definitions")])
-            for partition in log_identity(connection, topic)
-        ]
-        for one in sent:
-            one.get(timeout=_ACKNOWLEDGED_SECONDS)
-    finally:
-        producer.close()

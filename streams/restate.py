@@ -17,6 +17,7 @@ from schemas.journey import DEFAULT_FILE, Journeys
 from schemas.paths import stage_paths
 from schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
 from sinks.clickhouse.client import connect_directly, database_url, first_database
+from sinks.clickhouse.control import sequence_below
 from sinks.clickhouse.definitions import known_definitions, record_definitions
 from sinks.clickhouse.editions import Edition, Span, copy_history, editions, in_force, note_edition, seen_below
 from sinks.clickhouse.journeys import record_stages
@@ -27,7 +28,7 @@ from streams.lanes import Limits
 from streams.log_reader import LogReader, log_reader
 from streams.measure.definitions import Definitions
 from streams.measure.lane import History, Lane, LaneRow
-from streams.measure.records import CONTROL_HEADER, Records
+from streams.measure.records import Records
 from streams.prepare import definitions_in_settings, migrating_as
 from streams.settings import Settings
 from streams.tables import Tables
@@ -107,7 +108,7 @@ class Restating:
         tables = Tables(settings)
         if not plan.begun:
             plan = self._begin(plan, client, tables)
-        _Replay(settings, plan, self._document, tables).run(progress)
+        _Replay(settings, plan, tables).run(progress)
         note_edition(self._first, _edition(plan, filled=True))
         return plan
 
@@ -162,6 +163,8 @@ class Restating:
                 definitions=plan.version,
                 predecessor_log_id=row.predecessor_log_id,
                 predecessor_next_offset=row.predecessor_next_offset,
+                control_sequence=sequence_below(client, span.log_id, row.partition, span.from_offset),
+                control_keys=tables.control_keys(),
             )
             tables.begin(self._as_of(first, client, tables), self._definitions.lateness_ms)
         note_edition(self._first, _edition(plan, filled=False))
@@ -179,6 +182,7 @@ class Restating:
                 occurred_max=row.occurred_max,
                 ids_since=row.ids_since,
                 ids_from=row.ids_from - first.predecessor_next_offset,
+                control_sequence=max(row.control_sequence, first.control_sequence),
             )
         clock, occurred_max = seen_below(client, first.log_id, first.partition, first.next_offset) or (0, TIME_MS_MIN)
         first = replace(first, occurred_max=max(first.occurred_max, occurred_max))
@@ -192,8 +196,8 @@ class Restating:
 class _Replay:
     """Reads the log again, into an edition that has been begun. settings: of its database."""
 
-    def __init__(self, settings: Settings, plan: Plan, document: bytes, tables: Tables) -> None:
-        self._settings, self._plan, self._document, self._tables = settings, plan, document, tables
+    def __init__(self, settings: Settings, plan: Plan, tables: Tables) -> None:
+        self._settings, self._plan, self._tables = settings, plan, tables
         self._lanes = {span.partition: self._lane(span) for span in plan.spans}
 
     def run(self, progress: Progress) -> None:
@@ -219,9 +223,7 @@ class _Replay:
 
     def _take(self, records: Mapping[int, Records]) -> None:
         for partition, found in records.items():
-            lane = self._lanes[partition]
-            below = lane.history.below_offset if lane.history else 0
-            self._tables.take(lane, _without_switches(found, below, self._document))
+            self._tables.take(self._lanes[partition], found)
         if sum(lane.pending_rows for lane in self._lanes.values()) > PENDING_ROWS_MAX:
             self._flush()
 
@@ -231,17 +233,6 @@ class _Replay:
             self._tables.write([lane.flush_rows() for lane in changed])
         for lane in changed:
             lane.flushed(Limits.panes_max)
-
-
-def _without_switches(records: Records, below_offset: int, document: bytes) -> Records:
-    """Records that switch definitions switch to these ones: below where the edition was begun no others count."""
-    if not any(records.headers):
-        return records
-    values = [
-        document if offset < below_offset and (CONTROL_HEADER, b"definitions") in headers else value
-        for offset, headers, value in zip(records.offsets, records.headers, records.values, strict=True)
-    ]
-    return replace(records, values=values)
 
 
 def _earliest(reader: LogReader, positions: Mapping[int, LogPosition]) -> int:

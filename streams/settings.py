@@ -158,6 +158,11 @@ class Settings(BaseSettings):
         le=36_500,
         description="Days for which panes are kept, events older than that are refused; 0: for ever.",
     )
+    control_key_file: Path | None = Field(
+        None,
+        description="File of the private key that signs what steers workers (`init` with changed definitions, `forget`,"
+        " `control-key rotate`): Ed25519, PEM; `init` makes the first. Unset: control.key in DATA_DIR.",
+    )
     journey_file: Path | None = Field(None, description="Your journey.yaml; unset: the default customer journey.")
     metrics_file: Path | None = Field(None, description="Your metrics.yaml; unset: the default catalogue.")
     alerts_file: Path | None = Field(None, description="Your alerts.yaml; unset: the default rules.")
@@ -260,6 +265,11 @@ class Settings(BaseSettings):
     def dead_letter_topic(self) -> str:
         """Where events that couldn't be used go."""
         return f"{self.topic}.dead-letter"
+
+    @property
+    def control_key_path(self) -> Path:
+        """Where the private key that signs control records is."""
+        return self.control_key_file or self.data_dir / "control.key"
 
     def kafka_connection(self) -> KafkaConnection:
         """How kafka-python and aiokafka clients reach Kafka."""

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from schemas.codec import WriterSchemas
 from schemas.registry import HttpSchemaRegistry, RegistryUnavailable
 from sinks.clickhouse.client import connect
+from sinks.clickhouse.control import known_keys
 from sinks.clickhouse.definitions import known_definitions
 from sinks.clickhouse.lane_reader import ClickHouseLanes
 from sinks.clickhouse.writer import Writer, Writing
@@ -19,6 +20,7 @@ from sinks.sink import REJECTED, SinkBusy
 from streams import metrics
 from streams.flush import first_rows, flush_of, without
 from streams.lanes import Stopped
+from streams.measure.controls import ControlKey, keys_text
 from streams.measure.lane import Lane, LaneRow, LaneRows
 from streams.measure.records import Records
 from streams.settings import Settings
@@ -110,6 +112,8 @@ class Tables:
                 predecessor_next_offset=row.predecessor_next_offset,
                 ids_since=row.ids_since_ms,
                 ids_from=row.ids_from,
+                control_sequence=row.control_sequence,
+                control_keys=row.control_keys,
             )
             for row in self._reader.lane_history(topic, partition)
         ]
@@ -132,6 +136,13 @@ class Tables:
             if known.version == version or (version is None and known.in_force_since is not None):
                 return known.content
         raise LookupError(f"definitions {version or ''} are not in the tables yet: run `touchstream init`")
+
+    def control_keys(self) -> str:
+        """As `LaneTables.control_keys`. Raises LookupError, which is retried, until `init` has made the first."""
+        found = known_keys(self.client)
+        if not found:
+            raise LookupError("no control key is in the tables yet: run `touchstream init`")
+        return keys_text(ControlKey(one.public, one.until) for one in found)
 
     def _retry(self, what: str, attempt: Callable[[], Result], errors: tuple[type[Exception], ...]) -> Result:
         """Try until none of the errors comes. Raises Stopped, and any other error at once."""

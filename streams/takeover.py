@@ -53,6 +53,9 @@ class LaneTables(Protocol):
     def definitions(self, version: str | None) -> str:
         """The content of a version; None: of the first that was in force."""
 
+    def control_keys(self) -> str:
+        """Who may sign control records, of a lane that doesn't know it yet (`streams.measure.controls.keys_text`)."""
+
 
 def take_over(
     topic: str, partition: int, position: Callable[[], LogPosition], tables: LaneTables, writers: WriterSchemas
@@ -65,8 +68,11 @@ def take_over(
     rows = tables.lane_rows(topic, partition)
     row = _row(topic, partition, position(), rows)
     definitions = Definitions.parse(tables.definitions(row.definitions or None))
-    if row.log_id not in {known.log_id for known in rows}:
-        tables.begin(replace(row, definitions=definitions.version), definitions.lateness_ms)
+    if not row.control_keys:
+        # A new log, or one that was begun before there were keys. Tables have the first word, which who may write to
+        # the topic can't write to.
+        first = replace(row, definitions=definitions.version, control_keys=tables.control_keys())
+        tables.begin(first, definitions.lateness_ms)
         rows = tables.lane_rows(topic, partition)  # somebody else may have begun it, and be further on
         row = next(known for known in rows if known.log_id == row.log_id)
     lane = Lane(row, definitions, writers, lambda keys: tables.panes_by_key(row.log_id, partition, keys))
@@ -92,7 +98,8 @@ def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneR
                 "events lost: Kafka deleted them before they were measured; raise the topic's retention",
                 topic=topic, partition=partition, lost=position.begin_offset - newest.next_offset,
             )  # fmt: skip
-            return replace(newest, next_offset=position.begin_offset)
+            # Another key may have been among it.
+            return replace(newest, next_offset=position.begin_offset, control_keys="")
         return newest
     generation = newest.generation + 1
     return LaneRow(
@@ -109,6 +116,7 @@ def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneR
         predecessor_next_offset=newest.next_offset,
         ids_since=newest.ids_since,
         ids_from=newest.ids_from - newest.next_offset,
+        control_sequence=newest.control_sequence,
     )
 
 

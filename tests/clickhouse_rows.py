@@ -85,6 +85,7 @@ def lane(**changes: Any) -> Row:
         "lane_clock": NOON_MS, "occurred_max": NOON_MS, "watermark": NOON_MS, "definitions": "v1",
         "predecessor_log_id": "", "predecessor_next_offset": 0, "ids_since": 0,
         "ids_from": -(2**62),  # as rows of the time before that column
+        "control_sequence": 0, "control_keys": "",
     }  # fmt: skip
     return row | changes
 

@@ -79,7 +79,8 @@ def standing(clickhouse_url: str, kafka_url: str, directory: Path) -> Iterator[S
     """A topic and a database of names of their own; what was made of databases is dropped at the end."""
     name = f"test_{uuid4().hex}"
     url = database_url(clickhouse_url, name)
-    yield Stand(Settings(kafka_url=kafka_url, clickhouse_url=url, topic=name, partitions=2), directory)
+    settings = Settings(kafka_url=kafka_url, clickhouse_url=url, topic=name, partitions=2, data_dir=directory)
+    yield Stand(settings, directory)
     client = connect_directly(url)
     for (found,) in client.query("SELECT name FROM system.databases").result_rows:
         if found.startswith(name):

@@ -40,6 +40,7 @@ class RunningStack:
         return os.environ | {
             "TOUCHSTREAM_KAFKA_URL": addresses["kafka"],
             "TOUCHSTREAM_CLICKHOUSE_URL": addresses["clickhouse"],
+            "TOUCHSTREAM_DATA_DIR": str(self._ready_file.with_name("data")),
         }
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":

@@ -107,6 +107,8 @@ LANES: Final = pa.schema(
         _required("predecessor_next_offset", pa.uint64()),
         _required("ids_since", INSTANT),
         _required("ids_from", pa.int64()),
+        _required("control_sequence", pa.uint64()),
+        _required("control_keys", TEXT),
     ]
 )
 
@@ -135,7 +137,21 @@ ERASURES: Final = pa.schema(
     ]
 )
 
-# Not of a flush: written by `touchstream init`.
+CONTROL_RECORDS: Final = pa.schema(
+    [
+        _required("log_id", TEXT),
+        _required("partition", pa.uint32()),
+        _required("log_offset", pa.uint64()),
+        _required("topic", TEXT),
+        _required("record_at", INSTANT),
+        _required("kind", TEXT),
+        _required("sequence", pa.uint64()),
+        _required("key_id", TEXT),
+        _required("obeyed", pa.bool_()),
+        _required("what", TEXT),
+    ]
+)
+
 DEFINITIONS: Final = pa.schema(
     [_required("version", TEXT), _required("content", TEXT), _required("in_force_since", pa.timestamp("us", tz="UTC"))]
 )
@@ -162,6 +178,8 @@ TABLES: Final[Mapping[str, TableRows]] = MappingProxyType(
         "stage_panes": TableRows(STAGE_PANES, (*PANE_KEY, "log_id", "partition"), "log_offset"),
         "dead_letters": TableRows(DEAD_LETTERS, _LOG_POSITION, None, ("inserted_at",)),
         "erasures": TableRows(ERASURES, (*_LOG_POSITION, "id_hash"), None),
+        "control_records": TableRows(CONTROL_RECORDS, _LOG_POSITION, None, ("inserted_at",)),
+        "definitions": TableRows(DEFINITIONS, ("version", "in_force_since"), None),
         "lanes": TableRows(LANES, ("topic", "partition", "log_id"), "next_offset", ("written_at",)),
     }
 )

@@ -12,6 +12,7 @@ from sinks.clickhouse.queries import lanes
 from streams.cli.output import answers, errors_in_one_line, fail, load_settings, people, print_json, print_table
 from streams.forget import announce
 from streams.settings import Settings
+from streams.steering import Control
 from streams.topics import log_identity, retentions
 from streams.waiting import reached, wait_until_measured
 
@@ -30,18 +31,20 @@ def forget(
     settings = load_settings()
     with errors_in_one_line():
         client = connect(settings.clickhouse_url)
+        control = Control.of(settings, client)
         person = person_of(client, identifier, anonymous=anonymous)
         if not yes:
             people.print("These ids are one person:", *map(repr, person.ids), markup=False)
             typer.confirm("Erase all of it? There is no way back.", abort=True, err=True)
-        connection = settings.kafka_connection()
-        announce(connection, settings.topic, person.hashes(erasure_key(client)))
-        ends = log_identity(connection, settings.topic)
+        sequences = announce(control, person.hashes(erasure_key(client)))
+        ends = log_identity(settings.kafka_connection(), settings.topic)
         if wait_until_measured(ends, lambda: reached(lanes(client, settings.topic)), timeout, lambda _: None):
             fail(
                 f"the log says it, but the workers have not come there after {timeout:g} s, and nothing is erased yet:"
                 " start a worker, and call this again"
             )
+        if refused := control.refused(sequences):
+            fail(f"nothing is erased, for workers refused the control record ({refused}): call this again")
         letters = erase_letters(client, person.ids)
         rows: list[dict[str, Any]] = [
             {"where": done.table, "rows": done.rows + letters * (done.table == "dead_letters"), "kept": done.kept}

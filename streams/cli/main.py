@@ -33,6 +33,12 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
         "replay": "streams.cli.definitions:replay_definitions",
         "use": "streams.cli.definitions:use_definitions",
     },
+    "control-key": {
+        "show": "streams.cli.control_key:show_keys",
+        "new": "streams.cli.control_key:new_key",
+        "rotate": "streams.cli.control_key:rotate_key",
+        "adopt": "streams.cli.control_key:adopt_key",
+    },
     "reconcile": "streams.cli.reconcile:reconcile",
     "catalogue": {"check": "streams.cli.catalogue:check", "touchpoints": "streams.cli.catalogue:inventory"},
     "settings": "streams.cli.ask:show_settings",
@@ -43,6 +49,7 @@ GROUP_HELP: Final = {
     "clv": "What customers are worth in the time to come.",
     "dead-letters": "Events that could not be used.",
     "definitions": "Versions of the definitions, and the tables that were derived under each.",
+    "control-key": "Who may steer workers through the log: change definitions, forget a person.",
     "catalogue": "Journey, metrics and alerts as they are declared.",
 }
 

@@ -7,7 +7,7 @@ configured differently still write the same facts.
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -15,6 +15,12 @@ from schemas.journey import Journeys
 
 _DAY_MS = 86_400_000
 _UNBOUNDED: Final = 2**62  # offsets
+
+# The bounds of the settings: a lane takes no others, whoever signed them.
+_LATENESS_DAYS_MAX: Final = 30
+_HORIZON_DAYS_MAX: Final = 365
+_RETENTION_DAYS_MAX: Final = 36_500
+_IDS_MAX: Final = 2**30
 
 
 @dataclass(frozen=True)
@@ -30,22 +36,43 @@ class Definitions:
     duplicate_ids_max: int = _UNBOUNDED
     """Of so many of a lane's newest offsets ids are remembered at most."""
 
+    content: str = ""
+    """The document that they were read from, as the tables keep it."""
+
     @staticmethod
     @lru_cache(maxsize=8)  # every lane of a worker has the same, and reading a journey takes its time
     def parse(content: bytes | str) -> "Definitions":
-        """Read a document made by `document`. Raises ValueError for anything else."""
+        """Read a document made by `document`. Raises ValueError for anything else.
+
+        Its version has to be the digest of what it says: no other journey goes by the same name.
+        """
         try:
-            read: dict[str, Any] = msgspec.json.decode(content, type=dict)
-            return Definitions(
-                version=str(read["version"]),
-                journeys=Journeys(msgspec.json.encode(read["journey"]).decode()),  # JSON is YAML
-                lateness_ms=round(read["lateness_seconds"] * 1000),
-                duplicate_horizon_ms=round(read["duplicate_horizon_seconds"] * 1000),
-                duplicate_ids_max=int(read.get("duplicate_ids_max") or _UNBOUNDED),
-                pane_retention_ms=int(read["pane_retention_days"]) * _DAY_MS,
-            )
-        except (KeyError, TypeError, msgspec.DecodeError) as error:
-            raise ValueError(f"not a definitions document: {error!r}") from error
+            read = msgspec.json.decode(content, type=_Document)
+            said = msgspec.json.decode(content, type=dict[str, Any])
+            journeys = Journeys(msgspec.json.encode(read.journey).decode())  # JSON is YAML
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise ValueError(f"not a definitions document: {str(error)[:300]}") from error
+        del said["version"]
+        if read.version != _digest(said):
+            raise ValueError(f"not a definitions document: its version is {_digest(said)}, not {read.version[:40]!r}")
+        return Definitions(
+            version=read.version,
+            journeys=journeys,
+            lateness_ms=round(read.lateness_seconds * 1000),
+            duplicate_horizon_ms=round(read.duplicate_horizon_seconds * 1000),
+            duplicate_ids_max=read.duplicate_ids_max or _UNBOUNDED,
+            pane_retention_ms=read.pane_retention_days * _DAY_MS,
+            content=content if isinstance(content, str) else content.decode(),
+        )
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    version: str
+    journey: dict[str, Any]
+    lateness_seconds: Annotated[float, msgspec.Meta(ge=0, le=_LATENESS_DAYS_MAX * 86_400)]
+    duplicate_horizon_seconds: Annotated[float, msgspec.Meta(ge=0, le=_HORIZON_DAYS_MAX * 86_400)]
+    pane_retention_days: Annotated[int, msgspec.Meta(ge=0, le=_RETENTION_DAYS_MAX)]
+    duplicate_ids_max: Annotated[int, msgspec.Meta(ge=0, le=_IDS_MAX)] = 0
 
 
 def document(
@@ -65,5 +92,9 @@ def document(
     }
     if duplicate_ids_max:
         content["duplicate_ids_max"] = duplicate_ids_max
-    digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
-    return {"version": digest[:16], **content}
+    return {"version": _digest(content), **content}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """The version of what a document says besides its version."""
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]

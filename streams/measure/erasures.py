@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from schemas.touchpoint import TIME_MS_MAX, TIME_MS_MIN
+from schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
 
-FORGET: Final = b"forget"
+HASHES_MAX: Final = 10_000
+"""Of one record: 670 kB. A person with more ids takes several."""
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,17 +32,23 @@ def document(id_hashes: Sequence[str], erased_at: int) -> bytes:
     return msgspec.json.encode({"id_hashes": id_hashes, "erased_at": erased_at})
 
 
-def erasures(content: bytes, log_offset: int) -> list[Erasure]:
-    """Read a document that stands at an offset. Raises ValueError for anything else."""
+def erasures(content: bytes, log_offset: int, record_at: int) -> list[Erasure]:
+    """Read a document that stands at an offset, in a record of that time (ms). Raises ValueError for anything else.
+
+    Nothing that is recorded later is erased: a time ahead of the record's is that of a clock that is a little fast, and
+    counts as the record's; one further ahead than an event may be is refused.
+    """
     try:
         read = msgspec.json.decode(content, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not an erasure: {error}") from error
-    if not TIME_MS_MIN <= read.erased_at <= TIME_MS_MAX or not all(map(_HASH.fullmatch, read.id_hashes)):
-        raise ValueError("not an erasure: write SHA-256 hashes, and milliseconds since 1970")
-    return [Erasure(log_offset, one, read.erased_at) for one in read.id_hashes]
+    if not 0 < len(read.id_hashes) <= HASHES_MAX or not all(map(_HASH.fullmatch, read.id_hashes)):
+        raise ValueError(f"not an erasure: write SHA-256 hashes of ids, 1 to {HASHES_MAX}")
+    if not TIME_MS_MIN <= read.erased_at <= record_at + FUTURE_LIMIT_MS:
+        raise ValueError(f"not an erasure: erased_at {read.erased_at} is not up to its record's time, {record_at}")
+    return [Erasure(log_offset, one, min(read.erased_at, record_at)) for one in dict.fromkeys(read.id_hashes)]
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
     id_hashes: list[str]
     erased_at: int

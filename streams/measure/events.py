@@ -51,6 +51,9 @@ class Clocks:
         clock = np.maximum(highest, lane_clock)
         return cls(np.where(stamped, records.timestamps_ms, clock), clock)
 
+    def __getitem__(self, chosen: slice | npt.NDArray[np.bool_]) -> "Clocks":
+        return Clocks(self.record_at[chosen], self.lane_clock[chosen])
+
 
 def decode(
     records: Records, clocks: Clocks, writers: WriterSchemas, pane_retention_ms: int

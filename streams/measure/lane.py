@@ -11,11 +11,24 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
 from schemas.codec import WriterSchemas
 from schemas.touchpoint import Reason, Refusal
+from streams.measure import controls
+from streams.measure.controls import (
+    HEARTBEAT,
+    ControlKey,
+    ControlRecord,
+    Position,
+    claim_of,
+    keys_in,
+    keys_of,
+    keys_text,
+    verify,
+)
 from streams.measure.definitions import Definitions
 from streams.measure.deltas import RESOLUTIONS_S
 from streams.measure.duplicates import CountedIds, Seen
@@ -49,6 +62,10 @@ class LaneRow:
     """Event ids that were counted at an earlier lane clock are forgotten; never falls."""
     ids_from: int = 0
     """Event ids that were counted at a lower offset are forgotten; never falls. In the log before, −1 is the last."""
+    control_sequence: int = 0
+    """The sequence number of the last control record that was obeyed; never falls."""
+    control_keys: str = ""
+    """Who may sign control records (`streams.measure.controls.keys_text`)."""
 
     def watermark(self, lateness_ms: int) -> int:
         """Event time up to which the lane has probably seen everything; never past the lane clock."""
@@ -83,6 +100,9 @@ class LaneRows:
     row: LaneRow
     watermark: int
     erasures: Sequence[Erasure] = ()
+    controls: Sequence[ControlRecord] = ()
+    definitions: Sequence[Definitions] = ()
+    """Those that the lane has switched to: known to the tables before its row names them."""
 
 
 class Lane:
@@ -105,6 +125,8 @@ class Lane:
         self._touchpoints: list[pl.DataFrame] = []
         self._letters: list[DeadLetter] = []
         self._erasures: list[Erasure] = []
+        self._controls: list[ControlRecord] = []
+        self._switched: list[Definitions] = []
         self._pending = 0
         self._changed = False
 
@@ -119,15 +141,24 @@ class Lane:
         return self._changed
 
     def take(self, records: Records) -> None:
-        """Apply records in offset order; those below the lane's next offset have been applied before."""
-        for control, run in records.since(self.row.next_offset).split_at_controls():
-            clocks = Clocks.of(run, self.row.lane_clock)
-            if control is None:
-                self._measure(run, clocks)
-            else:
-                self._obey(control, run, clocks)
-            self.row = self.row.moved_to(int(run.offsets[-1]) + 1, int(clocks.lane_clock[-1]), self.definitions)
-            self._changed = True
+        """Apply records in offset order; those below the lane's next offset have been applied before.
+
+        Events are measured in runs that end at a control record with an effect. Those without one cut no run, else
+        whoever may write to the topic could make every event a run of its own.
+        """
+        records = records.since(self.row.next_offset)
+        clocks, steering = Clocks.of(records, self.row.lane_clock), records.controls()
+        events = np.ones(len(records), np.bool_)
+        events[steering] = False
+        start = 0
+        for at in steering:
+            order = self._order(records[at : at + 1], clocks[at : at + 1])
+            if order is not None:
+                self._apply(records[start:at], clocks[start:at], events[start:at])
+                self._obey(order)
+                self._move(records[at : at + 1], clocks[at : at + 1])
+                start = at + 1
+        self._apply(records[start:], clocks[start:], events[start:])
 
     def flush_rows(self) -> LaneRows:
         """The rows to write as of now. Panes stay pinned in memory until `flushed`."""
@@ -135,8 +166,10 @@ class Lane:
         letters, self._touchpoints, self._letters, self._changed = self._letters, [], [], False
         self._pending = 0
         erasures, self._erasures = self._erasures, []
+        noted, self._controls = self._controls, []
+        switched, self._switched = self._switched, []
         watermark = self.row.watermark(self.definitions.lateness_ms)
-        return LaneRows(touchpoints, self.panes.changed(), letters, self.row, watermark, erasures)
+        return LaneRows(touchpoints, self.panes.changed(), letters, self.row, watermark, erasures, noted, switched)
 
     def flushed(self, panes_max: int) -> None:
         """The rows of the last flush are in the tables: keep at most so many panes, and forget ids past the horizon."""
@@ -178,21 +211,66 @@ class Lane:
         offsets_from = np.maximum(offsets - self.definitions.duplicate_ids_max, self.row.ids_from)
         return Seen(clocks, offsets, clocks_from, offsets_from)
 
-    def _obey(self, control: str, run: Records, clocks: Clocks) -> None:
-        """A control record: a heartbeat that moves the watermark, new definitions from the next offset on, erasures."""
+    def _apply(self, run: Records, clocks: Clocks, events: npt.NDArray[np.bool_]) -> None:
+        """Measure those of a run that are events; the clock has seen the others as well."""
+        if not len(run):
+            return
+        if events.all():
+            self._measure(run, clocks)
+        elif events.any():
+            self._measure(run.chosen(events), clocks[events])
+        self._move(run, clocks)
+
+    def _move(self, run: Records, clocks: Clocks) -> None:
+        self.row = self.row.moved_to(int(run.offsets[-1]) + 1, int(clocks.lane_clock[-1]), self.definitions)
+        self._changed = True
+
+    def _order(self, record: Records, clocks: Clocks) -> "_Order | None":
+        """What a control record says to do; None where events are measured after it as before."""
+        claim, value, record_at = claim_of(record.headers[0]), record.values[0] or b"", int(clocks.record_at[0])
+        if (claim.kind, claim.signed, value) == (HEARTBEAT, False, b""):
+            self._occurred(record_at)
+            return None
+        offset, sequence = int(record.offsets[0]), claim.position.sequence if claim.position else 0
+        noted = ControlRecord(offset, record_at, claim.kind, sequence, claim.key_id, False, "")
+        row = self.row
         try:
-            match control:
-                case "heartbeat":
-                    self._occurred(int(clocks.record_at[0]))
-                case "definitions":
-                    self.definitions = Definitions.parse(run.values[0] or b"")
-                    self.row = replace(self.row, definitions=self.definitions.version)
-                case "forget":
-                    self._erasures.extend(erasures(run.values[0] or b"", int(run.offsets[0])))
-                case _:
-                    raise ValueError(f"unknown control record {control[:40]!r}")  # noqa: TRY301 - refused like a bad one
+            lane = Position(row.log_id.split("#")[0], row.partition, row.control_sequence)
+            verify(claim, value, lane, keys_of(row.control_keys))
+            return self._read(noted, value)
         except ValueError as error:
-            self._refuse(dead_letters(run, clocks, [Refusal(0, Reason.UNDECODABLE, str(error)[:500])]))
+            refusal = Refusal(0, Reason.CONTROL_REFUSED, f"control record without effect: {error}")
+            self._refuse(dead_letters(record, clocks, [refusal]))
+            self._controls.append(replace(noted, what=refusal.detail))
+            return None
+
+    def _read(self, noted: ControlRecord, value: bytes) -> "_Order":
+        """Raises ValueError for a value that is not of its kind."""
+        noted = replace(noted, obeyed=True)
+        match noted.kind:
+            case controls.DEFINITIONS:
+                definitions = Definitions.parse(value)
+                if self.history and noted.log_offset < self.history.below_offset:
+                    return _Order(replace(noted, what=f"{definitions.version}, passed over: this edition has its own"))
+                return _Order(replace(noted, what=f"definitions {definitions.version}"), definitions=definitions)
+            case controls.FORGET:
+                found = erasures(value, noted.log_offset, noted.record_at)
+                return _Order(replace(noted, what=f"ids erased: {len(found)}"), erasures=found)
+            case _:
+                keys = keys_in(value, noted.sequence)
+                return _Order(replace(noted, what=f"keys {' '.join(one.id for one in keys)}"), keys=keys)
+
+    def _obey(self, order: "_Order") -> None:
+        """From the next record on. Erasures are noted; measuring goes on as before."""
+        self.row = replace(self.row, control_sequence=order.noted.sequence)
+        if order.definitions:
+            self.definitions = order.definitions
+            self.row = replace(self.row, definitions=order.definitions.version)
+            self._switched.append(order.definitions)
+        if order.keys:
+            self.row = replace(self.row, control_keys=keys_text(order.keys))
+        self._erasures.extend(order.erasures)
+        self._controls.append(order.noted)
 
     def _occurred(self, occurred_at: int) -> None:
         self.row = replace(self.row, occurred_max=max(self.row.occurred_max, occurred_at))
@@ -201,3 +279,13 @@ class Lane:
         self._letters.extend(letters)
         self._pending += sum(1 + len(letter.value or b"") // PENDING_ROW_BYTES for letter in letters)
         self.outcomes.update(letter.reason.value for letter in letters)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A control record that is obeyed."""
+
+    noted: ControlRecord
+    definitions: Definitions | None = None
+    erasures: Sequence[Erasure] = ()
+    keys: Sequence[ControlKey] = ()

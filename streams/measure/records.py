@@ -1,6 +1,6 @@
 """A batch of Kafka records of one partition, in columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 Headers = Sequence[tuple[str, bytes]]
 
 CONTROL_HEADER: Final = "touchstream-control"
-"""Header of the records that steer a lane through its own log: `definitions`, `heartbeat` or `forget`."""
+"""Header of the records that steer a lane through its own log, with their kind (`streams.measure.controls`)."""
 
 
 @dataclass(frozen=True)
@@ -60,24 +60,19 @@ class Records:
         """The records at or above an offset."""
         return self[int(np.searchsorted(self.offsets, offset)) :]
 
-    def split_at_controls(self) -> "Iterator[tuple[str | None, Records]]":
-        """Runs of plain records (kind None), and each control record alone with its kind."""
-        if len(self) and not any(self.headers):  # by far the most, and found out without a loop in Python
-            yield None, self
-            return
-        start = 0
-        for position, headers in enumerate(self.headers):
-            kind = _control_kind(headers)
-            if kind is None:
-                continue
-            if position > start:
-                yield None, self[start:position]
-            yield kind, self[position : position + 1]
-            start = position + 1
-        if start < len(self):
-            yield None, self[start:]
+    def chosen(self, chosen: npt.NDArray[np.bool_]) -> "Records":
+        """Those of a mask."""
+        positions = [int(at) for at in np.flatnonzero(chosen)]
+        return Records(
+            self.offsets[positions],
+            self.timestamps_ms[positions],
+            [self.keys[at] for at in positions],
+            [self.values[at] for at in positions],
+            [self.headers[at] for at in positions],
+        )
 
-
-def _control_kind(headers: Headers) -> str | None:
-    kinds = [value for name, value in headers if name == CONTROL_HEADER]
-    return kinds[-1].decode(errors="replace") if kinds else None
+    def controls(self) -> list[int]:
+        """Where control records stand among them."""
+        if not any(self.headers):  # by far the most, and found out without a loop in Python
+            return []
+        return [at for at, headers in enumerate(self.headers) if any(name == CONTROL_HEADER for name, _ in headers)]

@@ -77,6 +77,7 @@ def prepared(arena: Arena, topic: Topic, clickhouse_url: str, group: str) -> dic
         "TOUCHSTREAM_CLICKHOUSE_URL": clickhouse_url,
         "TOUCHSTREAM_TOPIC": topic.name,
         "TOUCHSTREAM_GROUP": group,
+        "TOUCHSTREAM_DATA_DIR": str(arena.logs),
     }
     subprocess.run((*COMMAND, "init"), env=os.environ | environment, check=True, capture_output=True)
     return environment

@@ -53,7 +53,8 @@ def filled(client: Client) -> int:
 def fresh(stack: RunningStack, file: Path) -> Client:
     """Tables that had this journey from the beginning, of the same log."""
     url = database_url(stack.addresses["clickhouse"], "fresh")
-    settings = Settings(kafka_url=stack.addresses["kafka"], clickhouse_url=url, journey_file=file)
+    data = Path(stack.environment["TOUCHSTREAM_DATA_DIR"])
+    settings = Settings(kafka_url=stack.addresses["kafka"], clickhouse_url=url, journey_file=file, data_dir=data)
     assert list(prepare(settings))
     measure(settings)
     return connect(url)

@@ -11,6 +11,7 @@ from sinks.clickhouse.client import connect_directly
 from sinks.clickhouse.erasure import came_back, erase
 from sinks.clickhouse.person import Person
 from streams.forget import announce
+from streams.steering import Control
 from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
 
 pytestmark = pytest.mark.stack
@@ -78,7 +79,7 @@ def test_a_backup_from_before_an_erasure_brings_nobody_back_while_kafka_still_ho
     person = Person(str(client.command("SELECT any(customer_id) FROM touchpoints WHERE customer_id != ''")), ())
     held = "SELECT count() FROM touchpoints FINAL WHERE customer_id = {id:String}"
     assert client.command(held, {"id": person.customer_id})
-    announce(settings.kafka_connection(), settings.topic, person.hashes(None))
+    announce(Control.of(settings, client), person.hashes(None))
     measure(settings)
     erase(client)
     assert client.command(held, {"id": person.customer_id}) == 0

@@ -28,6 +28,13 @@ pytestmark = pytest.mark.stack
 
 PARTITIONS = 3
 
+DEFINITIONS = document(
+    read_source(DEFAULT_FILE.read_text(), "journey").content,
+    lateness_seconds=60,
+    duplicate_horizon_seconds=60,
+    pane_retention_days=0,
+)
+
 
 @dataclass
 class Letters:
@@ -73,7 +80,8 @@ class Letters:
     def measured_to_the_end(self) -> None:
         ends = log_identity(self.settings.kafka_connection(), self.settings.topic)
         self.insert("lanes", *(
-            lane(topic=self.settings.topic, partition=partition, log_id=end.log_id, next_offset=end.end_offset)
+            lane(topic=self.settings.topic, partition=partition, log_id=end.log_id, next_offset=end.end_offset,
+                 definitions=DEFINITIONS["version"])
             for partition, end in ends.items()
         ))  # fmt: skip
 
@@ -89,9 +97,7 @@ def letters(clickhouse_url: str, kafka_url: str, unique_name: str) -> Iterator[L
         url = database_url(clickhouse_url, str(client.database))
         settings = Settings(kafka_url=kafka_url, clickhouse_url=url, topic=unique_name, partitions=PARTITIONS)
         ensure_topics(settings.kafka_connection(), topic_specs(settings)[:1])
-        journey = read_source(DEFAULT_FILE.read_text(), "journey").content
-        content = document(journey, lateness_seconds=60, duplicate_horizon_seconds=60, pane_retention_days=0)
-        record_definitions(client, "v1", msgspec.json.encode(content | {"version": "v1"}).decode(), in_force=True)
+        record_definitions(client, DEFINITIONS["version"], msgspec.json.encode(DEFINITIONS).decode(), in_force=True)
         yield Letters(client, settings)
 
 
@@ -149,7 +155,7 @@ def test_an_event_that_was_counted_meanwhile_is_not_sent_however_long_ago_that_w
     letters.insert(
         "touchpoints", touchpoint(77, event_id="e1", lane_clock=0), touchpoint(78, event_id="e2", log_id="x")
     )
-    letters.insert("lanes", lane(topic=letters.settings.topic))
+    letters.insert("lanes", lane(topic=letters.settings.topic, definitions=DEFINITIONS["version"]))
     found = letters.replay()
     assert (found.published, found.verdicts) == (1, {"counted": 1, "accepted": 1})
     assert letters.open() == []

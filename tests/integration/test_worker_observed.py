@@ -67,7 +67,7 @@ class Observed:
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     directory, port = tmp_path_factory.mktemp("observed"), free_port()
     broker, clickhouse = own_broker(directory), ClickHouse(directory / "clickhouse", free_port())
-    settings = Settings(kafka_url=broker.url, clickhouse_url=clickhouse.url(), partitions=2)
+    settings = Settings(kafka_url=broker.url, clickhouse_url=clickhouse.url(), partitions=2, data_dir=directory)
     url = f"http://127.0.0.1:{port}"
     child = worker_child(settings, port)
     with running(broker.child(), directory) as kafka, running(clickhouse.child(), directory) as tables:

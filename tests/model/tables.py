@@ -10,6 +10,7 @@ import pyarrow as pa
 from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES
 from streams.flush import first_rows, flush_of
 from streams.measure.lane import LaneRow, LaneRows
+from tests.oracle.control import FIRST_KEYS
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
 
@@ -40,20 +41,26 @@ class MemoryTables:
     accept(table, row): told of every row before it is kept; it raises where a row should never have been written.
     """
 
-    def __init__(self, known: Sequence[Definitions], accept: Callable[[str, Row], None]) -> None:
-        self._known = {one.version: json.dumps(asdict(one)) for one in known}
-        self._first = known[0].version
+    def __init__(self, first: Definitions, accept: Callable[[str, Row], None]) -> None:
+        self._known = {first.version: json.dumps(asdict(first))}
+        self._first = first.version
         self._accept = accept
         self._meanwhile: list[Callable[[], None]] = []
         self.touchpoints: dict[tuple[str, int], Row] = {}
         self.panes: dict[tuple[str, tuple[Any, ...]], Row] = {}
         self.letters: dict[tuple[str, int], str] = {}
         self.erasures: dict[tuple[str, int, str], int] = {}
+        self.controls: dict[tuple[str, int], bool] = {}
         self.lanes: dict[str, Row] = {}
 
     def insert(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Insert (table, row) pairs in this order."""
         for table, row in rows:
+            if table == "definitions":
+                self._known[row["version"]] = row["content"]
+                continue
+            if table == "lanes" and row["definitions"] not in self._known:
+                raise AssertionError(f"a lane row names definitions that the tables do not hold: {row}")
             self._accept(table, row)
             log = row["log_id"]
             if table == "touchpoints":
@@ -62,6 +69,8 @@ class MemoryTables:
                 _replace(self.panes, (log, pane_key(row)), row, "log_offset")
             elif table == "dead_letters":
                 self.letters[log, row["log_offset"]] = row["reason"]
+            elif table == "control_records":
+                self.controls[log, row["log_offset"]] = row["obeyed"]
             elif table == "erasures":
                 self.erasures[log, row["log_offset"], row["id_hash"]] = row["erased_at"]
             else:
@@ -111,11 +120,15 @@ class MemoryTables:
     def definitions(self, version: str | None) -> str:
         return self._known[version or self._first]
 
+    def control_keys(self) -> str:
+        return FIRST_KEYS
+
     def of_lane(self, log_id: str) -> Tables:
         """The rows of one lane in the oracle's form."""
         return Tables(
             touchpoints={at: row for (log, at), row in self.touchpoints.items() if log == log_id},
             panes={key: measures(row) for (log, key), row in self.panes.items() if log == log_id},
+            controls={at: obeyed for (log, at), obeyed in self.controls.items() if log == log_id},
             dead_letters={at: reason for (log, at), reason in self.letters.items() if log == log_id},
             erasures={(at, one): until for (log, at, one), until in self.erasures.items() if log == log_id},
             lane=of_the_log(self.lanes.get(log_id, {})),

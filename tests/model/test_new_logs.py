@@ -8,8 +8,9 @@ from schemas.codec import WriterSchemas
 from tests.model.scenarios import Scenario, Step
 from tests.model.schedule import Worker, end, run
 from tests.model.world import World
+from tests.oracle.control import control
 from tests.oracle.events import HOUR
-from tests.oracle.log import CONTROL_HEADER, DEFINITIONS, Record
+from tests.oracle.log import DEFINITIONS, Record, Signing
 from tests.oracle.strategies import DEFINITIONS_KNOWN, START_MS
 
 LONG, SHORT, _ = DEFINITIONS_KNOWN
@@ -23,7 +24,7 @@ def event(offset: int, event_id: str, at: int = START_MS) -> Record:
 
 def test_a_longer_duplicate_horizon_does_not_bring_back_what_was_forgotten(writers: WriterSchemas) -> None:
     later = START_MS + 2 * HOUR
-    switch = Record(2, later, None, json.dumps(asdict(LONG)).encode(), ((CONTROL_HEADER, DEFINITIONS),))
+    switch = control(2, later, DEFINITIONS, json.dumps(asdict(LONG)).encode(), Signing(1))
     log = [event(0, "e1"), event(1, "e2", later), switch, event(3, "e1", later)]
     assert run(Scenario(SHORT, (log,), ()), writers) == []
     assert run(Scenario(SHORT, (log,), (TAKE, FLUSH, CRASH)), writers) == []

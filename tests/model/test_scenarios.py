@@ -8,6 +8,7 @@ import pytest
 
 from schemas.touchpoint import Reason
 from tests.model.scenarios import KINDS, LIMITS, Scenario, scenario_of
+from tests.oracle.control import signed
 from tests.oracle.panes import empty_pane
 from tests.oracle.recompute import Row, Tables, recompute
 from tests.oracle.strategies import DEFINITIONS_KNOWN, LANE, WRITER_SCHEMAS
@@ -21,7 +22,8 @@ def drawn() -> list[Scenario]:
 @pytest.fixture(scope="module")
 def measured(drawn: list[Scenario]) -> list[Tables]:
     """Each first log, as recomputed."""
-    return [recompute(one.logs[0], LANE, one.first, WRITER_SCHEMAS) for one in drawn]
+    logs = [[signed(record, LANE) for record in one.logs[0]] for one in drawn]
+    return [recompute(log, LANE, one.first, WRITER_SCHEMAS) for log, one in zip(logs, drawn, strict=True)]
 
 
 def test_every_step_happens_to_both_workers_under_every_setting(drawn: list[Scenario]) -> None:
@@ -60,6 +62,8 @@ def test_customers_stages_definitions_and_refusals_are_of_all_kinds(measured: li
     refused = {reason for tables in measured for reason in tables.dead_letters.values()}
     assert refused >= {reason.value for reason in Reason}
     assert any(tables.erasures for tables in measured)
+    assert {obeyed for tables in measured for obeyed in tables.controls.values()} == {True, False}
+    assert len({tables.lane["control_keys"] for tables in measured}) > 2
 
 
 def panes(measured: list[Tables]) -> Iterator[Row]:

@@ -42,6 +42,8 @@ class Truth:
             return self.history.final.dead_letters.get(row["log_offset"]), row["reason"]
         if table == "erasures":
             return self.history.final.erasures.get((row["log_offset"], row["id_hash"])), row["erased_at"]
+        if table == "control_records":
+            return self.history.final.controls.get(row["log_offset"]), row["obeyed"]
         if any(row[name] != self.identity[name] for name in IDENTITY):
             raise Untrue(f"a lane row of another log: {row}, expected {self.identity}")
         return self.history.lanes.get(row["next_offset"]), of_the_log(row)
@@ -54,6 +56,7 @@ class Truth:
             f"dead_letters {at}: missing" for at in final.dead_letters if at < end and at not in found.dead_letters
         ]
         lines += [f"erasures {key}: missing" for key in final.erasures if key[0] < end and key not in found.erasures]
+        lines += [f"control_records {at}: missing" for at in final.controls if at < end and at not in found.controls]
         for key, offset in self.history.panes:
             if offset < end and (key not in found.panes or found.panes[key]["log_offset"] < offset):
                 lines.append(f"stage_panes {key}: does not hold offset {offset}")
@@ -81,7 +84,8 @@ def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: End
     ids = {**earlier, **counted_ids(before.truth.history.final, before.next_offset)}
     known = {one.version: one for one in DEFINITIONS_KNOWN}
     inherited = (ids, row["lane_clock"], row["occurred_max"], row["ids_since"], row["ids_from"] - before.next_offset)
-    found = history(log, lane, known[row["definitions"]], WRITER_SCHEMAS, *inherited)
+    sequence = row["control_sequence"]
+    found = history(log, lane, known[row["definitions"]], WRITER_SCHEMAS, *inherited, sequence)
     generation = before.truth.identity["generation"] + 1
     return Truth(lane, _identity(generation, before.truth.lane.log_id, before.next_offset), found, ids)
 
@@ -98,6 +102,8 @@ def _only(table: str, row: Row, value: Any) -> Tables:
         return Tables()
     if table == "erasures":
         return Tables(erasures={(row["log_offset"], row["id_hash"]): value})
+    if table == "control_records":
+        return Tables(controls={row["log_offset"]: value})
     if table == "touchpoints":
         return Tables(touchpoints={row["log_offset"]: value})
     if table == "stage_panes":

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from schemas.codec import WriterSchemas
 from streams.topics import LogPosition
 from tests.model.tables import MemoryTables, Row
-from tests.model.truth import Ending, Truth, Untrue, truth_of
+from tests.model.truth import PARTITION, Ending, Truth, Untrue, truth_of
 from tests.oracle.compare import difference
-from tests.oracle.log import Definitions, Record
-from tests.oracle.strategies import DEFINITIONS_KNOWN
+from tests.oracle.control import signed
+from tests.oracle.log import Definitions, Lane, Record
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class World:
         self._logs: dict[str, Log] = {}
         self._truths: dict[str, Truth] = {}
         self._published: dict[str, int] = {}
-        self.tables = MemoryTables([first, *DEFINITIONS_KNOWN], self._check)
+        self.tables = MemoryTables(first, self._check)
         self.log = self._begin("log-1", "log-1")
 
     def begin_log(self, *, same_id: bool) -> None:
@@ -46,7 +46,8 @@ class World:
             self.log = self._begin(new := f"log-{len(self._logs) + 1}", new)
 
     def _begin(self, broker_id: str, log_id: str) -> Log:
-        self._logs[log_id] = log = Log(log_id, broker_id, self._waiting.pop(0))
+        records = [signed(record, Lane(broker_id, PARTITION)) for record in self._waiting.pop(0)]
+        self._logs[log_id] = log = Log(log_id, broker_id, records)
         return log
 
     def position(self) -> LogPosition:

@@ -14,6 +14,7 @@ def difference(expected: Tables, actual: Tables) -> list[str]:
     lines += _rows("stage_panes", expected.panes, actual.panes)
     lines += _rows("dead_letters", expected.dead_letters, actual.dead_letters)
     lines += _rows("erasures", expected.erasures, actual.erasures)
+    lines += _rows("control_records", expected.controls, actual.controls)
     lines += _rows("lanes", {"row": expected.lane}, {"row": actual.lane})
     more = len(lines) - LINES_MAX
     return lines if more <= 0 else [*lines[:LINES_MAX], f"and {more} more"]

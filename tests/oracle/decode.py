@@ -13,7 +13,7 @@ import avro.io
 import avro.schema
 from avro.errors import AvroException
 
-from tests.oracle.log import Definitions, WriterSchemas
+from tests.oracle.log import Definitions, WriterSchemas, version_of
 
 READER_SCHEMA = Path(__file__).parents[2] / "schemas" / "touchpoint.avsc"
 CONFLUENT, SINGLE_OBJECT, JSON = b"\x00", b"\xc3\x01", b"{"
@@ -56,21 +56,29 @@ class Decoder:
     def definitions(self, value: bytes | None) -> Definitions:
         """The definitions that a control record carries. Raises Refused."""
         try:
-            return Definitions(**json.loads(value or b""))
-        except (TypeError, ValueError) as error:
-            raise Refused("undecodable", f"definitions: {error}") from error
+            said = json.loads(value or b"", parse_constant=_no_constant)
+            made = Definitions(**said)
+            days = made.lateness_seconds / 86_400, made.duplicate_horizon_seconds / 86_400, made.pane_retention_days
+            bounded = all(0 <= one <= most for one, most in zip(days, (30, 365, 36_500), strict=True))
+            if not bounded or not 0 <= made.duplicate_ids_max <= 2**30 or made.version != version_of(said):
+                raise ValueError(said)  # noqa: TRY301 - refused like what is no JSON
+        except (TypeError, ValueError, RecursionError) as error:
+            raise Refused("control_refused", f"definitions: {str(error)[:200]}") from error
+        return made
 
-    def erasures(self, value: bytes | None) -> dict[str, int]:
+    def erasures(self, value: bytes | None, record_at: int) -> dict[str, int]:
         """Who is to be forgotten, as a control record says: hashed ids, and up to when. Raises Refused."""
         try:
             said = json.loads(value or b"")
             ids, until = said["id_hashes"], said["erased_at"]
             hashed = all(re.fullmatch("[0-9a-f]{64}", one) for one in ids)
-            if type(ids) is not list or type(until) is not int or not hashed:
+            if type(ids) is not list or type(until) is not int or not hashed or not 0 < len(ids) <= 10_000:
                 raise ValueError(said)  # noqa: TRY301 - refused like what is no JSON
+            if until > record_at + 600_000:
+                raise ValueError(until)  # noqa: TRY301
         except (TypeError, ValueError, KeyError) as error:
-            raise Refused("undecodable", f"erasures: {error}") from error
-        return dict.fromkeys(ids, until)
+            raise Refused("control_refused", f"erasures: {error}") from error
+        return dict.fromkeys(ids, min(until, record_at))
 
 
 @cache

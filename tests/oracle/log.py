@@ -1,5 +1,7 @@
 """A log and the definitions that it is measured by: what the recomputation starts from."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +10,22 @@ CONTROL_HEADER = "touchstream-control"
 HEARTBEAT = b"heartbeat"
 DEFINITIONS = b"definitions"
 FORGET = b"forget"
+KEYS = b"keys"
+SIGNATURE_HEADER = "touchstream-signature"
+
+
+@dataclass(frozen=True)
+class Signing:
+    """How a control record is to be signed: by which key of the tests, for which log (empty: its own) and partition.
+
+    added: bytes that the value gets once it is signed.
+    """
+
+    sequence: int
+    key: int = 0
+    log_id: str = ""
+    partitions_on: int = 0
+    added: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -19,12 +37,14 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+    signing: Signing | None = None
+    """Of a control record whose log is not known yet (`tests.oracle.control.signed`)."""
 
     @property
     def control(self) -> bytes | None:
-        """What kind of control record this is, None for an event. Where the header repeats, the last one holds."""
+        """What kind of control record this is, None for an event. Where the header repeats it is of no kind: empty."""
         kinds = [value for name, value in self.headers if name == CONTROL_HEADER]
-        return kinds[-1] if kinds else None
+        return (kinds[0] if len(kinds) == 1 else b"") if kinds else None
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,13 @@ class Definitions:
     duplicate_horizon_seconds: int = 86_400
     pane_retention_days: int = 0
     duplicate_ids_max: int = 0
+
+
+def version_of(said: Mapping[str, Any]) -> str:
+    """The version of a definitions document: the digest of all else that it says, with its keys in order."""
+    content = {name: value for name, value in said.items() if name != "version"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,19 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tests.oracle.control import FIRST_KEYS, Keeper
 from tests.oracle.decode import Decoder, Refused
 from tests.oracle.journey import resolve
-from tests.oracle.log import DEFINITIONS, FORGET, HEARTBEAT, Definitions, Lane, Record, WriterSchemas
+from tests.oracle.log import (
+    DEFINITIONS,
+    FORGET,
+    HEARTBEAT,
+    SIGNATURE_HEADER,
+    Definitions,
+    Lane,
+    Record,
+    WriterSchemas,
+)
 from tests.oracle.panes import PaneKey, empty_pane, pane_keys, sentiment_micro, touch
 from tests.oracle.validate import check
 
@@ -36,6 +46,8 @@ class Tables:
     panes: dict[PaneKey, Row] = field(default_factory=dict)
     dead_letters: dict[int, str] = field(default_factory=dict)
     erasures: dict[tuple[int, str], int] = field(default_factory=dict)
+    controls: dict[int, bool] = field(default_factory=dict)
+    """Of each control record but heartbeats, whether it was obeyed."""
     lane: Row = field(default_factory=dict)
 
 
@@ -59,17 +71,19 @@ def recompute(
     predecessor_occurred_max: int | None = None,
     predecessor_ids_since: int = 0,
     predecessor_ids_from: int = 0,
+    predecessor_sequence: int = 0,
 ) -> Tables:
     """The tables after the whole of `log`, which starts under `definitions`.
 
     Where the same partition of an earlier log went before, `predecessor_ids` gives what that counted below
     `predecessor_next_offset` (see `counted_ids`), `predecessor_clock` its lane clock there,
     `predecessor_occurred_max` the highest time of an event there, and `predecessor_ids_since` the lane clock before
-    which ids are forgotten there, all in milliseconds; `predecessor_ids_from` is the offset before which they are.
+    which ids are forgotten there, all in milliseconds; `predecessor_ids_from` is the offset before which they are;
+    `predecessor_sequence` is the number of the last control record that was obeyed there.
     """
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
     oracle.occurred_max, oracle.ids_since = predecessor_occurred_max, predecessor_ids_since
-    oracle.ids_from = predecessor_ids_from
+    oracle.ids_from, oracle.keeper.sequence = predecessor_ids_from, predecessor_sequence
     for record in log:
         oracle.take(record)
     oracle.tables.lane = oracle.lane_row(log[-1].offset + 1 if log else 0)
@@ -86,11 +100,12 @@ def history(
     predecessor_occurred_max: int | None = None,
     predecessor_ids_since: int = 0,
     predecessor_ids_from: int = 0,
+    predecessor_sequence: int = 0,
 ) -> History:
     """What `recompute` passes through. A row that isn't in it breaks the one rule, even if it is mended later."""
     oracle = _Oracle(lane, definitions, Decoder(writer_schemas), dict(predecessor_ids or {}), predecessor_clock)
     oracle.occurred_max, oracle.ids_since = predecessor_occurred_max, predecessor_ids_since
-    oracle.ids_from = predecessor_ids_from
+    oracle.ids_from, oracle.keeper.sequence = predecessor_ids_from, predecessor_sequence
     found = History()
     found.lanes[0] = oracle.lane_row(0)
     for record in log:
@@ -124,6 +139,7 @@ class _Oracle:
         self.clock = clock
         self.occurred_max: int | None = None
         self.ids_since = self.ids_from = 0
+        self.keeper = Keeper.of(FIRST_KEYS, 0)
         self.tables = Tables()
 
     def take(self, record: Record) -> None:
@@ -138,6 +154,8 @@ class _Oracle:
                 self.apply_control(record, record_at)
         except Refused as refused:
             self.tables.dead_letters[record.offset] = refused.reason
+            if record.control is not None:
+                self.tables.controls[record.offset] = False
         self.ids_since, self.ids_from = self.horizon(), self.lowest(record.offset + 1)
 
     def lowest(self, offset: int) -> int:
@@ -155,16 +173,21 @@ class _Oracle:
         return max(self.ids_since, self.clock - self.definitions.duplicate_horizon_seconds * 1000)
 
     def apply_control(self, record: Record, record_at: int) -> None:
-        """A heartbeat counts for time as an event would; definitions hold from the next record on."""
-        if record.control == HEARTBEAT:
+        """A heartbeat counts for time as an event would; what is signed holds from the next record on."""
+        unsigned = all(name != SIGNATURE_HEADER for name, _ in record.headers)
+        if record.control == HEARTBEAT and unsigned and not record.value:
             self.saw(record_at)
-        elif record.control == DEFINITIONS:
-            self.definitions = self.decoder.definitions(record.value)
+            return
+        sequence, value = self.keeper.check(record, self.lane), record.value or b""
+        if record.control == DEFINITIONS:
+            self.definitions = self.decoder.definitions(value)
         elif record.control == FORGET:
-            until = self.decoder.erasures(record.value)
+            until = self.decoder.erasures(value, record_at)
             self.tables.erasures |= {(record.offset, one): at for one, at in until.items()}
         else:
-            raise Refused("undecodable", f"control record {record.control!r}")
+            self.keeper.rotate(value, sequence)
+        self.keeper.sequence = sequence
+        self.tables.controls[record.offset] = True
 
     def apply_event(self, record: Record, record_at: int) -> None:
         """Count an event, or its being a duplicate."""
@@ -235,4 +258,6 @@ class _Oracle:
             "definitions": self.definitions.version,
             "ids_since": self.ids_since,
             "ids_from": self.ids_from,
+            "control_sequence": self.keeper.sequence,
+            "control_keys": self.keeper.text,
         }

@@ -5,10 +5,11 @@ So generation is fast, and shrinking ends at few and plain records.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hypothesis import strategies as st
 
+from tests.oracle.control import control, keys_value, signed
 from tests.oracle.events import (
     BROKEN_VALUES,
     DAY,
@@ -21,7 +22,17 @@ from tests.oracle.events import (
     encode,
     event,
 )
-from tests.oracle.log import CONTROL_HEADER, DEFINITIONS, FORGET, HEARTBEAT, Definitions, Lane, Record
+from tests.oracle.log import (
+    DEFINITIONS,
+    FORGET,
+    HEARTBEAT,
+    KEYS,
+    Definitions,
+    Lane,
+    Record,
+    Signing,
+    version_of,
+)
 
 __all__ = ["DEFINITIONS_KNOWN", "LANE", "START_MS", "WRITER_SCHEMAS", "definitions", "logs"]
 
@@ -76,12 +87,20 @@ _SECOND_JOURNEY = {
         {"id": "default", "stages": [{"id": "purchase"}, {"id": "support", "touchpoints": [{"channel": "web"}]}]},
     ],
 }
-DEFINITIONS_KNOWN = (
-    Definitions("v1", _FIRST_JOURNEY),
-    Definitions("v2", _SECOND_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=3_600, duplicate_ids_max=6),
-    Definitions("v3", _FIRST_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=60, pane_retention_days=1),
+DEFINITIONS_KNOWN = tuple(
+    replace(one, version=version_of(asdict(one)))
+    for one in (
+        Definitions("", _FIRST_JOURNEY),
+        Definitions("", _SECOND_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=3_600, duplicate_ids_max=6),
+        Definitions("", _FIRST_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=60, pane_retention_days=1),
+    )
 )
 _DOCUMENTS = tuple(json.dumps(asdict(made)).encode() for made in DEFINITIONS_KNOWN)
+_MISLEADING = tuple(
+    json.dumps(asdict(DEFINITIONS_KNOWN[0]) | said).encode()
+    for said in ({"lateness_seconds": 1e308}, {"journey": _SECOND_JOURNEY}, {"pane_retention_days": -1})
+)
+"""Under the name of what they are not."""
 
 
 def definitions() -> st.SearchStrategy[Definitions]:
@@ -95,11 +114,11 @@ def logs(max_records: int = 30) -> st.SearchStrategy[list[Record]]:
     most = -(-max_records // TOGETHER)
     # lists of no least size would have five elements on average, however many they may have
     drawn_lists = st.integers(0, most).flatmap(lambda least: st.lists(drawn, min_size=least, max_size=most))
-    return drawn_lists.map(lambda chosen: log_of(b"".join(chosen))[:max_records])
+    return drawn_lists.map(lambda chosen: [signed(one, LANE) for one in log_of(b"".join(chosen))[:max_records]])
 
 
 def log_of(chosen: bytes) -> list[Record]:
-    """The log that is described by RECORD_BYTES choices for each record."""
+    """The log that is described by RECORD_BYTES choices for each record; control records are still to be `signed`."""
     log: list[Record] = []
     offset, now = -1, START_MS
     for start in range(0, len(chosen), RECORD_BYTES):
@@ -116,13 +135,14 @@ def log_of(chosen: bytes) -> list[Record]:
 
 def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, now: int) -> Record:
     if kind == "heartbeat":
-        return Record(offset, timestamp_ms, None, b"", ((CONTROL_HEADER, HEARTBEAT),))
+        return control(offset, timestamp_ms, HEARTBEAT, choices.of((b"",) * 7 + (b"x",)), None)
     if kind == "definitions":
-        return Record(offset, timestamp_ms, None, _control_value(choices), ((CONTROL_HEADER, DEFINITIONS),))
+        return control(offset, timestamp_ms, DEFINITIONS, _control_value(choices), _signing(choices, now))
     if kind == "forget":
-        return Record(offset, timestamp_ms, None, _forgotten(choices, now), ((CONTROL_HEADER, FORGET),))
+        return control(offset, timestamp_ms, FORGET, _forgotten(choices, now), _signing(choices, now))
     if kind == "other control":
-        return Record(offset, timestamp_ms, None, b"", ((CONTROL_HEADER, b"stop"),))
+        other = choices.of((KEYS, KEYS, KEYS, b"stop", HEARTBEAT))
+        return control(offset, timestamp_ms, other, _keys(choices, now), _signing(choices, now))
     if kind == "broken":
         return Record(offset, timestamp_ms, b"k", choices.of(BROKEN_VALUES), choices.of(HEADERS))
     headers = choices.of(HEADERS)
@@ -134,10 +154,23 @@ def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, 
     return Record(offset, timestamp_ms, key, damage(choices, value) if kind == "damaged" else value, headers)
 
 
+def _signing(choices: Choices, now: int) -> Signing | None:
+    """Mostly as it should be; before a rotation the second key is not the lane's, after it the first one."""
+    right = Signing(choices.of((now, now, now, now + HOUR, now - MINUTE)), choices.of((0, 0, 1)))
+    other = replace(right, log_id="another"), replace(right, partitions_on=1), replace(right, added=b" ")
+    return choices.of((right,) * 12 + (*other, None))
+
+
+def _keys(choices: Choices, now: int) -> bytes:
+    kept = ((0, now), (1, 0)), ((1, 0),), ((0, 0), (1, 0)), ((0, now + 2 * HOUR), (1, 0)), ((0, now),), ()
+    return choices.of((*map(keys_value, kept), b"{}", b'{"keys": [{"public": "00", "until": 0}]}'))
+
+
 def _forgotten(choices: Choices, now: int) -> bytes:
     hashes = choices.of((["a" * 64], ["a" * 64, "0" * 64], [], ["A" * 64], ["short"]))
-    return choices.of((json.dumps({"id_hashes": hashes, "erased_at": now}).encode(),) * 3 + (b"", b"[]"))
+    until = choices.of((now, now, now, now + MINUTE, now + DAY, 9_999_999_999_999))
+    return choices.of((json.dumps({"id_hashes": hashes, "erased_at": until}).encode(),) * 3 + (b"", b"[]"))
 
 
 def _control_value(choices: Choices) -> bytes:
-    return choices.of((*_DOCUMENTS * 3, b"", b"{}", b"{"))
+    return choices.of((*_DOCUMENTS * 3, b"", b"{}", b"{", *_MISLEADING))

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracle.compare import difference
-from tests.oracle.log import CONTROL_HEADER, Definitions, Lane, Record, WriterSchemas
+from tests.oracle.control import FIRST_KEYS, PUBLIC, keys_value, signed
+from tests.oracle.control import control as made
+from tests.oracle.log import Definitions, Lane, Record, Signing, WriterSchemas, version_of
 from tests.oracle.panes import sketch_bucket
 from tests.oracle.recompute import NO_EVENT_MS, Tables, counted_ids, history, recompute
 from tests.oracle.strategies import LANE, WRITER_SCHEMAS, definitions, logs
@@ -45,18 +47,19 @@ def event(offset: int, at: int | None = NOW, **fields: Any) -> Record:
 
 
 def control(offset: int, kind: bytes, value: bytes = b"", at: int | None = NOW) -> Record:
-    return Record(offset, at, None, value, ((CONTROL_HEADER, kind),))
+    signing = None if kind == b"heartbeat" else Signing(sequence=offset + 1)
+    return signed(made(offset, at, kind, value, signing), Lane("log", 0))
 
 
 def switch(offset: int, **fields: Any) -> Record:
     document = {
-        "version": "v2",
         "journey": JOURNEY,
         "lateness_seconds": 60,
         "duplicate_horizon_seconds": 86_400,
         "pane_retention_days": 0,
     }
-    return control(offset, b"definitions", json.dumps(document | fields).encode())
+    said = document | fields
+    return control(offset, b"definitions", json.dumps(said | {"version": version_of(said)}).encode())
 
 
 def tables(*log: Record, start: Definitions = PLAIN, **predecessor: Any) -> Tables:
@@ -167,25 +170,51 @@ def test_a_heartbeat_moves_clock_and_watermark_and_nothing_else() -> None:
         "definitions": "v1",
         "ids_since": NOW + HOUR_MS - 24 * HOUR_MS,
         "ids_from": 0,
+        "control_sequence": 0,
+        "control_keys": FIRST_KEYS,
     }
     assert (list(found.touchpoints), found.dead_letters) == ([0], {})
 
 
 def test_definitions_hold_from_the_record_after_them() -> None:
-    found = tables(
-        event(0, touchpoint="chat"), switch(1, journey={"journeys": [{"id": "new", "stages": []}]}), event(2)
-    )
+    switched = switch(1, journey={"journeys": [{"id": "new", "stages": []}]})
+    found = tables(event(0, touchpoint="chat"), switched, event(2))
+    version = json.loads(switched.value or b"")["version"]
     assert [(row["definitions"], row["journey"]) for row in found.touchpoints.values()] == [
         ("v1", "first"),
-        ("v2", "new"),
+        (version, "new"),
     ]
-    assert found.lane["definitions"] == "v2"
+    assert found.lane["definitions"] == version
 
 
 def test_a_control_record_that_says_nothing_known_is_a_dead_letter() -> None:
     found = tables(control(0, b"stop"), control(1, b"definitions", b"{}"), control(2, b"definitions", b"nonsense"))
-    assert found.dead_letters == dict.fromkeys(range(3), "undecodable")
+    assert found.dead_letters == dict.fromkeys(range(3), "control_refused")
     assert found.lane["definitions"] == "v1"
+
+
+def test_a_control_record_is_obeyed_once_for_its_own_lane_and_by_a_key_that_counts() -> None:
+    def rotate(offset: int, signing: Signing | None) -> Record:
+        return signed(made(offset, NOW, b"keys", keys_value([(0, 5), (1, 0)]), signing), Lane("log", 0))
+
+    refused = tables(
+        rotate(0, None), rotate(1, Signing(5, key=1)), rotate(2, Signing(5, log_id="other")),
+        rotate(3, Signing(5, partitions_on=1)), rotate(4, Signing(5, added=b" ")),
+    )  # fmt: skip
+    assert (list(refused.dead_letters), set(refused.controls.values())) == ([0, 1, 2, 3, 4], {False})
+    assert refused.lane["control_keys"] == FIRST_KEYS
+    obeyed = tables(rotate(0, Signing(5)), rotate(1, Signing(5)), rotate(2, Signing(6)), rotate(3, Signing(6, key=1)))
+    assert obeyed.controls == {0: True, 1: False, 2: False, 3: True}
+    assert (obeyed.lane["control_sequence"], obeyed.lane["control_keys"]) == (6, PUBLIC[1])
+
+
+def test_nothing_is_erased_that_is_recorded_after_it() -> None:
+    def forget(offset: int, until: int) -> Record:
+        return control(offset, b"forget", json.dumps({"id_hashes": ["a" * 64], "erased_at": until}).encode())
+
+    found = tables(forget(0, NOW), forget(1, NOW + 1), forget(2, NOW + 600_001))
+    assert found.erasures == {(0, "a" * 64): NOW, (1, "a" * 64): NOW}
+    assert found.dead_letters == {2: "control_refused"}
 
 
 def test_an_event_older_than_the_panes_is_refused_only_where_panes_are_deleted() -> None:

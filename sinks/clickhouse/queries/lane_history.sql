@@ -6,7 +6,7 @@ SELECT
     toUnixTimestamp64Milli(watermark)    AS watermark_ms,
     definitions, predecessor_log_id, predecessor_next_offset,
     toUnixTimestamp64Milli(ids_since) AS ids_since_ms,
-    ids_from,
+    ids_from, control_sequence, control_keys,
     toUnixTimestamp64Milli(written_at)   AS written_at_ms
 FROM lanes FINAL
 WHERE topic = {topic:String} AND (empty({partitions:Array(UInt32)}) OR has({partitions:Array(UInt32)}, partition))

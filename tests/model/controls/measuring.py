@@ -69,22 +69,44 @@ def a_new_owner_starts_the_watermark_anew(patch: MonkeyPatch) -> None:
 
 def definitions_switch_once_the_batch_is_measured(patch: MonkeyPatch) -> None:
     take, obey = Lane.take, Lane._obey
-    to_come: list[tuple[Records, events.Clocks]] = []
+    to_come: list[lane._Order] = []
 
-    def obey_later(self: Lane, control: str, run: Records, clocks: events.Clocks) -> None:
-        if control == "definitions":
-            to_come.append((run, clocks))
+    def obey_later(self: Lane, order: lane._Order) -> None:
+        if order.definitions:
+            to_come.append(order)
         else:
-            obey(self, control, run, clocks)
+            obey(self, order)
 
     def take_first(self: Lane, records: Records) -> None:
         take(self, records)
-        for run, clocks in to_come:
-            obey(self, "definitions", run, clocks)
+        for order in to_come:
+            obey(self, order)
         to_come.clear()
 
     patch.setattr(Lane, "_obey", obey_later)
     patch.setattr(Lane, "take", take_first)
+
+
+def a_new_owner_forgets_the_sequence_number(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(*given: Any) -> Lane:
+        loaded = original(*given)
+        loaded.row = replace(loaded.row, control_sequence=0)
+        return loaded
+
+    patch.setattr(takeover, "take_over", take_over)
+
+
+def a_new_owner_begins_with_the_first_keys(patch: MonkeyPatch) -> None:
+    original = takeover.take_over
+
+    def take_over(*given: Any) -> Lane:
+        loaded = original(*given)
+        loaded.row = replace(loaded.row, control_keys=given[3].control_keys())
+        return loaded
+
+    patch.setattr(takeover, "take_over", take_over)
 
 
 def the_watermark_passes_the_lane_clock(patch: MonkeyPatch) -> None:
@@ -96,19 +118,23 @@ def events_that_are_far_ahead_are_counted(patch: MonkeyPatch) -> None:
 
 
 def heartbeats_move_no_watermark(patch: MonkeyPatch) -> None:
-    original = Lane._obey
+    original = Lane._order
 
-    def obey(self: Lane, control: str, run: Records, clocks: events.Clocks) -> None:
-        if control != "heartbeat":
-            original(self, control, run, clocks)
+    def order(self: Lane, record: Records, clocks: events.Clocks) -> lane._Order | None:
+        before = self.row.occurred_max
+        found = original(self, record, clocks)
+        self.row = replace(self.row, occurred_max=before)
+        return found
 
-    patch.setattr(Lane, "_obey", obey)
+    patch.setattr(Lane, "_order", order)
 
 
 LANE_STATE: tuple[Control, ...] = (
     late_is_judged_by_the_watermark,
     a_new_owner_starts_the_clock_anew,
     a_new_owner_starts_the_watermark_anew,
+    a_new_owner_forgets_the_sequence_number,
+    a_new_owner_begins_with_the_first_keys,
 )
 DEFINITIONS: tuple[Control, ...] = (definitions_are_those_of_the_worker, definitions_switch_once_the_batch_is_measured)
 INTEGERS: tuple[Control, ...] = (sentiment_is_summed_as_floats,)
