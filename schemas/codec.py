@@ -6,7 +6,8 @@ functions.
 
 import io
 import json
-from datetime import UTC, datetime, timedelta
+import math
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,8 @@ from avro.schema import Schema
 from schemas.avro_bytes import require_record
 from schemas.compatibility import compatible, parsed
 from schemas.registry import SchemaRegistry
-from schemas.touchpoint import Reason, Refusal, Touchpoint, shown
+from schemas.times import moment, readings, since_epoch
+from schemas.touchpoint import Reason, Refusal, Touchpoint, said_of_types, shown
 
 SINGLE_OBJECT: Final = b"\xc3\x01"
 """Starts an Avro single object.
@@ -40,8 +42,9 @@ _HERE = Path(__file__).parent
 SCHEMA_TEXT: Final = (_HERE / "touchpoint.avsc").read_text(encoding="utf-8")
 """`Touchpoint` as this version writes it."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTEGERS = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
+_TIMES = {"occurred_at", "received_at"}
+_TIME_CHARS_MAX = 40
 _INT32 = {"nps", "csat", "ces"}
 _FIELDS = frozenset(Touchpoint.__struct_fields__)
 _REQUIRED = ("event_id", "occurred_at", "channel", "touchpoint")
@@ -148,7 +151,18 @@ def parse_json(value: bytes) -> Any:
     except RecursionError as error:
         raise Undecodable("nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(str(error)) from error
+        raise Undecodable(_malformed(value, str(error))) from error
+
+
+def _malformed(value: bytes, said: str) -> str:
+    """What is wrong with a JSON text, and where."""
+    place = re.search(r"\(byte (\d+)\)", said)
+    if place:
+        at = int(place[1])
+        return f"{said}, near {shown(value[max(0, at - 12) : at + 12].decode(errors='replace'))}"
+    if re.search(rb"\\u[dD][89a-fA-F]", value):
+        return f"{said}; it holds a lone surrogate, half of a character such as an emoji: cut texts between characters"
+    return said
 
 
 def from_fields(fields: object, position: int = 0) -> Touchpoint | Refusal:
@@ -160,6 +174,7 @@ def from_fields(fields: object, position: int = 0) -> Touchpoint | Refusal:
     """
     if not isinstance(fields, dict):
         return Refusal(position, Reason.UNDECODABLE, f"an event is a JSON object, not {shown(fields)}")
+    fields = _without_nulls(fields)
     absent = [name for name in _REQUIRED if fields.get(name) is None]
     if absent:
         return Refusal(position, Reason.MISSING_FIELD, f"{', '.join(absent)} missing")
@@ -176,13 +191,23 @@ def from_fields(fields: object, position: int = 0) -> Touchpoint | Refusal:
     try:
         return msgspec.convert({**fields, **whole}, Touchpoint)
     except msgspec.ValidationError as error:
-        return Refusal(position, Reason.WRONG_TYPE, str(error))
+        return Refusal(position, Reason.WRONG_TYPE, said_of_types(error, fields))
+
+
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    """An attribute that is null says nothing, as one that isn't there."""
+    attributes = fields.get("attributes")
+    if not isinstance(attributes, dict) or None not in attributes.values():
+        return fields
+    return fields | {"attributes": {name: value for name, value in attributes.items() if value is not None}}
 
 
 def _whole(name: str, value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and name in {"occurred_at", "received_at"}:
+    if name in _TIMES and isinstance(value, float) and math.isfinite(value):
+        raise ValueError(f"{name} is {value!r}; that is {readings(value)}; send whole milliseconds since 1970")
+    if name in _TIMES and isinstance(value, str):
         return _milliseconds(name, value)
     return value
 
@@ -190,9 +215,8 @@ def _whole(name: str, value: object) -> object:
 def _milliseconds(name: str, text: str) -> int:
     try:
         # Digits alone are milliseconds in quotes; fromisoformat() would find a date in some of them.
-        moment = None if text.isdigit() or len(text) > 40 else datetime.fromisoformat(text)
-        if moment is not None:
-            return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+        if not text.isdigit() and len(text) <= _TIME_CHARS_MAX:
+            return since_epoch(moment(text))
     except (ValueError, OverflowError):
         pass
     raise ValueError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import polars as pl
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.definitions import Definition, DefinitionError, Finding, Source, content_version, model_of, read_source
 from schemas.touchpoint import NAME_BYTES_MAX, shown
@@ -52,6 +52,11 @@ def _alternatives(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Actions are read in any case."""
+    return tuple(name.lower() for name in names)
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_BYTES_MAX)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_alternatives), Field(min_length=1, max_length=TOUCHPOINTS_MAX)]
 Timeout = Annotated[timedelta, BeforeValidator(_duration)]
@@ -93,7 +98,7 @@ class Entry(Definition):
 
     channel: Names = _ANY
     touchpoint: Names = _ANY
-    action: Names = _ANY
+    action: Annotated[Names, AfterValidator(_lower)] = _ANY
     attributes: Annotated[dict[Name, Names], Field(max_length=ATTRIBUTES_MAX)] = Field(default_factory=dict)
     planned: bool = True
 

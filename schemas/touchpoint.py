@@ -4,6 +4,8 @@ The record itself is declared in `touchpoint.avsc`; `Touchpoint` has the same fi
 be stands here as constants and is checked in `schemas.validity`, in one place for batches and for single events.
 """
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
@@ -44,6 +46,9 @@ SCALES: Final = {
     "revenue_minor": (-REVENUE_MINOR_MAX, REVENUE_MINOR_MAX),
 }
 """The lowest and the highest value that counts."""
+
+ACTIONS: Final = ("view", "click", "contact", "purchase", "return", "survey", "unsubscribe", "identify")
+"""Those that are known here; any other name is one, too."""
 
 OUTCOMES: Final = ("success", "failure", "abandoned")
 
@@ -122,3 +127,23 @@ def shown(value: object) -> str:
         value = value[:100]  # before repr(), which would walk a megabyte
     text = ascii(value) if isinstance(value, bytes) else repr(value)
     return text if len(text) <= 100 else text[:99] + "…"
+
+
+_WANTED: Final = {
+    "attributes": "send an object of texts",
+    "sentiment": "send a number",
+    **dict.fromkeys(("occurred_at", "received_at", "duration_ms", "nps", "csat", "ces", "revenue_minor"),
+                    "send a whole number"),
+}  # fmt: skip
+
+
+def said_of_types(error: msgspec.ValidationError, fields: Mapping[str, object]) -> str:
+    """What a refusal says of a value of a wrong type: field, value and what to send."""
+    place = re.search(r"`\$\.(\w+)(\S*)`", str(error))
+    if place is None or place[1] not in fields:
+        return str(error)
+    name, value = place[1], fields[place[1]]
+    if name == "attributes" and isinstance(value, dict):
+        at, value = next(((at, one) for at, one in value.items() if not isinstance(one, str)), ("", value))
+        return f"attributes.{str(at)[:100]} is {shown(value)}; send a text"
+    return f"{name} is {shown(value)}; {_WANTED.get(name, 'send a text')}"

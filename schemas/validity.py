@@ -3,16 +3,18 @@
 What lies outside its scale is refused, never clipped; in doubt an event is refused rather than counted wrongly.
 """
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from schemas.currencies import EXPONENTS
+from schemas.times import MISTAKEN_MS_MAX, is_plausible, readings
 from schemas.touchpoint import (
     FUTURE_LIMIT_MS,
     NAME_BYTES_MAX,
@@ -23,26 +25,34 @@ from schemas.touchpoint import (
     Reason,
     Refusal,
     Touchpoint,
+    said_of_types,
     shown,
 )
+from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 
 OPTIONAL_TEXTS: Final = ("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency")
 """An empty one says nothing: it counts as absent, and is null in what is measured."""
 
 _REQUIRED = ("event_id", "channel", "touchpoint", "action")
 _NAMES = (*_REQUIRED, "customer_id", "anonymous_id", "stage", "journey", "segment")
-_CURRENCY = "[A-Z]{3}"
+_WORDS: Final = ("action", "outcome")
+"""Read in any case: `Purchase ` is a purchase."""
+_AROUND = " \t\r\n\u00a0"
+_CURRENCY = f"^(?:{'|'.join(EXPONENTS)})$"
 _RECORD_AT = "record_at_ms"
 _RULE = "rule"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition under which an event is refused, for columns and for one event. A missing value breaks none."""
+    """A condition under which an event is refused, for columns and for one event. A missing value breaks none.
+
+    demand: what to mend, given the value.
+    """
 
     field: str
     reason: Reason
-    demand: str
+    demand: Callable[[Any], str]
     broken: pl.Expr
     broken_by: Callable[[Touchpoint, int], bool]
 
@@ -54,7 +64,7 @@ def _on(field: str, reason: Reason, demand: str, broken: pl.Expr, broken_by: Cal
         value = getattr(event, field)
         return value is not None and broken_by(value)
 
-    return Rule(field, reason, demand, broken, of_event)
+    return Rule(field, reason, lambda _: demand, broken, of_event)
 
 
 def _at_least(field: str, low: int, reason: Reason, demand: str) -> Rule:
@@ -66,16 +76,10 @@ def _at_most(field: str, high: int, reason: Reason, demand: str) -> Rule:
     return _on(field, reason, demand, ~(pl.col(field) <= high), lambda v: not v <= high)
 
 
-def _rules() -> Iterator[Rule]:
+def _rules(void_ids: VoidIds) -> Iterator[Rule]:
     for field in _REQUIRED:
         yield _on(field, Reason.MISSING_FIELD, "name it", pl.col(field) == "", lambda v: v == "")
-    yield Rule(
-        "customer_id",
-        Reason.NO_CUSTOMER,
-        "send it or an anonymous_id",
-        pl.col("customer_id").is_null() & pl.col("anonymous_id").is_null(),
-        lambda event, _: event.customer_id is None and event.anonymous_id is None,
-    )
+    yield from _id_rules(void_ids)
     for field in _NAMES:
         yield _on(
             field,
@@ -91,79 +95,147 @@ def _rules() -> Iterator[Rule]:
         pl.all_horizontal(pl.col("outcome") != word for word in OUTCOMES),  # ten times as fast as is_in
         lambda v: v not in OUTCOMES,
     )
-    yield _on(
-        "currency",
-        Reason.WRONG_TYPE,
-        "send an ISO 4217 code such as EUR",
-        ~pl.col("currency").str.contains(f"^{_CURRENCY}$"),
-        lambda v: re.fullmatch(_CURRENCY, v) is None,
-    )
+    yield from _money_rules()
     for field, (low, high) in SCALES.items():
         demand = f"the scale is {low} to {high}"
         yield _at_least(field, low, Reason.OUT_OF_SCALE, demand)
         yield _at_most(field, high, Reason.OUT_OF_SCALE, demand)
-    demand = "send milliseconds since 1970, of a year from 1900 to 2299"
-    yield _at_least("received_at", TIME_MS_MIN, Reason.OUT_OF_SCALE, demand)
-    yield _at_most("received_at", TIME_MS_MAX, Reason.OUT_OF_SCALE, demand)
-    yield _at_least("occurred_at", TIME_MS_MIN, Reason.TOO_OLD, demand)
-    yield _at_most("occurred_at", TIME_MS_MAX, Reason.FROM_THE_FUTURE, demand)
+    yield from _time_rules()
+
+
+def _id_rules(void_ids: VoidIds) -> Iterator[Rule]:
+    demand = "that is no id, but what programs write for none; send the id that was meant, or leave the field out"
+    yield Rule(
+        "customer_id",
+        Reason.NO_CUSTOMER,
+        lambda _: "send it or an anonymous_id",
+        pl.col("customer_id").is_null() & pl.col("anonymous_id").is_null(),
+        lambda event, _: event.customer_id is None and event.anonymous_id is None,
+    )
+    for field in ("customer_id", "anonymous_id"):
+        broken = void_ids.person(field)
+        yield _on(field, Reason.NO_CUSTOMER, demand, broken, lambda v: not void_ids.is_person(v))
+    demand = "that is no id, and all events that carry it would count as one; send the one that was meant"
+    yield _on("event_id", Reason.MISSING_FIELD, demand, void_ids.event("event_id"), lambda v: not void_ids.is_event(v))
+
+
+def _money_rules() -> Iterator[Rule]:
+    yield _on(
+        "currency",
+        Reason.WRONG_TYPE,
+        "send the ISO 4217 code of a currency, such as EUR",
+        ~pl.col("currency").str.contains(_CURRENCY),
+        lambda v: v not in EXPONENTS,
+    )
+    yield Rule(
+        "currency",
+        Reason.MISSING_FIELD,
+        lambda _: "revenue_minor means nothing without it; send its ISO 4217 code, such as EUR",
+        pl.col("currency").is_null() & pl.col("revenue_minor").is_not_null(),
+        lambda event, _: event.currency is None and event.revenue_minor is not None,
+    )
+
+
+def _time_rules() -> Iterator[Rule]:
+    bounds = {
+        "received_at": (Reason.OUT_OF_SCALE, Reason.OUT_OF_SCALE),
+        "occurred_at": (Reason.TOO_OLD, Reason.FROM_THE_FUTURE),
+    }
+    for field, (too_early, too_late) in bounds.items():
+        column = pl.col(field)
+        yield _of_time(field, too_early, column < TIME_MS_MIN, lambda v: v < TIME_MS_MIN)
+        yield _of_time(field, too_late, column > TIME_MS_MAX, lambda v: v > TIME_MS_MAX)
+    mistaken = pl.col("occurred_at").is_between(0, MISTAKEN_MS_MAX)
+    yield _of_time("occurred_at", Reason.OUT_OF_SCALE, mistaken, lambda v: not is_plausible(v))
     yield Rule(
         "occurred_at",
         Reason.FROM_THE_FUTURE,
-        f"that is more than {FUTURE_LIMIT_MS // 60_000} minutes ahead of its record's timestamp",
+        lambda _: f"that is more than {FUTURE_LIMIT_MS // 60_000} minutes ahead of its record's timestamp",
         pl.col("occurred_at") - FUTURE_LIMIT_MS > pl.col(_RECORD_AT),
         lambda event, record_at_ms: event.occurred_at - FUTURE_LIMIT_MS > record_at_ms,
     )
 
 
-RULES: Final = tuple(_rules())
-"""In this order: the first that is broken gives the reason."""
+def _of_time(field: str, reason: Reason, broken: pl.Expr, broken_by: Callable[[Any], bool]) -> Rule:
+    rule = _on(field, reason, "", broken, broken_by)
+    demand = "send milliseconds since 1970, of a year from 1900 to 2299"
+    return replace(rule, demand=lambda value: f"that is {readings(value)}; {demand}")
 
-# Put together once: for few rows, putting an expression together takes longer than evaluating it.
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules in their order: the first that is broken gives the reason."""
+
+    listed: tuple[Rule, ...]
+    first_broken: pl.Expr
+    """Its place in the list, or null. Put together once: for few rows that takes longer than evaluating it."""
+
+    @classmethod
+    @lru_cache(maxsize=8)
+    def of(cls, void_ids: VoidIds) -> Self:
+        """The rules, given what is no id."""
+        listed = tuple(_rules(void_ids))
+        broken = (pl.when(rule.broken).then(pl.lit(number)) for number, rule in enumerate(listed))
+        return cls(listed, pl.coalesce(broken).alias(_RULE))
+
+
 _ANY_EMPTY: Final = pl.any_horizontal((pl.col(name) == "").any() for name in OPTIONAL_TEXTS)
-_FIRST_BROKEN: Final = pl.coalesce(
-    pl.when(rule.broken).then(pl.lit(number)) for number, rule in enumerate(RULES)
-).alias(_RULE)
+_AS_READ: Final = [pl.col(name).str.strip_chars(_AROUND).str.to_lowercase() for name in _WORDS]
 
 
-def refusals(frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64]) -> tuple[pl.DataFrame, list[Refusal]]:
+def refusals(
+    frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64], void_ids: VoidIds = DEFAULT_VOID_IDS
+) -> tuple[pl.DataFrame, list[Refusal]]:
     """Parts a decoded frame (`schemas.columns.COLUMNS`) into the rows that can be used and the refusals of the others.
 
     `record_at_ms` holds the timestamp of each record of the *batch*, in milliseconds: a row's own is at its `position`.
-    In the rows that are returned, an empty optional text is null.
+    The rows that are returned are canonical: an empty optional text is null, action and outcome are in lower case.
     """
+    rules = Rules.of(void_ids)
     at = np.asarray(record_at_ms, dtype=np.int64)[frame["position"].to_numpy()]
-    rows = frame.with_columns(pl.Series(_RECORD_AT, at))
+    rows = frame.with_columns(*_AS_READ, pl.Series(_RECORD_AT, at))
     if rows.select(_ANY_EMPTY).item():
         rows = rows.with_columns(pl.col(OPTIONAL_TEXTS).replace("", None))
-    broken = rows.select(_FIRST_BROKEN).to_series()
+    broken = rows.select(rules.first_broken).to_series()
     kept = broken.is_null()
     if kept.all():
         return rows.drop(_RECORD_AT), []
-    return rows.filter(kept).drop(_RECORD_AT), _refused(rows.with_columns(broken).filter(~kept))
+    return rows.filter(kept).drop(_RECORD_AT), _refused(frame.with_columns(broken).filter(~kept), rules)
 
 
-def _refused(rows: pl.DataFrame) -> list[Refusal]:
-    """Rows with the number of the first rule that each breaks."""
-    return [
-        _refusal(RULES[row[_RULE]], row["position"], row[RULES[row[_RULE]].field]) for row in rows.iter_rows(named=True)
-    ]
+def _refused(rows: pl.DataFrame, rules: Rules) -> list[Refusal]:
+    """Rows as they were sent, with the number of the first rule that each breaks."""
+    broken = [(rules.listed[row[_RULE]], row) for row in rows.iter_rows(named=True)]
+    return [_refusal(rule, row["position"], row[rule.field]) for rule, row in broken]
 
 
-def check(event: Touchpoint, record_at_ms: int) -> Refusal | None:
+def canonical(event: Touchpoint) -> Touchpoint:
+    """The event as rows hold it: an empty optional text is null, action and outcome are in lower case."""
+    words = {name: _as_read(value) for name in _WORDS if (value := getattr(event, name)) is not None}
+    texts = {name: words.get(name, getattr(event, name)) for name in OPTIONAL_TEXTS}
+    changes = words | {name: None for name, value in texts.items() if value == ""}
+    changes = {name: value for name, value in changes.items() if value != getattr(event, name)}
+    return msgspec.structs.replace(event, **changes) if changes else event
+
+
+def _as_read(word: str) -> str:
+    return word.strip(_AROUND).lower()
+
+
+def check(event: Touchpoint, record_at_ms: int, void_ids: VoidIds = DEFAULT_VOID_IDS) -> Refusal | None:
     """The same for one event, types included: why it can't be used, or None."""
     try:
         msgspec.convert(msgspec.structs.asdict(event), Touchpoint)
         msgspec.json.encode(event)
     except msgspec.ValidationError as error:
-        return Refusal(0, Reason.WRONG_TYPE, str(error))
+        return Refusal(0, Reason.WRONG_TYPE, said_of_types(error, msgspec.structs.asdict(event)))
     except UnicodeEncodeError:
         return Refusal(0, Reason.WRONG_TYPE, "a text holds a lone surrogate, which UTF-8 can't; mend its encoding")
-    empty = {name: None for name in OPTIONAL_TEXTS if getattr(event, name) == ""}
-    event = msgspec.structs.replace(event, **empty) if empty else event
-    rule = next((rule for rule in RULES if rule.broken_by(event, record_at_ms)), None)
+    read = canonical(event)
+    rule = next((rule for rule in Rules.of(void_ids).listed if rule.broken_by(read, record_at_ms)), None)
     return _refusal(rule, 0, getattr(event, rule.field)) if rule else None
 
 
 def _refusal(rule: Rule, position: int, value: object) -> Refusal:
-    return Refusal(position, rule.reason, f"{rule.field} is {shown(value)}; {rule.demand}")
+    said = "missing" if value is None else shown(value)
+    return Refusal(position, rule.reason, f"{rule.field} is {said}; {rule.demand(value)}")

@@ -60,6 +60,7 @@ def definitions_in_settings(settings: Settings) -> bytes:
         duplicate_horizon_seconds=settings.duplicate_horizon_seconds,
         pane_retention_days=settings.pane_retention_days,
         duplicate_ids_max=settings.duplicate_ids_max,
+        void_ids=settings.void_words,
     )
     return msgspec.json.encode(content)
 

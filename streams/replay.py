@@ -247,7 +247,7 @@ def _judge(
         values=[content.value for _, content in letters],
         headers=[()] * len(letters),
     )
-    frame, refused = decode(records, Clocks.of(records, now_ms), writers, definitions.pane_retention_ms)
+    frame, refused = decode(records, Clocks.of(records, now_ms), writers, definitions)
     verdicts = {one.log_offset: one.reason.value for one in refused}
     journeys = definitions.journeys
     events = _events(journeys.resolve(journeys.with_attributes(frame))) if frame.height else {}

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.void_ids import VOID_WORDS
 from streams.connection import KafkaConnection, kafka_servers
 from streams.settings_sources import (
     CONFIG_FILE,
@@ -163,6 +164,12 @@ class Settings(BaseSettings):
         description="File of the private key that signs what steers workers (`init` with changed definitions, `forget`,"
         " `control-key rotate`): Ed25519, PEM; `init` makes the first. Unset: control.key in DATA_DIR.",
     )
+    void_ids: str | None = Field(
+        None,
+        max_length=10_000,
+        description="Words, separated by commas, that are no ids: an event whose customer_id, anonymous_id or event_id"
+        " is one, in any case, is refused; unset: undefined, null, 0 and their kin (docs/events.md).",
+    )
     journey_file: Path | None = Field(None, description="Your journey.yaml; unset: the default customer journey.")
     metrics_file: Path | None = Field(None, description="Your metrics.yaml; unset: the default catalogue.")
     alerts_file: Path | None = Field(None, description="Your alerts.yaml; unset: the default rules.")
@@ -260,6 +267,13 @@ class Settings(BaseSettings):
                 if getattr(self, name) is None:
                     raise ValueError(f"{variable_of(name)} is needed with {self.kafka_security_protocol}")
         return self
+
+    @property
+    def void_words(self) -> tuple[str, ...]:
+        """What is no id."""
+        if self.void_ids is None:
+            return VOID_WORDS
+        return tuple(word.strip() for word in self.void_ids.split(",") if word.strip())
 
     @property
     def dead_letter_topic(self) -> str:

@@ -13,12 +13,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
-from schemas.touchpoint import Reason, shown
+from schemas.numbers import DecimalSign, Reading
+from schemas.times import Unit, in_zone, is_plausible, milliseconds_of, moment, readings, since_epoch
+from schemas.touchpoint import TIME_MS_MAX, TIME_MS_MIN, Reason, shown
+from streams.channels.amounts import Amounts, ValueRefused, number_of, unclear, whole
 from streams.channels.mapping import (
     ATTRIBUTE_PREFIX,
     NUMBER_FIELDS,
     TIME_FIELDS,
-    TIME_STYLES,
     WHOLE_FIELDS,
     FieldMapping,
     Times,
@@ -26,18 +28,8 @@ from streams.channels.mapping import (
 
 Convert = Callable[[Any], Any]
 
-# No sane number is longer; Decimal would make gigabytes of 1e999999999.
-_NUMBER = re.compile(r"\s*[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?\s*", re.ASCII)
-_WHOLE_TOLERANCE = Decimal("1e-6")  # 0.1 + 0.2 euros is 30.000000000000004 cents, and means 30
-
-
-class ValueRefused(ValueError):  # noqa: N818
-    """A row can't become an event: the reason code and what to mend."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+_SHORT_OFFSET = re.compile(r"(?<!\d)([+-])(\d{1,2})(?![\d:])", re.ASCII)  # GMT+2, which strptime doesn't take
+_UTC_NAMES = ("UTC", "GMT", "Z")
 
 
 class _Step(NamedTuple):
@@ -56,7 +48,8 @@ class RowConverter:
     """
 
     def __init__(self, columns: Sequence[str], mapping: FieldMapping | None) -> None:
-        sources = mapping.columns if mapping else {column: column for column in columns}
+        sources = mapping.columns if mapping else {column: column for column in columns if column}
+        self._amounts = Amounts(mapping)
         self._steps = [_step(field, column, columns, mapping) for field, column in sources.items()]
         self._constants: dict[str, Any] = {}
         for field, constant in mapping.constants.items() if mapping else ():
@@ -64,6 +57,11 @@ class RowConverter:
             value = None if constant is None else step.convert(constant)
             if value is not None:
                 _put(self._constants, step, value)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was read otherwise than the mapping has it."""
+        return list(self._amounts.notes.values())
 
     def fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """One row's event. Raises ValueRefused."""
@@ -82,6 +80,9 @@ class RowConverter:
                 event[step.field] = value
             else:
                 _put(event, step, value)
+        if "revenue_minor" in event:
+            amount = self._amounts.minor_units(event.pop("revenue_minor"), event.get("currency"))
+            event |= {} if amount is None else {"revenue_minor": amount}
         return event
 
 
@@ -116,16 +117,21 @@ def _converter(field: str, mapping: FieldMapping | None) -> Convert:
 
 
 def _type_converter(field: str, mapping: FieldMapping | None) -> Convert:
+    if field == "revenue_minor":
+        return _as_it_is  # until the row's currency is known
     if field in NUMBER_FIELDS:
         factor = mapping.factors.get(field, Decimal(1)) if mapping else Decimal(1)
-        comma = mapping is not None and mapping.decimal == ","
-        return partial(_number, factor=factor, comma=comma, whole=field in WHOLE_FIELDS)
+        return partial(_number, field=field, factor=factor, decimal=mapping.decimal if mapping else None)
     if field in TIME_FIELDS:
-        return partial(_time, field=field, times=mapping.time if mapping else None)
+        return partial(_time, field=field, times=mapping.time if mapping else Times())
     if field == "attributes":
         return _attributes
     prefix = mapping.prefixes.get(field) if mapping else None
     return text_of if prefix is None else partial(_prefixed, prefix)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _prefixed(prefix: str, value: Any) -> Any:
@@ -168,52 +174,75 @@ def _decoded(value: bytes) -> str:
         raise ValueRefused(Reason.UNDECODABLE, f"{shown(value)} is no UTF-8") from None
 
 
-def _number(value: Any, *, factor: Decimal, comma: bool, whole: bool) -> Any:
-    if whole and factor == 1 and type(value) is str and len(value) <= 18 and value.isascii() and value.isdigit():
+def _number(value: Any, *, field: str, factor: Decimal, decimal: DecimalSign | None) -> Any:
+    if factor == 1 and type(value) is str and len(value) <= 18 and value.isascii() and value.isdigit():
         return int(value)  # by far the most
-    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
-        # JSON has no infinity: as a text it is refused, as null it would get lost.
-        return None if math.isnan(value) else str(value)
-    spelled = value.replace(",", ".") if comma and isinstance(value, str) and value.count(",") == 1 else value
-    if isinstance(value, str) and not _NUMBER.fullmatch(spelled):
-        return value
-    if not isinstance(value, str | int | float | Decimal):
-        return value
-    number = Decimal(repr(value) if isinstance(value, float) else spelled) * factor
-    if not whole:
-        return float(number) if math.isfinite(float(number)) else str(value)
-    nearest = number.to_integral_value()
-    return int(nearest) if abs(number - nearest) <= _WHOLE_TOLERANCE else float(number)
+    found = number_of(value, field, decimal)
+    if not isinstance(found, Reading):
+        return found
+    if field == "duration_ms" and found.by_thousands is not None:  # elsewhere thousands are off the scale
+        raise unclear(field, value, found)
+    number = found.value * factor
+    if field in WHOLE_FIELDS:
+        return whole(number)
+    return float(number) if math.isfinite(float(number)) else str(value)
 
 
-def _time(value: Any, *, field: str, times: Times | None) -> Any:
-    if type(value) is str and len(value) <= 18 and value.isascii() and value.isdigit() and times is None:
-        return int(value)
+def _time(value: Any, *, field: str, times: Times) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
-    zone = times.tzinfo if times else UTC
-    if isinstance(value, datetime):
-        return milliseconds(value if value.tzinfo else value.replace(tzinfo=zone))
-    if isinstance(value, date):
-        return milliseconds(datetime.combine(value, time(), tzinfo=zone))
-    style = times.format if times else None
-    if style is None or style in TIME_STYLES:
-        number = _number(value, factor=Decimal(1000 if style == "epoch_s" else 1), comma=False, whole=False)
-        if isinstance(number, float):
-            return math.floor(number)
-        if style != "iso":
-            return number  # a text: the codec reads ISO 8601, and refuses the rest
     try:
-        moment = datetime.fromisoformat(value) if style == "iso" else datetime.strptime(str(value), style)  # noqa: DTZ007
+        if isinstance(value, datetime):
+            return since_epoch(in_zone(value, times.tzinfo))
+        if isinstance(value, date):
+            return since_epoch(in_zone(datetime.combine(value, time()), times.tzinfo, whole_day=True))
+        if times.unit_of_numbers or times.format == "iso":
+            found = number_of(value, field, None)
+            if isinstance(found, Reading):
+                return _moment_of(found.value, field, times)
+        text = text_of(value)
+        if times.unit_of_numbers or not isinstance(text, str):
+            return value  # the codec refuses it
+        return since_epoch(moment(text, times.tzinfo) if times.format == "iso" else _in_format(text, times))
+    except ValueRefused:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise ValueRefused(Reason.WRONG_TYPE, f"{field}: {shown(value)} is no time: {error}") from None
+
+
+def _moment_of(number: Decimal, field: str, times: Times) -> int:
+    """A number of the unit that was declared, else of milliseconds, as milliseconds."""
+    unit: Unit = times.unit_of_numbers or "milliseconds"
+    milliseconds = milliseconds_of(number, unit, times.tzinfo)
+    if times.unit_of_numbers and not (is_plausible(milliseconds) and TIME_MS_MIN <= milliseconds <= TIME_MS_MAX):
+        detail = f"{field} is {number}; that is {readings(number, unit)}; the mapping says {unit}, mend it or the value"
+        raise ValueRefused(Reason.OUT_OF_SCALE, detail)
+    return milliseconds
+
+
+def _in_format(text: str, times: Times) -> datetime:
+    """Raises ValueError."""
+    style = times.format
+    whole_day = not any(part in style for part in ("%H", "%I", "%c", "%X"))
+    if "%Z" in style:
+        return _named_zone(text, style)
+    if "%z" in style:
+        text = _SHORT_OFFSET.sub(lambda found: f"{found[1]}{found[2]:0>2}00", text)
+    try:
+        local = datetime.strptime(text, style)  # noqa: DTZ007  its zone comes next
     except ValueError:
-        raise ValueRefused(Reason.WRONG_TYPE, f"{field}: {shown(value)} doesn't fit the time format {style}") from None
-    return milliseconds(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+        raise ValueError(f"it doesn't fit the time format {style}") from None
+    return in_zone(local, times.tzinfo, whole_day=whole_day)
 
 
-def milliseconds(moment: datetime) -> int:
-    """A moment with a zone as milliseconds since 1970 in UTC."""
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+def _named_zone(text: str, style: str) -> datetime:
+    """strptime reads a zone's name and forgets it. Names are of several zones (CST of three): only UTC's are taken."""
+    for name in _UTC_NAMES:
+        try:
+            return datetime.strptime(text, style.replace("%Z", name)).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise ValueError(f"it doesn't fit the time format {style} with UTC or GMT for its zone; offsets (%z) are read, too")
 
 
 def _attributes(value: Any) -> Any:

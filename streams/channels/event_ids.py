@@ -8,7 +8,15 @@ import sqlite3
 import time
 import uuid
 
-ID_HEX_DIGITS = 32  # 128 bits: no two lines of the world share one
+import msgspec
+
+from schemas.touchpoint import Touchpoint
+
+ID_HEX_DIGITS = 32  # 128 bits: no two events of the world share one
+_SAID = tuple(
+    name for name in Touchpoint.__struct_fields__ if name not in {"event_id", "received_at", "source", "sent_by"}
+)
+"""What makes an event: all fields but its id, and what doors add."""
 
 
 def new_event_id() -> str:
@@ -19,25 +27,30 @@ def new_event_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-class LineIds:
-    """Ids derived from the lines of one file, so that publishing the file twice counts nothing twice.
+class ContentIds:
+    """Ids derived from the events of one file, so that publishing the file twice counts nothing twice.
 
-    An id is the SHA-256 of the line's bytes and of how many equal lines stood before it: equal lines are events of
-    their own, and lines that are put before or between them change nothing. The counts live in a temporary database
-    that SQLite keeps in memory up to its cache's size and on disk beyond it.
+    An id is the SHA-256 of the canonical event under its source, and of how many equal ones stood before it in the
+    file: how a line is written (order of columns, quotes, ends of lines, encoding) changes nothing, equal lines are
+    events of their own, and lines that are put before or between them change nothing. The counts live in a temporary
+    database that SQLite keeps in memory up to its cache's size and on disk beyond it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str | None = None) -> None:
+        """`source`: as the mapping has it; without one the channel, which is in the event, is whose ids they are."""
+        self._source = source or ""
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode=OFF")
-        self._database.execute("CREATE TABLE line (digest BLOB PRIMARY KEY, earlier INTEGER) WITHOUT ROWID")
-        self._database.execute("BEGIN")  # one for all: a transaction per line costs five times the line
+        self._database.execute("CREATE TABLE event (digest BLOB PRIMARY KEY, earlier INTEGER) WITHOUT ROWID")
+        self._database.execute("BEGIN")  # one for all: a transaction per event costs five times the event
 
-    def id_of(self, line: bytes) -> str:
-        """The id of the next line of the file."""
-        digest = hashlib.sha256(line).digest()[: ID_HEX_DIGITS // 2]
+    def id_of(self, event: Touchpoint) -> str:
+        """The id of the next event of the file, which is canonical (`schemas.validity.canonical`)."""
+        fields = {name: value for name in _SAID if (value := getattr(event, name)) is not None}
+        said = msgspec.json.encode((self._source, fields), order="deterministic")
+        digest = hashlib.sha256(said).digest()[: ID_HEX_DIGITS // 2]
         (earlier,) = self._database.execute(
-            "INSERT INTO line VALUES (?, 0) ON CONFLICT DO UPDATE SET earlier = earlier + 1 RETURNING earlier",
+            "INSERT INTO event VALUES (?, 0) ON CONFLICT DO UPDATE SET earlier = earlier + 1 RETURNING earlier",
             (digest,),
         ).fetchone()
-        return hashlib.sha256(b"%d\n%b" % (earlier, line)).hexdigest()[:ID_HEX_DIGITS]
+        return hashlib.sha256(b"%d\n%b" % (earlier, said)).hexdigest()[:ID_HEX_DIGITS]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -15,10 +17,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from schemas.touchpoint import Touchpoint
+from schemas.numbers import DecimalSign
+from schemas.times import Unit
+from schemas.touchpoint import NAME_BYTES_MAX, Touchpoint
 
 MAPPING_BYTES_MAX = 1024 * 1024
-TIME_STYLES = ("iso", "epoch_ms", "epoch_s")
+_UNIT_OF_STYLE: dict[str, Unit] = {"epoch_ms": "milliseconds", "epoch_s": "seconds"}
+TIME_STYLES = ("iso", *_UNIT_OF_STYLE)
 ATTRIBUTE_PREFIX = "attributes."
 WHOLE_FIELDS = frozenset({"duration_ms", "nps", "csat", "ces", "revenue_minor"})
 NUMBER_FIELDS = WHOLE_FIELDS | {"sentiment"}
@@ -53,11 +58,28 @@ def _zone(name: str) -> str:
 
 def _time_format(style: str) -> str:
     sample = datetime(2009, 12, 1, 7, 45, tzinfo=UTC)
-    if style not in TIME_STYLES:
-        datetime.strptime(sample.strftime(style), style)  # noqa: DTZ007  raises ValueError: '%Q' is a bad directive
-        if "%" not in style:
-            raise ValueError(f"must be {', '.join(TIME_STYLES)} or a format like %d/%m/%Y %H:%M")
+    if style in TIME_STYLES:
+        return style
+    datetime.strptime(sample.strftime(style), style)  # noqa: DTZ007  raises ValueError: '%Q' is a bad directive
+    parts = set(re.findall(r"%(.)", style.replace("%%", "")))
+    if not parts:
+        raise ValueError(f"must be {', '.join(TIME_STYLES)} or a format like %d/%m/%Y %H:%M")
+    if not parts & set("YyGcx"):
+        raise ValueError("has no year (%Y): all times would be of 1900")
+    if "p" in parts and "I" not in parts:
+        raise ValueError("has %p, which says nothing without %I: with %H, 2 PM would be read as 2 in the morning")
     return style
+
+
+def _encoding(name: str) -> str:
+    try:
+        found = codecs.lookup(name)
+        "".encode(found.name)  # no LookupError: it is one of texts, as rot13 and zip are not
+    except LookupError:
+        raise ValueError(
+            "no such encoding of texts; windows-1252, iso-8859-15, utf-16 and shift_jis are some"
+        ) from None
+    return found.name
 
 
 def _spelled(value: Any) -> Any:
@@ -78,22 +100,38 @@ class _Strict(BaseModel):
 
 
 class Times(_Strict):
-    """How times are written: `iso`, `epoch_ms`, `epoch_s` or a format of strptime; `zone` where they don't say it."""
+    """How times are written: numbers of a `unit`, or texts in a `format`; `zone` where they don't say it.
+
+    format: `iso`, a format of strptime, or `epoch_ms` and `epoch_s`, which are the units milliseconds and seconds.
+    """
 
     format: Annotated[str, AfterValidator(_time_format)] = "iso"
+    unit: Unit | None = None
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.unit is not None and "format" in self.model_fields_set:
+            raise ValueError("times are numbers of a unit, or texts in a format; keep one")
+        return self
+
     @property
-    def tzinfo(self) -> ZoneInfo:
+    def unit_of_numbers(self) -> Unit | None:
+        """The unit that was declared."""
+        return self.unit or _UNIT_OF_STYLE.get(self.format)
+
+    @property
+    def tzinfo(self) -> tzinfo:
         """The zone of times that name none. Of an hour that occurs twice, the first is meant."""
-        return ZoneInfo(self.zone)
+        return UTC if self.zone == "UTC" else ZoneInfo(self.zone)
 
 
 class FieldMapping(_Strict):
     """What `--map` reads. A field is given by a column or a constant, not both; columns that aren't named are left out.
 
     A column's value goes through `values`, then `prefixes` (texts) or `factors` (numbers; the result must be whole
-    for whole-number fields).
+    for whole-number fields). `amounts: major`: revenue_minor's column has euros or yen, and each row's currency says
+    how many minor units one is. `source`: whose ids these are, the space that event ids are unique in.
     """
 
     columns: ByField[str] = Field(min_length=1)
@@ -101,8 +139,11 @@ class FieldMapping(_Strict):
     values: ByField[dict[Text, Text | None]] = {}
     prefixes: ByField[str] = {}
     factors: ByField[Annotated[Decimal, Field(gt=0, lt=10**9)]] = {}
+    amounts: Literal["major", "minor"] = "minor"
     time: Times = Times()
-    decimal: Literal[".", ","] = "."
+    decimal: DecimalSign | None = None
+    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    source: Annotated[Text, Field(min_length=1, max_length=NAME_BYTES_MAX)] | None = None
     delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
 
     @model_validator(mode="after")
@@ -120,6 +161,12 @@ class FieldMapping(_Strict):
         for field in self.factors:
             if field not in NUMBER_FIELDS:
                 raise ValueError(f"factors: {field} is no number")
+        return self
+
+    @model_validator(mode="after")
+    def _says_amounts_once(self) -> Self:
+        if self.amounts == "major" and "revenue_minor" in self.factors:
+            raise ValueError("amounts: major says all; factors: revenue_minor says it again, or something else")
         return self
 
 

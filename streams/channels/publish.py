@@ -19,12 +19,15 @@ from schemas.codec import WriterSchemas
 from schemas.columns import decode_batch
 from schemas.touchpoint import TIME_MS_MAX
 from schemas.validity import refusals
+from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from streams.channels.bulk import Destination, LaneBatches
+from streams.channels.chunks import Chunk, RefusedLine
 from streams.channels.compressed import STDIN, ByteSource, FileProblem
 from streams.channels.encoding import Encoder
-from streams.channels.files import Chunk, RefusedLine, format_of, read_chunks
+from streams.channels.files import format_of, read_chunks
 from streams.channels.in_flight import DeliveryFailed
 from streams.channels.mapping import FieldMapping
+from streams.channels.oddities import NearActions, RepeatedIds
 from streams.channels.refused_lines import RefusedLines
 
 SLICE_EVENTS_MAX = 256  # between two looks at the clock, at Ctrl-C and at the rate
@@ -41,6 +44,7 @@ class PublishOptions:
     events_per_second: float | None = None
     shift_to_now: bool = False
     refused_file: Path | None = None
+    void_ids: VoidIds = DEFAULT_VOID_IDS
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,9 @@ class Summary:
     """What became of the lines. `published` were acknowledged by Kafka; `failed` were sent and not acknowledged.
 
     `reasons` counts refusals by code; `examples` are a few of each, as `file:line: detail`. `problems` are what kept
-    a file from being read to its end, or Kafka from taking events.
+    a file from being read to its end, or Kafka from taking events. Of those published, `repeated` had an event_id that
+    stood before in this run, and count once; `conflicting` had one that stood before with another content, and don't
+    count. `notes` are worth a look.
     """
 
     published: int
@@ -68,6 +74,9 @@ class Summary:
     reasons: dict[str, int]
     examples: dict[str, list[str]]
     problems: list[str]
+    repeated: int
+    conflicting: int
+    notes: list[str]
     interrupted: bool
     seconds: float
 
@@ -112,6 +121,9 @@ class _Run:
         self._writers = WriterSchemas()
         self._refused = RefusedLines()
         self._problems: list[str] = []
+        self._repeated = RepeatedIds()
+        self._near = NearActions()
+        self._notes: dict[str, None] = {}
         self._sent = 0
         self._failed = 0
         self._stop = _Stop()
@@ -135,6 +147,9 @@ class _Run:
             reasons=dict(self._refused.reasons),
             examples=self._refused.examples,
             problems=self._problems,
+            repeated=self._repeated.same,
+            conflicting=self._repeated.conflicting,
+            notes=[*self._notes, *self._near.notes],
             interrupted=self._stop.asked,
             seconds=time.monotonic() - began,
         )
@@ -145,6 +160,7 @@ class _Run:
             for source, chunk in self._chunks():
                 events, refused = self._events(chunk, shift_ms, time.time_ns() // 1_000_000)
                 self._refused.add(source.name, refused)
+                self._look_at(events, chunk)
                 await self._send(batches, _keys(events), encoder.frame(events), pace)
                 if source.path == STDIN:
                     await batches.flush()  # nothing moves while it waits for more, which may be long
@@ -155,6 +171,11 @@ class _Run:
         except DeliveryFailed as error:
             self._not_delivered(error)
         self._report()
+
+    def _look_at(self, events: pl.DataFrame, chunk: Chunk) -> None:
+        self._repeated.add(events)
+        self._near.add(events)
+        self._notes |= dict.fromkeys(chunk.notes)
 
     async def _send(self, batches: LaneBatches, keys: list[bytes], values: list[bytes], pace: _Pace) -> None:
         for start in range(0, len(values), pace.slice_events):
@@ -192,7 +213,7 @@ class _Run:
         frame, undecodable = decode_batch(chunk.lines, self._writers)
         if shift_ms:  # by some centuries at most: a time at the end of 64 bits wraps around to one as absurd
             frame = frame.with_columns(pl.col(_TIMES) + shift_ms)
-        events, invalid = refusals(frame, np.full(len(chunk.lines), record_at_ms))
+        events, invalid = refusals(frame, np.full(len(chunk.lines), record_at_ms), self._options.void_ids)
         refused = [
             RefusedLine(chunk.numbers[at.position], at.reason, at.detail, chunk.content[at.position])
             for at in (*undecodable, *invalid)

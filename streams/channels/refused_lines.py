@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from streams.channels.chunks import RefusedLine
 from streams.channels.compressed import FileProblem
-from streams.channels.files import RefusedLine
 
 EXAMPLES_PER_REASON = 3
 

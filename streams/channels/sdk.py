@@ -13,9 +13,10 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from schemas.codec import from_fields
+from schemas.times import since_epoch
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint
-from schemas.validity import check
-from streams.channels.conversion import milliseconds
+from schemas.validity import canonical, check
+from schemas.void_ids import VOID_WORDS, VoidIds
 from streams.channels.encoding import Encoder
 from streams.channels.event_ids import new_event_id
 from streams.channels.in_flight import DeliveryFailed, InFlight
@@ -79,9 +80,11 @@ class Producer:
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
         max_block_seconds: float = 60,
         delivery_seconds: float = 120,
+        void_ids: tuple[str, ...] = VOID_WORDS,
     ) -> None:
         connection = KafkaConnection.from_url(url) if isinstance(url, str) else url
         self.topic = topic
+        self._void_ids = VoidIds.of(void_ids)
         # Asked for first, because kafka-python lets the broker create a missing topic, with whatever it thinks right.
         self._partitions = partition_count(connection, topic)
         self.encoder = Encoder.registered(schema_registry_url, topic) if schema_registry_url else Encoder()
@@ -106,6 +109,7 @@ class Producer:
             settings.kafka_connection(),
             topic=settings.topic,
             schema_registry_url=settings.schema_registry_url,
+            void_ids=settings.void_words,
             **options,
         )
 
@@ -148,7 +152,7 @@ class Producer:
         given = {name: value for name, value in fields.items() if value is not None}
         given.setdefault("event_id", new_event_id())
         given["occurred_at"] = _moment(given.get("occurred_at", now_ms))
-        event = _valid(from_fields(given), now_ms)
+        event = _valid(from_fields(given), now_ms, self._void_ids)
         value = self.encoder.event(event)
         return Delivery(event.event_id, self.send(event.key, value, now_ms))
 
@@ -200,13 +204,13 @@ def _moment(value: Any) -> Any:
         return value
     if value.tzinfo is None:
         raise Refused(Reason.WRONG_TYPE, "occurred_at has no time zone: use datetime.now(UTC)")
-    return milliseconds(value)
+    return since_epoch(value)
 
 
-def _valid(event: Touchpoint | Refusal, now_ms: int) -> Touchpoint:
+def _valid(event: Touchpoint | Refusal, now_ms: int, void_ids: VoidIds) -> Touchpoint:
     if isinstance(event, Refusal):
         raise Refused(event.reason, event.detail)
-    refusal = check(event, now_ms)
+    refusal = check(event, now_ms, void_ids)
     if refusal is not None:
         raise Refused(refusal.reason, refusal.detail)
-    return event
+    return canonical(event)

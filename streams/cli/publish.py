@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from schemas.registry import RegistryUnavailable, SchemaRefused
+from schemas.void_ids import VoidIds
 from streams.channels.bulk import Destination
 from streams.channels.compressed import FileProblem
 from streams.channels.mapping import MappingError, load_mapping
@@ -27,6 +28,8 @@ def publish(
 ) -> None:
     """Publish files of events to Kafka. Bad lines stop nothing: they are counted and shown with their reasons.
 
+    Exit code 1: a line was refused, or something was not read or not taken.
+
     Example: touchstream publish orders.csv.gz --map orders.yaml --rate 1000
     """
     settings = load_settings()
@@ -38,7 +41,12 @@ def publish(
 
         try:
             options = PublishOptions(
-                file_format, load_mapping(mapping) if mapping else None, rate, shift_to_now, refused
+                file_format,
+                load_mapping(mapping) if mapping else None,
+                rate,
+                shift_to_now,
+                refused,
+                VoidIds.of(settings.void_words),
             )
             summary = publish_files(files, Destination.of(settings), options, show)
         except (FileProblem, MappingError) as error:
@@ -48,12 +56,12 @@ def publish(
     if as_json:
         print_json(asdict(summary))
     else:
-        _print(summary)
-    if not summary.complete:
+        _print(summary, kept=refused is not None)
+    if summary.refused or not summary.complete:
         raise typer.Exit(FAILED)
 
 
-def _print(summary: Summary) -> None:
+def _print(summary: Summary, *, kept: bool) -> None:
     seconds = max(summary.seconds, 1e-9)
     rate = f"{summary.published / seconds:,.0f} a second"
     people.print(
@@ -63,12 +71,28 @@ def _print(summary: Summary) -> None:
         people.print(f"  {reason}: {count:,}")
         for example in summary.examples.get(reason, []):
             people.print(f"    {escaped(example)}", soft_wrap=True)
+    if summary.refused and not kept:
+        people.print("  all of them, with their lines: --refused FILE")
+    _print_oddities(summary)
     if summary.failed:
         people.print(f"  not acknowledged by Kafka: {summary.failed:,}; publish the file again, nothing counts twice")
     for problem in summary.problems:
         people.print(f"[red]error:[/red] {escaped(problem)}", soft_wrap=True)
     if summary.interrupted:
         people.print("interrupted: the rest of the files was not read")
+
+
+def _print_oddities(summary: Summary) -> None:
+    if summary.repeated:
+        people.print(f"  of them {summary.repeated:,} repeat an event_id with the same content: they count once")
+    if summary.conflicting:
+        people.print(
+            f"[yellow]conflicting:[/yellow] {summary.conflicting:,} repeat the event_id of another event of the same"
+            " customer: only the first counts; give each event an id of its own",
+            soft_wrap=True,
+        )
+    for note in summary.notes:
+        people.print(f"[yellow]note:[/yellow] {escaped(note)}", soft_wrap=True)
 
 
 def _bar() -> Progress:

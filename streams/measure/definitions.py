@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from schemas.journey import Journeys
+from schemas.void_ids import DEFAULT_VOID_IDS, VOID_WORDS, VoidIds
 
 _DAY_MS = 86_400_000
 _UNBOUNDED: Final = 2**62  # offsets
@@ -21,6 +22,8 @@ _LATENESS_DAYS_MAX: Final = 30
 _HORIZON_DAYS_MAX: Final = 365
 _RETENTION_DAYS_MAX: Final = 36_500
 _IDS_MAX: Final = 2**30
+_VOID_IDS_MAX: Final = 10_000  # words; the setting has at most so many characters
+_Word = Annotated[str, msgspec.Meta(max_length=10_000)]
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Definitions:
     """0: panes are kept for ever."""
     duplicate_ids_max: int = _UNBOUNDED
     """Of so many of a lane's newest offsets ids are remembered at most."""
-
+    void_ids: VoidIds = DEFAULT_VOID_IDS
+    """What is no id: an event that carries it is refused."""
     content: str = ""
     """The document that they were read from, as the tables keep it."""
 
@@ -62,6 +66,7 @@ class Definitions:
             duplicate_horizon_ms=round(read.duplicate_horizon_seconds * 1000),
             duplicate_ids_max=read.duplicate_ids_max or _UNBOUNDED,
             pane_retention_ms=read.pane_retention_days * _DAY_MS,
+            void_ids=VoidIds.of(read.void_ids),
             content=content if isinstance(content, str) else content.decode(),
         )
 
@@ -73,6 +78,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     duplicate_horizon_seconds: Annotated[float, msgspec.Meta(ge=0, le=_HORIZON_DAYS_MAX * 86_400)]
     pane_retention_days: Annotated[int, msgspec.Meta(ge=0, le=_RETENTION_DAYS_MAX)]
     duplicate_ids_max: Annotated[int, msgspec.Meta(ge=0, le=_IDS_MAX)] = 0
+    void_ids: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=_VOID_IDS_MAX)] = VOID_WORDS
 
 
 def document(
@@ -82,6 +88,7 @@ def document(
     duplicate_horizon_seconds: float,
     pane_retention_days: int,
     duplicate_ids_max: int = 0,
+    void_ids: tuple[str, ...] = VOID_WORDS,
 ) -> dict[str, Any]:
     """The document of these definitions; its version is a digest of its content."""
     content = {
@@ -92,6 +99,8 @@ def document(
     }
     if duplicate_ids_max:
         content["duplicate_ids_max"] = duplicate_ids_max
+    if void_ids != VOID_WORDS:
+        content["void_ids"] = list(void_ids)
     return {"version": _digest(content), **content}
 
 

@@ -13,6 +13,7 @@ from schemas.columns import decode_batch
 from schemas.journey import Journeys
 from schemas.touchpoint import Reason, Refusal
 from schemas.validity import refusals
+from streams.measure.definitions import Definitions
 from streams.measure.measures import sentiment_micro
 from streams.measure.panes import SERIES, Series
 from streams.measure.records import Headers, Records
@@ -56,11 +57,11 @@ class Clocks:
 
 
 def decode(
-    records: Records, clocks: Clocks, writers: WriterSchemas, pane_retention_ms: int
+    records: Records, clocks: Clocks, writers: WriterSchemas, definitions: Definitions
 ) -> tuple[pl.DataFrame, list[DeadLetter]]:
     """The usable events of a run, with log_offset, record_at and lane_clock beside the touchpoint's own columns."""
     decoded = decode_batch(records.values, writers)
-    frame, invalid = refusals(decoded.frame, clocks.record_at)
+    frame, invalid = refusals(decoded.frame, clocks.record_at, definitions.void_ids)
     positions = frame["position"].to_numpy()
     frame = frame.with_columns(
         log_offset=pl.Series(records.offsets[positions]),
@@ -68,6 +69,7 @@ def decode(
         lane_clock=pl.Series(clocks.lane_clock[positions]),
     )
     refused = [*decoded.refused, *invalid]
+    pane_retention_ms = definitions.pane_retention_ms
     if pane_retention_ms and (too_old := frame["occurred_at"] < frame["lane_clock"] - pane_retention_ms).any():
         refused += [
             Refusal(position, Reason.TOO_OLD, f"occurred_at {occurred_at} is past the retention of panes")

@@ -181,7 +181,7 @@ class Lane:
 
     def _measure(self, run: Records, clocks: Clocks) -> None:
         definitions = self.definitions
-        frame, refused = decode(run, clocks, self._writers, definitions.pane_retention_ms)
+        frame, refused = decode(run, clocks, self._writers, definitions)
         self._refuse(refused)
         if not frame.height:
             return

@@ -43,7 +43,7 @@ def event(number: int, **fields: Any) -> dict[str, Any]:
     return {
         "event_id": str(number),
         "occurred_at": 1259653500000 + number,
-        "customer_id": str(number % 7),
+        "customer_id": f"c{number % 7}",
         "channel": "web",
         "touchpoint": "t",
     } | fields

@@ -177,11 +177,11 @@ def test_every_client_puts_a_customer_into_the_same_lane(kafka_url: str, topic: 
 def test_the_order_of_events_is_kept(kafka_url: str, topic: str) -> None:
     with Producer(kafka_url, topic=topic) as producer:
         for number in range(3000):
-            producer.publish(customer_id=str(number % 5), channel="web", touchpoint="t", event_id=str(number))
+            producer.publish(customer_id=f"c{number % 5}", channel="web", touchpoint="t", event_id=str(number))
     by_customer: dict[str, list[int]] = {}
     for event in published(kafka_url, topic):
         by_customer.setdefault(event["customer_id"], []).append(int(event["event_id"]))
-    assert by_customer == {str(customer): list(range(customer, 3000, 5)) for customer in range(5)}
+    assert by_customer == {f"c{customer}": list(range(customer, 3000, 5)) for customer in range(5)}
 
 
 def test_a_topic_that_is_missing_is_an_error_at_once_and_not_created(kafka_url: str, unique_name: str) -> None:

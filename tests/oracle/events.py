@@ -12,7 +12,7 @@ import fastavro
 
 from tests.oracle.decode import READER_SCHEMA, fingerprint
 from tests.oracle.log import WriterSchemas
-from tests.oracle.validate import DURATION_MS_MAX, REVENUE_MINOR_MAX, TIME_MS_MAX, TIME_MS_MIN
+from tests.oracle.validate import DURATION_MS_MAX, REVENUE_MINOR_MAX, TIME_MS_MAX, TIME_MS_MIN, UNIT_MISTAKEN_MS
 
 T = TypeVar("T")
 Event = dict[str, Any]
@@ -33,7 +33,7 @@ CSAT = (None, *range(1, 6), None)
 CES = (None, *range(1, 8), None)
 SENTIMENTS = (None, 0.0, 1.0, -1.0, 0.1, -0.3333333, 1.5e-6, 2.5e-6, -0.0, None)
 REVENUES = (None, 0, 1, -1, 1999, 10**9, None)
-CURRENCIES = ("EUR", "GBP", None)
+CURRENCIES = ("EUR", "GBP", "KWD")
 ATTRIBUTES: tuple[dict[str, str], ...] = ({}, {}, {"a": "b"}, {"": "", "ü": "'"})
 # occurred_at after the record's timestamp: on both sides of lateness (30 s, 60 s), of panes, of ten minutes ahead
 SHIFTS_MS = (
@@ -106,7 +106,12 @@ FAULTS: tuple[Callable[[Event], Event], ...] = (
     _set(occurred_at=-1), _set(occurred_at=TIME_MS_MIN), _set(occurred_at=TIME_MS_MIN - 1), _set(occurred_at=1.5),
     _set(occurred_at=TIME_MS_MAX + 1), _set(occurred_at="2026-09-18"), _set(occurred_at="1"), _set(more={"deep": [1]}),
     *(_without(name) for name in ("event_id", "occurred_at", "customer_id", "channel", "touchpoint", "action")),
-    _without("attributes"),
+    _without("attributes"), _set(revenue_minor=1, currency=None), _set(currency="XYZ"), _set(action=" Purchase\n"),
+    _set(action="PURCHASE"), _set(action=" "), _set(outcome="Success"), _set(customer_id="undefined"),
+    _set(customer_id=" NULL "), _set(customer_id="0"), _set(anonymous_id="1.23E+12"), _set(anonymous_id=" "),
+    _set(event_id="NaN"), _set(event_id="0"), _set(occurred_at=0), _set(occurred_at=1_782_900_000),
+    _set(occurred_at=UNIT_MISTAKEN_MS), _set(occurred_at=UNIT_MISTAKEN_MS - 1), _set(attributes={"a": None, "b": "c"}),
+    _set(occurred_at="2016-12-31t23:59:60z"), _set(occurred_at="2016-12-31T12:00:60Z"),
 )  # fmt: skip
 
 

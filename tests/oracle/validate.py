@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from tests.oracle.decode import Refused
@@ -14,6 +14,13 @@ REVENUE_MINOR_MAX = 1_000_000_000_000
 DURATION_MS_MAX = 3_653 * 86_400_000
 TIME_MS_MIN, TIME_MS_MAX = -2_208_988_800_000, 10_413_791_999_999  # the years 1900 to 2299
 FUTURE_LIMIT_MS = 600_000
+UNIT_MISTAKEN_MS = TIME_MS_MAX // 1000 + 1  # what the seconds of 1970 to 2299 look like
+NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+CURRENCIES = {"EUR", "GBP", "USD", "CHF", "BHD", "KWD", *NO_DECIMALS.split()}  # those that logs here have
+VOID_WORDS = {
+    "undefined", "null", "none", "nil", "nan", "n/a", "#n/a", "[object object]", "0", "-1", "unknown", "anonymous",
+    "guest",
+}  # fmt: skip
 
 REQUIRED = ("event_id", "occurred_at", "channel", "touchpoint")
 INTEGER_BITS = {
@@ -42,11 +49,14 @@ ABSENT: dict[str, Any] = {
 def check(fields: Fields, record_at: int) -> dict[str, Any]:
     """The event in full, absent and empty texts as None. Raises Refused with the reason of the first rule broken."""
     event = typed(fields)
+    event |= {name: event[name] and event[name].strip(" \t\r\n\u00a0").lower() for name in ("action", "outcome")}
     event |= {name: event[name] or None for name in OPTIONAL_TEXTS}
     check_texts(event)
     for name, (low, high) in SCALES.items():
         if event[name] is not None and not low <= event[name] <= high:  # not for NaN either
             raise Refused("out_of_scale", f"{name} {event[name]}")
+    if 0 <= event["occurred_at"] < UNIT_MISTAKEN_MS:
+        raise Refused("out_of_scale", f"occurred_at {event['occurred_at']}")
     if event["occurred_at"] < TIME_MS_MIN:
         raise Refused("too_old", f"occurred_at {event['occurred_at']}")
     if event["occurred_at"] > min(TIME_MS_MAX, record_at + FUTURE_LIMIT_MS):
@@ -59,15 +69,38 @@ def check_texts(event: Fields) -> None:
     for name in TEXTS:
         if not event[name]:
             raise Refused("missing_field", name)
-    if event["customer_id"] is None and event["anonymous_id"] is None:
-        raise Refused("no_customer", "neither customer_id nor anonymous_id")
+    check_ids(event)
     for name in NAMES:
         if event[name] is not None and len(event[name].encode()) > NAME_BYTES_MAX:
             raise Refused("out_of_scale", f"{name} is too long")
     if event["outcome"] not in (None, "success", "failure", "abandoned"):
         raise Refused("wrong_type", f"outcome {event['outcome']}")
-    if event["currency"] is not None and not re.fullmatch("[A-Z]{3}", event["currency"]):
+    check_money(event)
+
+
+def check_money(event: Fields) -> None:
+    """A currency that there is, and one for each amount."""
+    if event["currency"] is not None and event["currency"] not in CURRENCIES:
         raise Refused("wrong_type", f"currency {event['currency']}")
+    if event["revenue_minor"] is not None and event["currency"] is None:
+        raise Refused("missing_field", "revenue without a currency")
+
+
+def check_ids(event: Fields) -> None:
+    """Ids that are missing, or that stand for none."""
+    if event["customer_id"] is None and event["anonymous_id"] is None:
+        raise Refused("no_customer", "neither customer_id nor anonymous_id")
+    for name in ("customer_id", "anonymous_id"):
+        if event[name] is not None and not is_id(event[name]):
+            raise Refused("no_customer", f"{name} {event[name]!r} is no id")
+    if not is_id(event["event_id"]) and event["event_id"] not in ("0", "-1"):
+        raise Refused("missing_field", "event_id is no id")
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is more than a blank and none of the words for nothing."""
+    bare = text.strip().strip("\0").lower()
+    return bare not in ("", *VOID_WORDS) and not re.fullmatch(r"-?\d([.,]\d+)?e\+\d+", bare, re.ASCII)
 
 
 def typed(fields: Fields) -> dict[str, Any]:
@@ -79,6 +112,7 @@ def typed(fields: Fields) -> dict[str, Any]:
         if name not in ABSENT and name not in REQUIRED:
             raise Refused("wrong_type", f"unknown field {name!r}")
     event = ABSENT | dict(fields)
+    event["attributes"] = without_nulls(event["attributes"])
     for name in TIMES:
         if isinstance(event[name], str):
             event[name] = milliseconds(event[name])
@@ -88,6 +122,13 @@ def typed(fields: Fields) -> dict[str, Any]:
         if not has_type(name, value):
             raise Refused("wrong_type", f"{name} {value!r}")
     return event
+
+
+def without_nulls(attributes: Any) -> Any:
+    """Attributes that say something."""
+    if not isinstance(attributes, dict):
+        return attributes
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def has_type(name: str, value: object) -> bool:
@@ -115,9 +156,12 @@ def milliseconds(text: str) -> int:
     """ISO 8601, UTC if unmarked, to milliseconds since 1970, rounded down."""
     if text.isdigit() or len(text) > 40:  # a number in quotes is a slip, though some read as dates
         raise Refused("wrong_type", f"time {text[:40]!r}")
+    leap = re.sub("(:?[0-9]{2}:?)60", r"\g<1>59", text[11:])  # 23:59:60 is a second after 23:59:59
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat((text[:11] + leap).upper()) + timedelta(seconds=leap != text[11:])
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if leap != text[11:] and moment.astimezone(UTC).time().replace(microsecond=0) != time():
+            raise ValueError(text)  # noqa: TRY301 - refused like what is no time
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
         raise Refused("wrong_type", f"time {text!r}") from error

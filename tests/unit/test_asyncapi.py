@@ -32,7 +32,7 @@ def test_an_event_is_described_as_the_gateway_describes_it_with_its_identity() -
     "event",
     [
         EXAMPLE,
-        msgspec.to_builtins(Touchpoint(event_id="e", occurred_at=0, anonymous_id="a", channel="web", touchpoint="p")),
+        msgspec.to_builtins(Touchpoint(event_id="e", occurred_at=-1, anonymous_id="a", channel="web", touchpoint="p")),
     ],
 )
 def test_events_that_are_published_are_as_described(event: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.channels.compressed import BLOCK_BYTES_MAX, ByteSource, FileProblem
-from streams.channels.lines import LINE_BYTES_MAX, split_lines
+from streams.channels.lines import LINE_BYTES_MAX, in_utf8, split_lines
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -121,25 +121,46 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @given(st.lists(st.text("ab\r\n", max_size=6)).map(lambda parts: [part.encode() for part in parts]))
 def test_lines_do_not_depend_on_where_blocks_are_cut(blocks: list[bytes]) -> None:
     whole = b"".join(blocks)
-    expected = whole.split(b"\n")
+    expected = whole.split(b"\r" if b"\r" in whole and b"\n" not in whole else b"\n")
     if expected[-1] == b"":
         expected.pop()
-    assert [line for lines in split_lines(blocks, "x") for line in lines] == expected
+    assert [line for lines in split_lines(blocks) for line in lines] == expected
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
-    assert list(split_lines([b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n"], "x")) == [[b"{}", b"\xef\xbb\xbf{}"]]
+    assert list(split_lines(in_utf8([b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n"], "x", None))) == [[b"{}", b"\xef\xbb\xbf{}"]]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
 def test_utf_16_is_an_error_that_says_what_to_do(encoding: str) -> None:
     text = "{}\n" if encoding == "utf-16" else "\ufeff{}\n"
     with pytest.raises(FileProblem, match="iconv"):
-        list(split_lines([text.encode(encoding)], "x"))
+        list(in_utf8([text.encode(encoding)], "x", None))
+
+
+def test_utf_16_without_a_mark_is_told_by_its_zeros() -> None:
+    for encoding in ("utf-16-be", "utf-16-le"):
+        with pytest.raises(FileProblem, match="utf-16"):
+            list(in_utf8(["occurred_at,customer_id".encode(encoding)], "x", None))
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "iso-8859-15", "utf-16", "utf-16-be", "shift_jis", "utf-8-sig"])
+def test_a_declared_encoding_is_read_wherever_blocks_are_cut(encoding: str) -> None:
+    text = "Zeit;ä" + ("" if encoding in ("shift_jis",) else "öü") + "\n1;2\n"
+    raw = text.replace("ä", "ﾊ" if encoding == "shift_jis" else "ä").encode(encoding)
+    blocks = [raw[at : at + 1] for at in range(len(raw))]
+    assert b"".join(in_utf8(blocks, "x", encoding)).decode() == raw.decode(encoding)
+
+
+def test_bytes_that_a_declared_encoding_does_not_have_are_left_for_their_line() -> None:
+    read = b"".join(in_utf8([b"a\n\x81\n\xe4\n"], "x", "cp1252"))
+    assert read == b"a\n\x81\n\xc3\xa4\n"
+    with pytest.raises(FileProblem, match="can't be read as utf-16"):
+        list(in_utf8([b"\xff\xfea\x00\x00\xd8\x00"], "x", "utf-16"))
 
 
 def test_a_line_without_end_costs_bounded_memory_and_can_be_told() -> None:
     blocks = [b"x" * 1024 * 1024] * 20
-    lines = [line for part in split_lines([*blocks, b"\n{}\n"], "x") for line in part]
+    lines = [line for part in split_lines([*blocks, b"\n{}\n"]) for line in part]
     assert [len(line) for line in lines] == [LINE_BYTES_MAX + 1, 2]
-    assert [len(line) for part in split_lines(blocks, "x") for line in part] == [LINE_BYTES_MAX + 1]
+    assert [len(line) for part in split_lines(blocks) for line in part] == [LINE_BYTES_MAX + 1]

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from schemas.codec import decode_json
 from schemas.touchpoint import Reason, Touchpoint
+from streams.channels.chunks import RefusedLine
 from streams.channels.compressed import ByteSource, FileProblem
-from streams.channels.event_ids import LineIds, new_event_id
-from streams.channels.files import RefusedLine, read_chunks
+from streams.channels.event_ids import ContentIds, new_event_id
+from streams.channels.files import read_chunks
 from streams.channels.lines import LINE_BYTES_MAX
 from streams.channels.mapping import FieldMapping
 
@@ -89,10 +90,23 @@ def test_nesting_without_end_harms_nothing(tmp_path: Path) -> None:
     assert [bad.reason for bad in refused] == [Reason.UNDECODABLE]
 
 
+CSV = (
+    "occurred_at,customer_id,channel,touchpoint,action\n"
+    "2026-07-05T10:00:00Z,c1,web,t,view\n"
+    "2026-07-05T10:00:00Z,c1,web,t,view\n"
+    "2026-07-05T10:00:00Z,c2,web,t,view\n"
+)
+OBJECT, OTHER = (
+    b'{"occurred_at":"2026-07-05T10:00:00Z","touchpoint":"t","customer_id":"%b","channel":"web","action":"view"}' % name
+    for name in (b"c1", b"c2")
+)
+
+
 class TestIds:
     """Events that come without an id."""
 
-    content = b"".join(b'{"occurred_at":1,"n":%d}\n' % (number % 3) for number in range(7))
+    event = b'"occurred_at":1259653500000,"customer_id":"c","channel":"a","touchpoint":"t"'
+    content = b"{%b}\n" % event * 3 + b'{%b,"nps":1}\n' % event * 2 + b"{%b}\n" % event * 2
 
     def ids(self, tmp_path: Path, content: bytes) -> list[str]:
         return [event["event_id"] for event in events(tmp_path / "a.ndjson", content)]
@@ -105,25 +119,67 @@ class TestIds:
 
     def test_lines_put_between_change_no_id(self, tmp_path: Path) -> None:
         before = self.ids(tmp_path, self.content)
-        after = self.ids(tmp_path, self.content.replace(b"\n", b'\n{"occurred_at":2}\n'))
+        after = self.ids(tmp_path, self.content.replace(b"\n", b'\n{%b,"csat":5}\n' % self.event))
         assert before == after[::2]
 
     def test_an_id_that_is_null_or_stands_elsewhere_is_none(self, tmp_path: Path) -> None:
         (first, second) = self.ids(
-            tmp_path, b'{"event_id":null,"channel":"a"}\n{"attributes":{"event_id":"x"},"channel":"a"}\n'
+            tmp_path, b'{"event_id":null,%b}\n{"attributes":{"event_id":"x"},%b}\n' % (self.event, self.event)
         )
         assert len(first) == len(second) == 32
 
     def test_rows_of_tables_get_ids_too(self, tmp_path: Path) -> None:
-        content = b"channel,touchpoint\na,b\na,b\na,c\n"
+        content = b"occurred_at,customer_id,channel,touchpoint\n" + b"".join(
+            b"2026-07-01,c,a,%b\n" % name for name in (b"b", b"b", b"c")
+        )
         first = [event["event_id"] for event in events(tmp_path / "a.csv", content)]
         assert first == [event["event_id"] for event in events(tmp_path / "b.csv", content)]
         assert len(set(first)) == 3
 
-    def test_an_id_depends_on_nothing_but_the_line_and_its_count(self) -> None:
-        ids, others = LineIds(), LineIds()
-        first, _, second = ids.id_of(b"a"), ids.id_of(b"b"), ids.id_of(b"a")
-        assert (first, second) == (others.id_of(b"a"), others.id_of(b"a"))
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("crlf.csv", CSV.replace("\n", "\r\n").encode()),
+            ("cr.csv", CSV.replace("\n", "\r").encode()),
+            ("bom.csv", b"\xef\xbb\xbf" + CSV.encode()),
+            ("separator.csv", b"sep=;\r\n" + CSV.replace(",", ";").encode()),
+            ("quoted.csv", "\n".join(",".join(f'"{c}"' for c in row.split(",")) for row in CSV.split()).encode()),
+            ("order.csv", "\n".join(",".join(reversed(row.split(","))) for row in CSV.split()).encode()),
+            ("spelling.csv", CSV.replace("T10:00:00Z", " 12:00:00+02:00").replace("view", "View ").encode()),
+            ("empty.csv", CSV.replace("\n", ",\n").replace("action,", "action,segment").encode()),
+            ("a.ndjson", b"".join(OBJECT + b"\n" for _ in range(2)) + OTHER + b"\n"),
+            ("a.json", b"[" + OBJECT + b",\n" + OBJECT + b"," + OTHER + b"]"),
+        ],
+    )
+    def test_an_id_is_the_events_and_not_the_lines(self, name: str, content: bytes, tmp_path: Path) -> None:
+        first = [event["event_id"] for event in events(tmp_path / "first.csv", CSV.encode())]
+        assert len(set(first)) == 3
+        assert [event["event_id"] for event in events(tmp_path / name, content)] == first
+
+    def test_an_encoding_changes_no_id(self, tmp_path: Path) -> None:
+        text = CSV.replace("c1", "König")
+        first = [event["event_id"] for event in events(tmp_path / "a.csv", text.encode())]
+        columns = {name: name for name in CSV.split("\n", maxsplit=1)[0].split(",")}
+        for encoding in ("windows-1252", "utf-16"):
+            mapping = FieldMapping.model_validate({"columns": columns, "encoding": encoding})
+            assert [event["event_id"] for event in events(tmp_path / "b.csv", text.encode(encoding), mapping)] == first
+
+    def test_equal_lines_under_two_mappings_are_two_events(self, tmp_path: Path) -> None:
+        content = b"date,customer,score\n2026-07-07,C1,4\n2026-07-07,C2,5\n"
+        read: set[str] = set()
+        for more in ({}, {"source": "berlin"}, {"source": "delivery"}):
+            for field, touchpoint in (("csat", "support"), ("ces", "support"), ("csat", "delivery")):
+                mapped = {"columns": {"occurred_at": "date", "customer_id": "customer", field: "score"}}
+                constants = {"channel": "survey", "touchpoint": touchpoint}
+                mapping = FieldMapping.model_validate(mapped | {"constants": constants} | more)
+                read |= {event["event_id"] for event in events(tmp_path / "a.csv", content, mapping)}
+        assert len(read) == 3 * 3 * 2
+
+    def test_an_id_depends_on_nothing_but_the_event_and_its_count(self) -> None:
+        ids, others = ContentIds(), ContentIds()
+        a, b = (Touchpoint(event_id=name, occurred_at=1, channel=name, touchpoint="t") for name in "ab")
+        first, _, second = ids.id_of(a), ids.id_of(b), ids.id_of(a)
+        assert (first, second) == (others.id_of(a), others.id_of(msgspec.structs.replace(a, event_id="x")))
 
     def test_new_ids_are_unique_and_in_order_of_time(self) -> None:
         ids = [new_event_id() for _ in range(1000)]
@@ -155,12 +211,12 @@ class TestCsv:
             },
             {
                 "event_id": "8",
-                "occurred_at": "2009-12-01T07:45:00Z",
+                "occurred_at": 1259653500000,
                 "customer_id": "43",
                 "channel": 'a "b", c',
                 "touchpoint": "t",
                 "nps": 9,
-                "attributes": {"a": "two\r\nlines"},
+                "attributes": {"a": "two\nlines"},
                 "stage": "s",
             },
         ]
@@ -208,9 +264,10 @@ class TestCsv:
         [
             (b"", "is empty"),
             (b"channel,chanel\n", "unknown column 'chanel'; did you mean channel?"),
-            (b"channel,attributes\xff\n", "unknown column"),
+            (b"channel,attributes\xff\n", "windows-1252"),
             (b"channel,channel\n", "two columns 'channel'"),
-            (b",channel\n", "unknown column ''"),
+            (b",\n", "is empty"),
+            (b'channel,"never closed\n', "its header can't be read"),
         ],
     )
     def test_a_header_that_is_none_is_an_error_at_once(self, header: bytes, expected: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.times import MISTAKEN_MS_MAX
 from schemas.touchpoint import NAME_BYTES_MAX, SCALES, TIME_MS_MAX, TIME_MS_MIN, Reason, Touchpoint
 from streams.channels.encoding import Encoder
 from streams.channels.gateway.body import EventTexts
@@ -68,14 +69,18 @@ def edges(low: float, high: float) -> st.SearchStrategy[Any]:
 anything: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, "", "x", "x" * NAME_BYTES_MAX, "x" * (NAME_BYTES_MAX + 1), 5, 1.5, [], {}]
 )
-times = edges(TIME_MS_MIN, NOW) | st.sampled_from(
-    ["2026-01-31T09:30:00Z", "2026-01-31T09:30:00.123+02:00", "2026-02-31T09:30:00Z", "1900-01-01T00:00:00Z"]
+times = (
+    edges(TIME_MS_MIN, NOW)
+    | edges(0, MISTAKEN_MS_MAX)
+    | st.sampled_from(
+        ["2026-01-31T09:30:00Z", "2026-01-31T09:30:00.123+02:00", "2026-02-31T09:30:00Z", "1900-01-01T00:00:00Z"]
+    )
 )
 values: dict[str, st.SearchStrategy[Any]] = {name: edges(low, high) for name, (low, high) in SCALES.items()} | {
     "occurred_at": times,
     "received_at": times | edges(TIME_MS_MIN, TIME_MS_MAX),
-    "outcome": st.sampled_from(["success", "failure", "abandoned", "Success"]),
-    "currency": st.sampled_from(["EUR", "eur", "EURO", "EUR\n"]),
+    "outcome": st.sampled_from(["success", "failure", "abandoned", "Success", " FAILURE\n", "succes"]),
+    "currency": st.sampled_from(["EUR", "JPY", "eur", "XYZ", "EURO", "EUR\n", ""]),
     "attributes": st.sampled_from([{}, {"a": "b"}, {"a": 1}, {"a": None}, {"a": {}}]),
     "unknown": anything,
 }

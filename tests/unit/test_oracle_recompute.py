@@ -138,7 +138,7 @@ def test_the_lane_clock_never_goes_back_and_stands_in_for_missing_timestamps() -
     found = tables(event(0), event(1, NOW - 5_000), event(2, None), event(3, -1), event(4, NOW + 1))
     assert [row["record_at"] - NOW for row in found.touchpoints.values()] == [0, -5_000, 0, 0, 1]
     assert [row["lane_clock"] - NOW for row in found.touchpoints.values()] == [0, 0, 0, 0, 1]
-    assert tables(event(0, None, occurred_at=0)).touchpoints[0]["record_at"] == 0
+    assert tables(event(0, None, occurred_at=-1)).touchpoints[0]["record_at"] == 0
 
 
 def test_late_is_measured_against_the_event_s_own_record() -> None:
@@ -253,7 +253,7 @@ def test_a_pane_holds_every_measure_of_its_events() -> None:
     found = tables(
         event(0, action="purchase", revenue_minor=500, currency="EUR", nps=10, csat=1, ces=7, outcome="success"),
         event(1, revenue_minor=-200, currency="EUR", nps=0, csat=5, ces=1, outcome="abandoned", duration_ms=0),
-        event(2, revenue_minor=7, sentiment=-0.5, duration_ms=1),
+        event(2, revenue_minor=7, currency="GBP", sentiment=-0.5, duration_ms=1),
         event(3, sentiment=0.25, duration_ms=1000, outcome="failure"),
     )
     (pane,) = panes(found)
@@ -274,7 +274,7 @@ def test_a_pane_holds_every_measure_of_its_events() -> None:
         "csat_counts": [1, 0, 0, 0, 1],
         "ces_counts": [1, 0, 0, 0, 0, 0, 1],
         "duration_sketch": {-1: 1, 0: 1, sketch_bucket(1000): 1},
-        "revenue_minor_by_currency": {"EUR": 300, "": 7},
+        "revenue_minor_by_currency": {"EUR": 300, "GBP": 7},
         "purchase_revenue_minor_by_currency": {"EUR": 500},
     }
 

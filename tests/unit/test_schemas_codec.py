@@ -124,7 +124,6 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
         ("action", None),
         ("sentiment", "0.5"),
         ("attributes", {"a": 1}),
-        ("attributes", {"a": None}),
         ("attributes", []),
         ("attributes", None),
     ],

@@ -6,6 +6,8 @@ import json
 from typing import Any, Final
 
 from schemas.codec import SCHEMA_TEXT
+from schemas.currencies import EXPONENTS
+from schemas.times import MISTAKEN_MS_MAX
 from schemas.touchpoint import NAME_BYTES_MAX, OUTCOMES, SCALES, TIME_MS_MAX, TIME_MS_MIN
 
 Schema = dict[str, Any]
@@ -24,10 +26,21 @@ EXAMPLE: Final[Schema] = {
 
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES_MAX}
 _OPTIONAL_NAME: Final[Schema] = {"type": ["string", "null"], "maxLength": NAME_BYTES_MAX}
-_TIME: Final[list[Schema]] = [
-    {"type": "integer", "minimum": TIME_MS_MIN, "maximum": TIME_MS_MAX, "description": "Milliseconds since 1970, UTC."},
-    {"type": "string", "format": "date-time", "description": "ISO 8601; UTC if no zone is given."},
+_MS: Final[Schema] = {"type": "integer", "description": "Milliseconds since 1970, UTC."}
+_ISO: Final[Schema] = {"type": "string", "format": "date-time", "description": "ISO 8601; UTC if no zone is given."}
+_OCCURRED: Final[list[Schema]] = [
+    _MS | {"minimum": TIME_MS_MIN, "maximum": -1},
+    _MS | {"minimum": MISTAKEN_MS_MAX + 1, "maximum": TIME_MS_MAX},
+    _ISO,
 ]
+_RECEIVED: Final[list[Schema]] = [_MS | {"minimum": TIME_MS_MIN, "maximum": TIME_MS_MAX}, _ISO]
+_HAS_AMOUNT: Final[Schema] = {"required": ["revenue_minor"], "properties": {"revenue_minor": {"type": "integer"}}}
+_HAS_CURRENCY: Final[Schema] = {
+    "required": ["currency"],
+    "properties": {"currency": {"type": "string", "minLength": 1}},
+}
+_AROUND: Final = "[ \\t\\r\\n\u00a0]*"
+_OUTCOMES: Final = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in word) for word in OUTCOMES)
 _WHOLE: Final = ("duration_ms", "nps", "csat", "ces", "revenue_minor")
 
 
@@ -39,8 +52,10 @@ def touchpoint_schema() -> Schema:
         "type": "object",
         "description": (
             "One contact of one customer with one channel. Names and ids have at most"
-            f" {NAME_BYTES_MAX} bytes in UTF-8; an empty optional text counts as absent; `occurred_at` is at most ten"
-            " minutes ahead of now; an encoded event has at most 1 MiB."
+            f" {NAME_BYTES_MAX} bytes in UTF-8; an empty optional text counts as absent; ids are none of what programs"
+            " write for none (`undefined`, `null`, `0`, blanks, 1.23E+12); `action` and `outcome` are read in any case;"
+            " `occurred_at` is at most ten minutes ahead of now, and no time in the first months of 1970, which is a"
+            " number of another unit; an encoded event has at most 1 MiB."
         ),
         "properties": {name: {**properties[name], "description": word} for name, word in words.items()},
         "required": ["occurred_at", "channel", "touchpoint"],
@@ -48,6 +63,8 @@ def touchpoint_schema() -> Schema:
             {"required": [name], "properties": {name: {"type": "string", "minLength": 1}}}
             for name in ("customer_id", "anonymous_id")
         ],
+        "if": _HAS_AMOUNT,
+        "then": _HAS_CURRENCY,
         "additionalProperties": False,
         "examples": [EXAMPLE],
     }
@@ -60,14 +77,17 @@ def _properties() -> dict[str, Schema]:
     }
     return {
         "event_id": _OPTIONAL_NAME | {"minLength": 1},  # one is given to an event without
-        "occurred_at": {"anyOf": _TIME},
+        "occurred_at": {"anyOf": _OCCURRED},
         **dict.fromkeys(("customer_id", "anonymous_id"), _OPTIONAL_NAME),
         **dict.fromkeys(("channel", "touchpoint"), _NAME),
         **dict.fromkeys(("stage", "journey", "segment"), _OPTIONAL_NAME),
         "action": _NAME | {"default": "contact"},
-        "outcome": {"enum": [*OUTCOMES, "", None]},
+        "outcome": {
+            "type": ["string", "null"],
+            "pattern": f"^{_AROUND}({_OUTCOMES})?{_AROUND}$",
+        },
         **numbers,
-        "currency": {"type": ["string", "null"], "pattern": "^([A-Z]{3})?$"},
-        "attributes": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
-        "received_at": {"anyOf": [*_TIME, {"type": "null"}], "readOnly": True},
+        "currency": {"enum": [*EXPONENTS, "", None]},
+        "attributes": {"type": "object", "additionalProperties": {"type": ["string", "null"]}, "default": {}},
+        "received_at": {"anyOf": [*_RECEIVED, {"type": "null"}], "readOnly": True},
     }

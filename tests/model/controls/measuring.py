@@ -114,7 +114,7 @@ def the_watermark_passes_the_lane_clock(patch: MonkeyPatch) -> None:
 
 
 def events_that_are_far_ahead_are_counted(patch: MonkeyPatch) -> None:
-    patch.setattr(events, "refusals", lambda frame, record_at: validity.refusals(frame, record_at + DAY_MS))
+    patch.setattr(events, "refusals", lambda frame, record_at, ids: validity.refusals(frame, record_at + DAY_MS, ids))
 
 
 def heartbeats_move_no_watermark(patch: MonkeyPatch) -> None:
