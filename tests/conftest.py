@@ -6,11 +6,15 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import running
 from tests.kafka.choice import own_broker
+
+settings.register_profile("whatever the load", deadline=None)
+settings.load_profile("whatever the load")
 
 
 @pytest.fixture(scope="session")

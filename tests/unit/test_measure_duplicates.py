@@ -2,7 +2,7 @@
 
 import numpy as np
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.measure.duplicates import CountedIds, Seen
@@ -32,7 +32,6 @@ def seen(log: list[tuple[str, int]], first: int = 0) -> Seen:
     return Seen(clocks, offsets, clocks - HORIZON_MS, offsets - OFFSETS_MAX)
 
 
-@settings(deadline=None)
 @given(events, st.sampled_from([0, -5, 2**31 - 3, 2**40]), st.data())
 def test_an_id_counts_once_within_both_bounds_wherever_batches_are_cut(
     log: list[tuple[str, int]], first: int, data: st.DataObject
