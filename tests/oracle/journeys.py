@@ -1,8 +1,12 @@
 """Visits, moves, passes and churn, one touch after the other: what the queries are held against."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from statistics import NormalDist
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -23,23 +27,36 @@ class Way:
 
 @dataclass
 class Visit:
-    """A run of touches in one stage. Times in ms; None where nothing came after."""
+    """A run of touches in one stage. Times in ms; None where nothing came after. `rows`: which touches it has."""
 
     stage: str
     channel: str
     pass_: int
+    after_end: bool
+    number: int
     entered: int
     last: int
-    touches: int = 1
+    rows: set[Any]
     left: int | None = None
     next_stage: str = ""
+    across: bool = False
     progressed: int | None = None
 
-    def outcome(self, timeout: int | None, watermark: int) -> str:
+    def in_time(self, way: Way) -> bool:
+        """Whether it went on to a later stage within the stage's timeout."""
+        timeout = way.timeouts.get(self.stage)
+        return self.progressed is not None and (timeout is None or self.progressed - self.entered <= timeout)
+
+    def decided(self, way: Way, watermark: int) -> bool:
+        """Whether its cohort is: entered at or before watermark - timeout, in a stage that has a later one."""
+        timeout = way.timeouts.get(self.stage)
+        return bool(way.later.get(self.stage)) and timeout is not None and self.entered <= watermark - timeout
+
+    def outcome(self, way: Way, watermark: int) -> str:
         """progressed, dropped, recovered or open."""
-        if self.progressed is not None and (timeout is None or self.progressed - self.entered <= timeout):
+        if self.in_time(way):
             return "progressed"
-        if timeout is not None and self.entered + timeout < watermark:
+        if self.decided(way, watermark):
             return "dropped" if self.progressed is None else "recovered"
         return "open"
 
@@ -66,29 +83,28 @@ def visits(touches: Sequence[Row], way: Way) -> list[Visit]:
     """The visits of one person."""
     found: list[Visit] = []
     before: Row | None = None
-    number = 1
+    silent = False
     for touch in touches:
+        silent |= before is not None and _silence(before, touch, way)
+        before = touch
         if touch["stage"] == "undeclared":
             continue
-        new_pass = before is not None and _new_pass(before, touch, way)
-        number += new_pass
-        if before is not None and not new_pass and before["stage"] == touch["stage"]:
-            found[-1].last = touch["occurred_at"]
-            found[-1].touches += (touch["occurred_at"], touch["event_id"]) != (
-                before["occurred_at"],
-                before["event_id"],
-            )
+        visit = found[-1] if found else None
+        if visit and visit.stage == touch["stage"] and not silent:
+            visit.last = touch["occurred_at"]
+            visit.rows.add(_row(touch))
         else:
-            entered = touch["occurred_at"]
-            if found and not new_pass:
-                found[-1].left, found[-1].next_stage = entered, touch["stage"]
-            found.append(Visit(touch["stage"], touch["channel"], number, entered, entered))
-        before = touch
+            found.append(_next_visit(visit, touch, way, silent))
+        silent = False
+    for visit, after in pairwise(found):
+        visit.left, visit.next_stage = after.entered, after.stage
+        visit.across = (visit.pass_, visit.after_end) != (after.pass_, after.after_end)
     for place, visit in enumerate(found):
         ahead = [
             one.entered
             for one in found[place + 1 :]
-            if one.pass_ == visit.pass_ and one.stage in way.later.get(visit.stage, ())
+            if (one.pass_, one.after_end) == (visit.pass_, visit.after_end)
+            and one.stage in way.later.get(visit.stage, ())
         ]
         visit.progressed = min(ahead, default=None)
     return found
@@ -104,17 +120,69 @@ def lost_at(touches: Sequence[Row], way: Way) -> list[int]:
             until = touch["occurred_at"] + way.lost_after_ms
         else:
             continue
-        if after is None or until < after["occurred_at"]:
+        if after is None or until <= after["occurred_at"]:
             found.append(until)
     return found
 
 
-def _new_pass(before: Row, touch: Row, way: Way) -> bool:
-    if way.new_after_ms and touch["occurred_at"] - before["occurred_at"] >= way.new_after_ms:
-        return True
-    begins = not way.starts or touch["stage"] in way.starts
-    return before["stage"] != touch["stage"] and before["stage"] in way.ends and begins
+def active(touches: Sequence[Row], lost: Sequence[int], now_ms: int, *, at_it: bool) -> bool:
+    """Whether a person is there at now_ms: touched before it and not lost since. at_it: or just then, likewise lost."""
+    last = max((one["occurred_at"] for one in touches if one["occurred_at"] < now_ms + at_it), default=None)
+    return last is not None and not any(last <= at < now_ms + at_it for at in lost)
 
 
-def _order(event: Row) -> tuple[int, bytes]:
-    return event["occurred_at"], event["event_id"].encode()
+def segment(touches: Sequence[Row]) -> str:
+    """The newest that was given, '' where none was."""
+    return next((one["segment"] for one in reversed(touches) if one["segment"]), "")
+
+
+def estimate(watched: Sequence[tuple[int, bool]], never: int) -> tuple[float | None, float | None, float | None]:
+    """Kaplan and Meier's share that goes on, and its 95 % interval, log(-log) with Greenwood's variance.
+
+    watched: of each visit how long it was (ms), and whether it went on then; never: how many more are known not to.
+    """
+    if not watched and not never:
+        return None, None, None
+    kept, variance = Fraction(1), Fraction(0)
+    for at in sorted({time for time, went in watched if went}):
+        there = never + sum(time >= at for time, _ in watched)
+        went_on = sum(went and time == at for time, went in watched)
+        kept *= Fraction(there - went_on, there)
+        if there > went_on:
+            variance += Fraction(went_on, there * (there - went_on))
+    if not 0 < kept < 1:
+        return float(1 - kept), None, None
+    width = NormalDist().inv_cdf(0.975) * math.sqrt(variance) / -math.log(kept)
+    return float(1 - kept), 1 - kept ** math.exp(-width), 1 - kept ** math.exp(width)
+
+
+def quantile(values: Sequence[int], percent: int) -> int | None:
+    """The value of rank floor(q n) + 1: of an even number the upper one of the two in the middle."""
+    return sorted(values)[percent * len(values) // 100] if values else None
+
+
+def _next_visit(visit: Visit | None, touch: Row, way: Way, silent: bool) -> Visit:
+    """The visit that begins with this touch; visit: the one before."""
+    starts = not way.starts or touch["stage"] in way.starts
+    over = visit is not None and (visit.after_end or visit.stage in way.ends)
+    if visit is None:
+        pass_, after_end = 1, False
+    elif silent or (over and starts):
+        pass_, after_end = visit.pass_ + 1, False
+    else:
+        pass_, after_end = visit.pass_, over
+    number, at = (visit.number if visit else 0) + 1, touch["occurred_at"]
+    return Visit(touch["stage"], touch["channel"], pass_, after_end, number, at, at, {_row(touch)})
+
+
+def _silence(before: Row, touch: Row, way: Way) -> bool:
+    return bool(way.new_after_ms) and touch["occurred_at"] - before["occurred_at"] >= way.new_after_ms
+
+
+def _row(touch: Row) -> tuple[Any, ...]:
+    return touch["log_id"], touch["partition"], touch["log_offset"]
+
+
+def _order(event: Row) -> tuple[Any, ...]:
+    names = ("event_id", "stage", "channel", "touchpoint", "segment")
+    return (event["occurred_at"], *(event[name].encode() for name in names))

@@ -1,48 +1,34 @@
--- Customers of a journey who were active at raw_from, and how many of them were lost in [raw_from, raw_to), as far as the
--- watermark tells. Lost: an unsubscribe, or a silence of the journey's lost_after, at its end. Another touch makes them
--- active again. `share_intervals`, `touches`, `stages_in_force`: the files.
+-- Customers who were active at raw_from, and how many of them were lost in [raw_from, raw_to), as far as the watermark
+-- tells, by journey and segment where `by` names them. Lost: an unsubscribe, or a silence of the journey's lost_after, at
+-- its end. Another touch makes them active again. A customer's segment is the newest that was given before raw_from; for
+-- `active`, by the end. Over several journeys there is no one silence: null. `share_intervals`, `kept_until`: the files.
 WITH
 {share_intervals}
 SELECT
-    journey,
-    active_before                         AS churn_rate_n,
-    if(active_before = 0, NULL, lost / active_before) AS churn_rate,
-    wilson_low(lost, active_before)       AS churn_rate_low,
-    wilson_high(lost, active_before)      AS churn_rate_high,
-    lost, active
+    by_journey AS journey, by_segment AS segment,
+    if(journeys > 1, NULL, were_active)                                AS churn_rate_n,
+    if(journeys > 1 OR were_active = 0, NULL, were_lost / were_active) AS churn_rate,
+    if(journeys > 1, NULL, wilson_low(were_lost, were_active))         AS churn_rate_low,
+    if(journeys > 1, NULL, wilson_high(were_lost, were_active))        AS churn_rate_high,
+    if(journeys > 1, NULL, were_lost)                                  AS lost,
+    if(journeys > 1, NULL, are_active)                                 AS active,
+    multiIf(journeys > 1, 'several_journeys', were_active = 0, 'nobody_was_active', '') AS churn_rate_reason
 FROM
 (
     SELECT
-        journey,
-        toInt64(countIf(was_active))                AS active_before,
-        toInt64(countIf(was_active AND was_lost))   AS lost,
-        toInt64(countIf(is_active))                 AS active
+        if(has({by:Array(String)}, 'journey'), journey, '')   AS by_journey,
+        if(has({by:Array(String)}, 'segment'), segment, '')   AS by_segment,
+        uniqExact(journey)                          AS journeys,
+        toInt64(countIf(was_active))                AS were_active,
+        toInt64(countIf(was_active AND was_lost))   AS were_lost,
+        toInt64(countIf(is_active))                 AS are_active
     FROM
     (
-        WITH
-            9223372036854775807 AS never,
-            least({raw_to:Int64}, {watermark_ms:Int64}) AS now_ms,
-            arraySort(groupUniqArray((at_ms, event_id, action = 'unsubscribe'))) AS said,
-            arrayPushBack(arrayPopFront(said.1), never) AS nexts,
-            any(lost_after_ms) AS silence_ms,
-            -- Until when a touch keeps a customer.
-            arrayMap(touch -> multiIf(touch.3, touch.1, silence_ms > 0, touch.1 + silence_ms, never), said) AS untils,
-            arrayLast((until, at) -> at < {raw_from:Int64}, untils, said.1) AS until_before,
-            arrayLast((until, at) -> at <= now_ms, untils, said.1)          AS until_now
-        SELECT
-            journey, known, person,
-            said[1].1 < {raw_from:Int64} AND until_before >= {raw_from:Int64} AS was_active,
-            arrayExists(
-                (until, next) -> until < next AND until >= {raw_from:Int64} AND until < {raw_to:Int64}
-                                 AND until <= {watermark_ms:Int64},
-                untils, nexts) AS was_lost,
-            said[1].1 <= now_ms AND until_now > now_ms AS is_active
-        FROM ({touches}) AS touched
-        LEFT ANY JOIN
-            (SELECT journey, any(ifNull(lost_after_ms, 0)) AS lost_after_ms FROM ({stages_in_force}) GROUP BY journey) AS way
-            ON touched.journey = way.journey
-        WHERE empty({journeys:Array(String)}) OR has({journeys:Array(String)}, journey)
-        GROUP BY journey, known, person
+        SELECT journey, seen.1 AS segment, seen.2 AS was_active, seen.3 AS was_lost, seen.4 AS is_active
+        FROM ({kept_until})
+        -- A person once as of the interval's start, and once as of its end.
+        ARRAY JOIN [(segment_before, active_before, lost_in_it, false), (segment_now, false, false, active_now)] AS seen
     )
-    GROUP BY journey
+    WHERE empty({segments:Array(String)}) OR has({segments:Array(String)}, segment)
+    GROUP BY by_journey, by_segment
 )

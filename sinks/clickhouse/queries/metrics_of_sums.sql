@@ -68,5 +68,7 @@ SELECT
     sum_revenue                                                                            AS revenue_minor_by_currency,
     if(sum_purchases = 0 OR length(sum_purchase_revenue) != 1, NULL, mapValues(sum_purchase_revenue)[1] / sum_purchases)
         AS average_order_minor,
+    multiIf(length(sum_purchase_revenue) > 1, 'several_currencies', sum_purchases > 0 AND empty(sum_purchase_revenue), 'no_amounts', '')
+        AS average_order_minor_reason,
     sum_purchases                                                                          AS average_order_minor_n
 FROM ({counts_of_sums})

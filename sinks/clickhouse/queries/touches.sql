@@ -6,6 +6,7 @@ SELECT
     toUnixTimestamp64Milli(touch.occurred_at) AS at_ms,
     touch.event_id AS event_id,
     touch.stage AS stage, touch.channel AS channel, touch.touchpoint AS touchpoint, touch.segment AS segment,
-    touch.action AS action
+    touch.action AS action,
+    sipHash64(touch.log_id, touch.partition, touch.log_offset) AS row
 FROM journey_touches AS touch
 LEFT ANY JOIN ({who}) AS who ON touch.anonymous_id = who.anonymous_id
