@@ -5,7 +5,7 @@ SELECT
     journey, {known:Bool} AS known, {person:String} AS person,
     toUnixTimestamp64Milli(occurred_at) AS at_ms,
     event_id, stage, channel, touchpoint, segment, action, outcome, nps, csat, ces, sentiment_micro, revenue_minor, currency,
-    sipHash64(log_id, partition, log_offset) AS row
+    cityHash64(log_id, partition, log_offset) AS row
 FROM journey_touches FINAL
 WHERE customer_id = if({known:Bool}, {person:String}, '') AND {known:Bool}
    OR customer_id = '' AND anonymous_id IN

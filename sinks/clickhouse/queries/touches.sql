@@ -7,6 +7,6 @@ SELECT
     touch.event_id AS event_id,
     touch.stage AS stage, touch.channel AS channel, touch.touchpoint AS touchpoint, touch.segment AS segment,
     touch.action AS action,
-    sipHash64(touch.log_id, touch.partition, touch.log_offset) AS row
+    cityHash64(touch.log_id, touch.partition, touch.log_offset) AS row
 FROM journey_touches AS touch
 LEFT ANY JOIN ({who}) AS who ON touch.anonymous_id = who.anonymous_id
