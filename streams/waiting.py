@@ -1,14 +1,21 @@
-"""Wait until everything that was published is in the tables."""
+"""Wait until everything that was published is in the tables, and the tables say so."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from kafka import KafkaProducer
+
 from sinks.sink import LaneRow
+from streams.connection import KafkaConnection
+from streams.measure.records import CONTROL_HEADER
 from streams.topics import LogPosition
 
 _LOOK_SECONDS: Final = 0.1
+SEND_SECONDS: Final = 10.0
+"""For all heartbeats together; a broker that takes an event takes them in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +65,19 @@ def wait_until_measured(
         if not waiting or time.monotonic() > deadline:
             return waiting
         time.sleep(_LOOK_SECONDS)
+
+
+def beat(connection: KafkaConnection, topic: str, partitions: Iterable[int]) -> None:
+    """Send a heartbeat to each partition: a lane that has applied it knows that nothing older is to come.
+
+    Without it a lane that has read its last event would learn so seconds later, from its worker's heartbeat, and the
+    completeness of what `wait` has waited for would lag. Raises KafkaError.
+    """
+    with closing(
+        KafkaProducer(**connection.client_options(), acks="all", max_block_ms=SEND_SECONDS * 1000)
+    ) as producer:
+        sent = [
+            producer.send(topic, b"", partition=one, headers=[(CONTROL_HEADER, b"heartbeat")]) for one in partitions
+        ]
+        for one in sent:
+            one.get(SEND_SECONDS)

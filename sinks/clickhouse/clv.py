@@ -138,6 +138,12 @@ def parameters_in_force(client: Client, currency: str | None = None) -> ClvParam
     return found[_chosen(currency, list(found), "nothing is fitted in")]
 
 
+def version_in_force(client: Client, currency: str) -> str | None:
+    """The version by which people are scored in a currency; None where nothing is fitted in it yet."""
+    rows = client.query(query_text("clv_parameters"), {"currencies": [currency]}).named_results()
+    return next((str(row["version"]) for row in rows), None)
+
+
 def scores(
     client: Client,
     currency: str | None = None,

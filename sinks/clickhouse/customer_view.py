@@ -37,11 +37,15 @@ class JourneyStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """A stay in a stage. `left_at`, `next_stage`, `dwell_ms`: null where nothing came after in the same pass."""
+    """A stay in a stage. `left_at`, `next_stage`, `dwell_ms`: null where nothing came after in the journey.
+
+    `after_end`: after the end of that pass and before the next one began.
+    """
 
     journey: str
     stage: str
     pass_number: int
+    after_end: bool
     channel: str
     touchpoint: str
     entered_at: datetime

@@ -189,7 +189,7 @@ def _left_out(rows: Rows) -> int:
 
 
 def _newest_first(visits: Rows) -> Rows:
-    return sorted(visits, key=lambda row: (row["entered_ms"], row["pass"], row["visit"]), reverse=True)
+    return sorted(visits, key=lambda row: (row["entered_ms"], row["visit"]), reverse=True)
 
 
 def _claim(row: Mapping[str, Any]) -> Claim:
@@ -207,6 +207,7 @@ def _visit(row: Mapping[str, Any]) -> Visit:
         journey=row["journey"],
         stage=row["stage"],
         pass_number=row["pass"],
+        after_end=row["after_end"],
         channel=row["channel"],
         touchpoint=row["touchpoint"],
         entered_at=_time(row["entered_ms"]),

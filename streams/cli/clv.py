@@ -26,10 +26,15 @@ def fit(
         str | None,
         typer.Option(help="Fit to the days before this time, and compare with what was bought from then on."),
     ] = None,
+    use: Annotated[
+        bool, typer.Option("--use", help="Put a fit with --calibrate-until in force as well: scores use it.")
+    ] = False,
     currency: Currency = None,
     as_json: Json = False,
 ) -> None:
-    """Fit when customers buy again and what they spend (BG/NBD, gamma-gamma); scores use the newest fit.
+    """Fit when customers buy again and what they spend (BG/NBD, gamma-gamma), and put the fit in force.
+
+    One with --calibrate-until only tells how good it is: it comes into force with --use.
 
     Example: touchstream clv fit --calibrate-until 2026-10-01 --currency EUR
     """
@@ -40,8 +45,11 @@ def fit(
         client = connect(settings.clickhouse_url)
         bought = clv.bought(client, currency)
         fitted = _fitted(client, bought, _calibration_end(bought, calibrate_until))
-        clv.record_parameters(client, fitted, datetime.now(UTC))
-    row = {"version": fitted.version} | asdict(fitted)
+        if use or calibrate_until is None:
+            clv.record_parameters(client, fitted, datetime.now(UTC))
+        in_force = clv.version_in_force(client, fitted.currency)
+    row = {"version": fitted.version, "in_force": fitted.version == in_force, "version_in_force": in_force}
+    row |= asdict(fitted)
     if as_json:
         print_json(row)
     else:

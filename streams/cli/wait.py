@@ -1,14 +1,19 @@
 """The command `wait`."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from kafka.errors import KafkaError
 
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.queries import lanes
-from streams.cli.output import errors_in_one_line, fail, load_settings, progress_bar
-from streams.topics import log_identity
-from streams.waiting import reached, wait_until_measured
+from streams.cli.output import errors_in_one_line, fail, load_settings, people, progress_bar
+from streams.connection import KafkaConnection
+from streams.topics import LogPosition, log_identity
+from streams.waiting import Reached, beat, reached, wait_until_measured
+
+_BEATS_SECONDS: Final = 10.0
+"""For heartbeats: a worker reads them with the events. Where none runs any more, the tables hold everything anyway."""
 
 
 def wait(
@@ -20,20 +25,38 @@ def wait(
     """
     settings = load_settings()
     with errors_in_one_line(), progress_bar() as progress:
-        ends = log_identity(settings.kafka_connection(), settings.topic)
+        connection, topic = settings.kafka_connection(), settings.topic
+        ends = log_identity(connection, topic)
+        beats = _beats(connection, topic, ends)
         client = connect(settings.clickhouse_url)
         total = sum(position.end_offset - position.begin_offset for position in ends.values())
         bar = progress.add_task("measured", total=total)
 
+        def measured() -> dict[int, Reached]:
+            return reached(lanes(client, topic))
+
         behind = wait_until_measured(
-            ends,
-            lambda: reached(lanes(client, settings.topic)),
-            timeout,
-            lambda left: progress.update(bar, completed=max(0, total - left)),
+            ends, measured, timeout, lambda left: progress.update(bar, completed=max(0, total - left))
         )
+        if not behind and wait_until_measured(beats, measured, _BEATS_SECONDS, lambda _: None):
+            people.print("all is measured; completeness follows with the next heartbeats of a running worker")
     if behind:
         events = sum(lane.end_offset - lane.next_offset for lane in behind)
         fail(
             f"{events} events in {len(behind)} partitions are not measured after {timeout:g} s;"
             " is a worker running? Its log says what it waits for"
         )
+
+
+def _beats(connection: KafkaConnection, topic: str, ends: dict[int, LogPosition]) -> dict[int, LogPosition]:
+    """Where the log ends behind a heartbeat in each partition; nowhere while nothing was ever published.
+
+    Without the right to write to the topic there is none: the workers' own come some seconds later.
+    """
+    if not any(position.end_offset for position in ends.values()):
+        return {}
+    try:
+        beat(connection, topic, ends)
+    except KafkaError:
+        return {}
+    return log_identity(connection, topic)

@@ -72,9 +72,12 @@ def run(client: Client, clickhouse_url: str, *arguments: str) -> Result:
 
 @needs_data
 def test_the_command_fits_the_published_parameters_and_reports_the_holdout(sample: Client, clickhouse_url: str) -> None:
-    result = run(sample, clickhouse_url, "fit", "--calibrate-until", "1997-10-01", "--json")
+    asked = ("fit", "--calibrate-until", "1997-10-01", "--json")
+    result = run(sample, clickhouse_url, *asked)
     assert result.exit_code == 0, result.output
     fitted = json.loads(result.stdout)
+    assert (fitted["in_force"], fitted["version_in_force"]) == (False, None)
+    assert "nothing is fitted yet" in run(sample, clickhouse_url, "scores").stderr
     found = [fitted[name] for name in ("r", "alpha", "a", "b", "p", "q")] + [fitted["v_minor"] / 100]
     assert found == pytest.approx([0.2426, 4.4135, 0.7929, 2.4258, 6.249, 3.745, 15.448], rel=0.01)
     assert (fitted["customers"], fitted["repeat_customers"], fitted["repeats"]) == (2357, 946, 2457)
@@ -82,8 +85,12 @@ def test_the_command_fits_the_published_parameters_and_reports_the_holdout(sampl
     assert fitted["holdout_repeats"] == 1882
     assert fitted["holdout_predicted"] == pytest.approx(1653.4, abs=0.5)
     assert fitted["holdout_mae"] == pytest.approx(0.785, abs=0.001)
-    again = json.loads(run(sample, clickhouse_url, "fit", "--calibrate-until", "1997-10-01", "--json").stdout)
-    assert again["version"] == fitted["version"]
+    whole = json.loads(run(sample, clickhouse_url, "fit", "--json").stdout)
+    assert (whole["in_force"], whole["version_in_force"]) == (True, whole["version"])
+    still = json.loads(run(sample, clickhouse_url, *asked).stdout)
+    assert (still["version"], still["version_in_force"]) == (fitted["version"], whole["version"])
+    again = json.loads(run(sample, clickhouse_url, *asked, "--use").stdout)
+    assert (again["in_force"], again["version_in_force"]) == (True, fitted["version"])
     rows = "SELECT count() FROM clv_parameters FINAL WHERE version = {version:String}"
     assert sample.command(rows, {"version": fitted["version"]}) == 1
 

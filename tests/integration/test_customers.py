@@ -104,14 +104,14 @@ def test_stages_and_losses_are_those_of_the_definitions(client: Client, seed: in
         expected = [
             (
                 one.stage, one.pass_, one.entered, one.last, one.left, one.next_stage or None, one.progressed,
-                one.outcome(way.timeouts.get(one.stage), NOON_MS),
+                one.outcome(way, NOON_MS), one.after_end,
             )
             for one in oracle.visits(touches, way)
         ]  # fmt: skip
         found = [
             (
                 one.stage, one.pass_number, ms(one.entered_at), ms(one.last_touch_at), ms(one.left_at), one.next_stage,
-                ms(one.progressed_at), one.outcome,
+                ms(one.progressed_at), one.outcome, one.after_end,
             )
             for one in reversed(view.visits) if one.journey == journey
         ]  # fmt: skip

@@ -114,21 +114,17 @@ def lost_at(touches: Sequence[Row], way: Way) -> list[int]:
     """When a person was lost, each time."""
     found = []
     for touch, after in zip(touches, [*touches[1:], None], strict=True):
-        if touch["action"] == "unsubscribe":
-            until = touch["occurred_at"]
-        elif way.lost_after_ms:
-            until = touch["occurred_at"] + way.lost_after_ms
-        else:
-            continue
-        if after is None or until <= after["occurred_at"]:
+        until = _until(touch, way)
+        if until is not None and (after is None or until <= after["occurred_at"]):
             found.append(until)
     return found
 
 
-def active(touches: Sequence[Row], lost: Sequence[int], now_ms: int, *, at_it: bool) -> bool:
-    """Whether a person is there at now_ms: touched before it and not lost since. at_it: or just then, likewise lost."""
-    last = max((one["occurred_at"] for one in touches if one["occurred_at"] < now_ms + at_it), default=None)
-    return last is not None and not any(last <= at < now_ms + at_it for at in lost)
+def active(touches: Sequence[Row], way: Way, now_ms: int, *, at_it: bool) -> bool:
+    """Whether a person was touched before now_ms and not lost before it; at_it: before it or just then, both."""
+    before = [one for one in touches if one["occurred_at"] < now_ms + at_it]
+    until = _until(before[-1], way) if before else -math.inf
+    return until is None or until >= now_ms + at_it
 
 
 def segment(touches: Sequence[Row]) -> str:
@@ -159,6 +155,13 @@ def estimate(watched: Sequence[tuple[int, bool]], never: int) -> tuple[float | N
 def quantile(values: Sequence[int], percent: int) -> int | None:
     """The value of rank floor(q n) + 1: of an even number the upper one of the two in the middle."""
     return sorted(values)[percent * len(values) // 100] if values else None
+
+
+def _until(touch: Row, way: Way) -> int | None:
+    """Until when a touch keeps a person; None: for ever."""
+    if touch["action"] == "unsubscribe":
+        return int(touch["occurred_at"])
+    return touch["occurred_at"] + way.lost_after_ms if way.lost_after_ms else None
 
 
 def _next_visit(visit: Visit | None, touch: Row, way: Way, silent: bool) -> Visit:

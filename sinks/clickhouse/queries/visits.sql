@@ -16,8 +16,8 @@ FROM
     SELECT
         journey, known, person,
         run.1.1 AS entered_ms, run.1.3 AS stage, run.1.4 AS channel, run.1.5 AS touchpoint, run.1.6 AS segment,
-        run.2 AS last_ms, run.3 AS touches, run.4 AS pass, run.5 AS after_end, run.6 AS visit,
-        run.7 AS next_ms, run.8 AS next_stage, run.9 AS across, later_ms
+        run.2 AS last_ms, run.3 AS touches, run.4 AS pass, toBool(run.5) AS after_end, run.6 AS visit,
+        run.7 AS next_ms, run.8 AS next_stage, toBool(run.9) AS across, later_ms
     FROM
     (
         WITH
