@@ -1,0 +1,30 @@
+"""`touchstream wait`: once it returns, what was published is measured, and its completeness says so."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.stack import running_stack
+
+pytestmark = pytest.mark.stack
+
+HOUR_MS = 3_600_000
+
+
+def test_what_was_waited_for_is_complete_at_once(tmp_path: Path) -> None:
+    """One customer, so that most lanes have nothing to read; then hours that all lanes have passed; then nothing new."""
+    now_ms = time.time_ns() // 1_000_000
+    file = tmp_path / "events.ndjson"
+    with running_stack(tmp_path) as stack:
+        stack.command("wait")  # nothing was ever published
+        for hours, customer in ((30, "ann"), (2, "ann"), (3, "bob"), (3, "bob")):
+            at = {"event_id": f"{customer}-{hours}", "occurred_at": now_ms - hours * HOUR_MS, "customer_id": customer}
+            file.write_text(json.dumps(at | {"channel": "web", "touchpoint": "page"}))
+            stack.command("publish", str(file))
+            stack.command("wait")
+            for bounds in ([], ["--to", "-1h"], ["--from", "-40h", "--to", "-90m"]):
+                (found,) = json.loads(stack.command("metrics", "--by", "none", "--json", *bounds))
+                assert found["completeness"] == 1, (hours, bounds)
+                assert found["completeness_n"] > 1
