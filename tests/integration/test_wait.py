@@ -14,7 +14,7 @@ HOUR_MS = 3_600_000
 
 
 def test_what_was_waited_for_is_complete_at_once(tmp_path: Path) -> None:
-    """One customer, so that most lanes have nothing to read; then hours that all lanes have passed; then nothing new."""
+    """One customer, so that most lanes have nothing to read; later and earlier hours; and nothing new."""
     now_ms = time.time_ns() // 1_000_000
     file = tmp_path / "events.ndjson"
     with running_stack(tmp_path) as stack:
