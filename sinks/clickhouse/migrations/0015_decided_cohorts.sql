@@ -13,7 +13,9 @@ ALTER TABLE journey_metrics ADD COLUMN IF NOT EXISTS conversion_estimate_high Nu
 ALTER TABLE journey_metrics ADD COLUMN IF NOT EXISTS conversion_estimate_ms Nullable(Int64)
     COMMENT 'how long after entering the estimate speaks of' AFTER conversion_estimate_high;
 
-CREATE OR REPLACE VIEW journey_now AS
+DROP VIEW IF EXISTS journey_now;
+
+CREATE VIEW IF NOT EXISTS journey_now AS
 SELECT *
 FROM journey_metrics FINAL
 WHERE (topic, window, tick) IN
