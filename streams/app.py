@@ -20,7 +20,9 @@ from typing import Any, cast
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.client import Client
+from faust.exceptions import FaustError
 from faust.tables import TableManager
 from faust.types import TP
 from prometheus_client import REGISTRY
@@ -126,9 +128,7 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
     app = Worker(settings.group, **_faust_options(settings))
     tables = Tables(settings)
 
-    async def send(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
-        return await app.producer.send_and_wait(topic, key, value, None, None, list(headers))
-
+    send = _sender(app)
     letters = LetterTopic(settings.dead_letter_topic, send)
     limits = Limits(flush_seconds=settings.flush_seconds)
     source = _Source(app, settings.topic)
@@ -170,6 +170,19 @@ def build(settings: Settings, vigil: Vigil) -> Worker:
     app.on_partitions_revoked.connect(revoke)
     app.on_before_shutdown.connect(stop)
     return app
+
+
+def _sender(app: Worker) -> Send:
+    """How a worker writes to topics; errors are aiokafka's."""
+
+    async def send(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
+        try:
+            return await app.producer.send_and_wait(topic, key, value, None, None, list(headers))
+        except FaustError as error:
+            # What aiokafka refuses before it asks the broker, Faust wraps in an error of its own, and only that.
+            raise error.__cause__ if isinstance(error.__cause__, KafkaError) else KafkaError(repr(error)) from error
+
+    return send
 
 
 async def _lead(app: Worker, settings: Settings, client: Client, gauges: RollingGauges, send: Send) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
 
 from streams import metrics
 from streams.measure.events import DeadLetter
 from streams.measure.lane import Lane, LaneRow, LaneRows
 from streams.measure.records import Headers
+from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX
 
 log = structlog.get_logger(__name__)
 
@@ -22,15 +23,56 @@ REPLAY_OF: Final = "touchstream-replay-of"
 """Header of a letter that was published again: log_id/partition/offset where it was refused first."""
 REPLAY_ATTEMPT: Final = "touchstream-replay-attempt"
 _RETRY_SECONDS: Final = 1.0
+_RETRY_SECONDS_MAX: Final = 10.0
+_BATCH_BYTES: Final = 61
+"""The header of a batch: a message is sent as a batch of its own where it is large."""
+_RECORD_BYTES: Final = 32
+_HEADER_BYTES: Final = 10
+"""Lengths, offsets and times of a record, and lengths of a header: varints, at their longest."""
 _SENT_AT_ONCE_MAX: Final = 500
 _EXCERPT_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Message:
+    """A letter as the topic gets it. An excerpt has the beginning of key and value, and no header of the record."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    own_headers: Headers
+    """Without those of the record."""
+    is_excerpt: bool = False
+
+    @classmethod
+    def of(cls, row: LaneRow, letter: DeadLetter) -> "Message":
+        """The whole letter of a lane."""
+        return cls(letter.key, letter.value, letter_headers(row, letter), _origin(row, letter))
+
+    @property
+    def bytes(self) -> int:
+        """An upper bound of what it takes in a batch (Kafka's record format 2), uncompressed."""
+        headers = sum(_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers + _RECORD_BYTES
+
+    def excerpt(self) -> "Message":
+        """What any topic takes; the table keeps the whole."""
+        key, value = (None if one is None else one[:_EXCERPT_BYTES] for one in (self.key, self.value))
+        headers = [*self.own_headers, ("touchstream-truncated", str(self.bytes).encode())]
+        return Message(key, value, headers, self.own_headers, is_excerpt=True)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error may be over by itself, so that the same message is worth another try."""
+    return isinstance(error, KafkaError) and not isinstance(error, MessageSizeTooLargeError | RecordTooLargeError)
 
 
 class LetterTopic:
     """Writes dead letters to a topic and does not return before all are acknowledged."""
 
-    def __init__(self, topic: str, send: Send) -> None:
-        self._topic, self._send = topic, send
+    def __init__(self, topic: str, send: Send, bytes_max: int = DEAD_LETTER_MESSAGE_BYTES_MAX) -> None:
+        """bytes_max: of a message as the client sends it, uncompressed; a larger letter is sent as an excerpt."""
+        self._topic, self._send, self._bytes_max = topic, send, bytes_max - _BATCH_BYTES
 
     async def send(self, row: LaneRow, letters: Iterable[DeadLetter]) -> None:
         """Send one lane's letters; tries again for as long as Kafka does not take them: nothing is dropped."""
@@ -39,18 +81,22 @@ class LetterTopic:
             await asyncio.gather(*(self._sent(row, letter) for letter in waiting[start : start + _SENT_AT_ONCE_MAX]))
 
     async def _sent(self, row: LaneRow, letter: DeadLetter) -> None:
-        headers, value = letter_headers(row, letter), letter.value
+        message = Message.of(row, letter)
+        if message.bytes > self._bytes_max:
+            message = message.excerpt()
+        retry_seconds = _RETRY_SECONDS
         while True:
             try:
-                await self._send(self._topic, letter.key, value, headers)
-            except KafkaError as error:
-                if isinstance(error, MessageSizeTooLargeError) and len(value or b"") > _EXCERPT_BYTES:
-                    # The table keeps the whole; the topic takes what fits.
-                    headers = [*headers, ("touchstream-truncated", str(len(value or b"")).encode())]
-                    value = (value or b"")[:_EXCERPT_BYTES]
+                await self._send(self._topic, message.key, message.value, message.headers)
+            except Exception as error:
+                # Whatever it is: an error that got away from here would end the worker, and the next one by the same
+                # record. An excerpt holds nothing that a client or a broker could stumble over.
+                if not message.is_excerpt and not _passes(error):
+                    message = message.excerpt()
                     continue
-                log.warning("dead letter not taken by Kafka, trying again", topic=self._topic, error=repr(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+                log.warning("dead letter not taken by Kafka, trying again", topic=self._topic, error=repr(error)[:300])
+                await asyncio.sleep(retry_seconds)
+                retry_seconds = min(2 * retry_seconds, _RETRY_SECONDS_MAX)
             else:
                 return
 
@@ -132,6 +178,10 @@ def _cancel(sending: Iterable[Sending]) -> None:
 
 def letter_headers(row: LaneRow, letter: DeadLetter) -> Headers:
     """The record's own headers, then Kafka Connect's names for its origin, then our reason. No personal data."""
+    return [*letter.headers, *_origin(row, letter)]
+
+
+def _origin(row: LaneRow, letter: DeadLetter) -> Headers:
     origin = {
         "__connect.errors.topic": row.topic,
         "__connect.errors.partition": str(row.partition),
@@ -139,7 +189,7 @@ def letter_headers(row: LaneRow, letter: DeadLetter) -> Headers:
         "touchstream-log-id": row.log_id,
         "touchstream-reason": letter.reason.value,
     }
-    return [*letter.headers, *((name, value.encode()) for name, value in origin.items())]
+    return [(name, value.encode()) for name, value in origin.items()]
 
 
 def replay_headers(headers: Iterable[tuple[bytes, bytes]], letter: str, attempt: int) -> list[tuple[str, bytes]]:

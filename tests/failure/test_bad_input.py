@@ -12,6 +12,7 @@ from kafka import KafkaProducer
 from schemas.codec import encode_single_object
 from schemas.touchpoint import Touchpoint
 from schemas.void_ids import VoidIds
+from sinks.clickhouse.client import connect
 from tests.real_data import DATA, needs_data
 from tests.stack import RunningStack, running_stack
 
@@ -77,6 +78,50 @@ def test_bad_messages_become_dead_letters_and_the_good_ones_around_them_count(st
     letters = json.loads(stack.command("dead-letters", "list", "--limit", "10000", "--json"))
     assert Counter(letter["reason"] for letter in letters) == Counter(reason for reason, _ in bad)
     assert all(letter["detail"] for letter in letters)
+    assert stack.addresses["worker_pids"] == pids
+
+
+def test_records_of_any_size_stop_no_worker_and_stand_whole_in_the_table(stack: RunningStack) -> None:
+    """A topic's limit is of compressed batches: what is well compressed may be of any size."""
+    pids = stack.addresses["worker_pids"]
+    large = b"x" * (5 * 2**20)
+    odd: list[dict[str, Any]] = [
+        {"value": event("whole", attributes={"a": "x" * (5 * 2**20)})},
+        {"value": large},
+        {"value": b"{", "key": large},
+        {"value": b"{", "headers": [("large", large)]},
+        {"value": b"{", "headers": [("n" * (5 * 2**20), b"")]},
+        {"value": b"{", "headers": [(f"h{number}", b"v" * 40) for number in range(100_000)]},
+        {"value": b"x" * (4 * 2**20 - 200)},  # with what the letter says of itself, a little too large
+        {"value": b"{", "headers": [("empty", b""), ("empty", b""), ("", b"nameless")]},
+        {"value": b"x" * (32 * 2**20)},
+    ]
+    server = stack.addresses["kafka"].removeprefix("kafka://")
+    client = connect(stack.addresses["clickhouse"])
+    before = client.command("SELECT count() FROM dead_letters FINAL")
+    with KafkaProducer(bootstrap_servers=server, max_request_size=64 * 2**20, compression_type="gzip") as producer:
+        for number, record in enumerate(odd):
+            producer.send("touchpoints", **{"key": b"ann"} | record).get(60)
+            producer.send("touchpoints", key=b"ann", value=event(f"beside-{number}")).get(60)
+    stack.command("wait", "--timeout", "120")
+    found = client.query(
+        "SELECT length(value), length(key), length(headers),"
+        " arraySum(one -> length(one.name) + length(one.value), headers)"
+        " FROM dead_letters FINAL ORDER BY inserted_at, partition, log_offset LIMIT 100000 OFFSET {before:UInt32}",
+        {"before": before},
+    ).result_rows
+    whole = [
+        (
+            len(record["value"]),
+            len(record.get("key", b"ann")),
+            len(record.get("headers", [])),
+            sum(len(name) + len(value) for name, value in record.get("headers", [])),
+        )
+        for record in odd
+    ]
+    assert sorted(found) == sorted(whole)
+    beside = "SELECT count() FROM touchpoints FINAL WHERE startsWith(event_id, 'beside-')"
+    assert client.command(beside) == len(odd)
     assert stack.addresses["worker_pids"] == pids
 
 
