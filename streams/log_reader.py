@@ -46,8 +46,10 @@ class LogReader:
         for partition, at in positions.items():
             if at.begin_offset < at.end_offset:
                 self.seek({partition: at.begin_offset})
-                records, _ = next(self.until({partition: at.begin_offset + 1}))
-                found[partition] = int(records[partition].timestamps_ms[0])
+                # What stands first may be of a transaction that was aborted.
+                records, _ = next(self.until({partition: at.end_offset}), ({}, 0))
+                if partition in records:
+                    found[partition] = int(records[partition].timestamps_ms[0])
         return found
 
     def offsets_since(self, positions: Mapping[int, LogPosition], since_ms: int) -> dict[int, int]:
@@ -75,6 +77,7 @@ def log_reader(connection: KafkaConnection, topic: str) -> Iterator[LogReader]:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",
             max_partition_fetch_bytes=_FETCH_BYTES_MAX,
             fetch_max_wait_ms=100,
             **connection.client_options(),

@@ -11,7 +11,14 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from kafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    UnsupportedVersionError,
+    for_code,
+)
+from kafka.protocol.consumer.offsets import IsolationLevel, OffsetSpec
 
 from streams.connection import KafkaConnection
 from streams.settings import Settings
@@ -124,7 +131,7 @@ def partition_count(connection: KafkaConnection, topic: str) -> int:
 
 
 def log_identity(connection: KafkaConnection, topic: str) -> dict[int, LogPosition]:
-    """Each partition's log: its identity, its first offset and its end.
+    """Each partition's log: its identity, its first offset and its end: what may be read, without open transactions.
 
     The identity is Kafka's topic id (KIP-516), which is new when a topic is deleted and created again or when a broker
     has lost its log. A broker older than 2.8 gives none: then it is the cluster's id and the topic's name, and a
@@ -137,7 +144,8 @@ def log_identity(connection: KafkaConnection, topic: str) -> dict[int, LogPositi
         log_id = _log_id(admin, described)
         partitions = [TopicPartition(topic, partition["partition_index"]) for partition in described["partitions"]]
         begins = reader.beginning_offsets(partitions)
-        ends = _ends(reader, begins, reader.end_offsets(partitions))
+        listed = reader.end_offsets(partitions)
+        ends = _stable_ends(admin, listed, _ends(reader, begins, listed))
         return {
             partition.partition: LogPosition(log_id, begins[partition], ends[partition])
             for partition in sorted(partitions)
@@ -197,6 +205,20 @@ def _ends(
         partition: max(end, (partition in filled and reader.highwater(partition)) or 0)
         for partition, end in listed.items()
     }
+
+
+def _stable_ends(
+    admin: Any, listed: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Where a reader of committed records comes to an end: before the first transaction that is still open."""
+    try:
+        stable = admin.list_partition_offsets(
+            dict.fromkeys(listed, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
+        )
+    except UnsupportedVersionError:  # a broker without transactions
+        return dict(ends)
+    # Asked after `listed`: only an open transaction makes it less.
+    return {one: stable[one].offset if stable[one].offset < listed[one] else end for one, end in ends.items()}
 
 
 @contextmanager

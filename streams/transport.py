@@ -70,11 +70,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._positions: dict[TP, int] = {}
         self.log_ends: dict[TP, int] = {}
-        """Of the partitions that are read, the offset behind the last record, as of the last fetch."""
+        """Of the partitions that are read, the offset behind the last record that may be read, as of the last fetch."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS_MAX  # noqa: SLF001 - Faust fixes 1,500 ms and has no setting
+        # A transaction that was aborted never happened. Faust sets this only for transactions of its own.
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
         return consumer
 
     async def fetch(self) -> list[Poll]:
@@ -135,8 +137,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def _note_log_ends(self) -> None:
         consumer, assigned = self._ensure_consumer(), self.assignment()
         for tp in self._positions:
-            if tp in assigned and (end := consumer.highwater(driver.ensure_aiokafka_TP(tp))) is not None:
-                self.log_ends[tp] = end
+            if tp not in assigned:
+                continue
+            place = driver.ensure_aiokafka_TP(tp)
+            end, stable = consumer.highwater(place), consumer.last_stable_offset(place)
+            if end is not None:
+                # A broker without transactions has no stable end.
+                self.log_ends[tp] = end if stable is None or stable < 0 else min(end, stable)
 
     async def _commit_lanes(self, offsets: Mapping[TP, int]) -> None:
         assigned = self.assignment()

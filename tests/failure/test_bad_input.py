@@ -91,7 +91,7 @@ def test_records_of_any_size_stop_no_worker_and_stand_whole_in_the_table(stack: 
         {"value": b"{", "key": large},
         {"value": b"{", "headers": [("large", large)]},
         {"value": b"{", "headers": [("n" * (5 * 2**20), b"")]},
-        {"value": b"{", "headers": [(f"h{number}", b"v" * 40) for number in range(100_000)]},
+        {"value": b"{", "headers": [(f"h{number}", b"v" * 40) for number in range(20_000)]},
         {"value": b"x" * (4 * 2**20 - 200)},  # with what the letter says of itself, a little too large
         {"value": b"{", "headers": [("empty", b""), ("empty", b""), ("", b"nameless")]},
         {"value": b"x" * (32 * 2**20)},
@@ -104,13 +104,13 @@ def test_records_of_any_size_stop_no_worker_and_stand_whole_in_the_table(stack: 
             producer.send("touchpoints", **{"key": b"ann"} | record).get(60)
             producer.send("touchpoints", key=b"ann", value=event(f"beside-{number}")).get(60)
     stack.command("wait", "--timeout", "120")
-    found = client.query(
+    rows = client.query(
         "SELECT length(value), length(key), length(headers),"
         " arraySum(one -> length(one.name) + length(one.value), headers)"
         " FROM dead_letters FINAL ORDER BY inserted_at, partition, log_offset LIMIT 100000 OFFSET {before:UInt32}",
         {"before": before},
     ).result_rows
-    whole = [
+    whole: list[tuple[int, ...]] = [
         (
             len(record["value"]),
             len(record.get("key", b"ann")),
@@ -119,6 +119,7 @@ def test_records_of_any_size_stop_no_worker_and_stand_whole_in_the_table(stack: 
         )
         for record in odd
     ]
+    found = [tuple(int(size) for size in row) for row in rows]
     assert sorted(found) == sorted(whole)
     beside = "SELECT count() FROM touchpoints FINAL WHERE startsWith(event_id, 'beside-')"
     assert client.command(beside) == len(odd)

@@ -147,6 +147,9 @@ class ApacheKafka:
             "log.dirs": str(self._home(node)),
             # Internal topics ask for three nodes and fifty partitions, of which tests need no more than one.
             "offsets.topic.replication.factor": str(replication),
+            "transaction.state.log.replication.factor": str(replication),
+            "transaction.state.log.min.isr": str(replication // 2 + 1),
+            "transaction.state.log.num.partitions": "4",
             "offsets.topic.num.partitions": "1",
             # What is acknowledged stands on one node more than may be lost.
             "min.insync.replicas": str(replication // 2 + 1),

@@ -5,12 +5,14 @@ import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
 from deploy.local.process import running
 from sinks.clickhouse.client import connect
 from streams.connection import KafkaConnection
+from streams.log_reader import log_reader
 from streams.settings import Settings
 from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, ensure_topics, log_identity, topic_specs
 from tests.kafka.choice import about_apache_kafka, own_broker
@@ -70,3 +72,48 @@ def test_the_brokers_clock_counts_and_not_the_producers(tmp_path: Path) -> None:
             "SELECT toUnixTimestamp64Milli(min(record_at)), toUnixTimestamp64Milli(max(lane_clock)) FROM touchpoints"
         ).result_rows
         assert now_ms <= earliest <= latest <= time.time_ns() // 1_000_000
+
+
+@pytest.mark.stack
+def test_of_transactions_only_what_was_committed_counts_and_none_holds_up_a_wait(tmp_path: Path) -> None:
+    with running_stack(tmp_path, workers=1) as stack:
+        servers = stack.addresses["kafka"].removeprefix("kafka://")
+
+        def written(name: str, events: int) -> Producer:
+            """Events of a transaction that is still open."""
+            producer = Producer(
+                {"bootstrap.servers": servers, "transactional.id": name, "partitioner": "murmur2_random"}
+            )
+            producer.init_transactions(30)
+            producer.begin_transaction()
+            for number in range(events):
+                producer.produce("touchpoints", event(f"{name}-{number}", time.time_ns() // 1_000_000), b"ann")
+            producer.flush(30)
+            return producer
+
+        def touches() -> int:
+            stack.command("wait", "--timeout", "30")
+            found: int = stack.metrics("none")[()]["touches"]
+            return found
+
+        written("aborted", 20).abort_transaction(30)
+        stack.command("wait", "--timeout", "30")
+        written("committed", 30).commit_transaction(30)
+        assert touches() == 30
+        with KafkaProducer(bootstrap_servers=servers) as plain:
+            plain.send("touchpoints", event("plain-1", time.time_ns() // 1_000_000), b"ann").get(30)
+        opened = written("opened", 40)
+        aborted = written("interleaved", 50)
+        assert touches() == 31
+        aborted.abort_transaction(30)
+        opened.commit_transaction(30)
+        assert touches() == 71
+        connection = KafkaConnection.from_url(stack.addresses["kafka"])
+        positions = log_identity(connection, "touchpoints")
+        with log_reader(connection, "touchpoints") as reader:
+            reader.seek(dict.fromkeys(positions, 0))
+            ends = {partition: at.end_offset for partition, at in positions.items()}
+            read = [
+                value for polled, _ in reader.until(ends) for records in polled.values() for value in records.values
+            ]
+        assert len([value for value in read if value]) == 71
