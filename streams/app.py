@@ -14,7 +14,7 @@ import os
 import ssl
 import tempfile
 import time
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,6 +63,8 @@ class Worker(faust.App):
     """A Faust app whose lanes are told of every assignment."""
 
     lanes: Lanes
+    end_in_time: Callable[[], None]
+    """Called when it begins to fail: what hangs from then on is ended."""
 
     def lanes_assigned(self, tps: frozenset[TP]) -> None:
         """Take over exactly these partitions."""
@@ -74,12 +76,14 @@ class Worker(faust.App):
 
     def fail(self, error: Exception) -> None:
         """End the process with an error; whoever supervises it starts it again, and the lanes are loaded anew."""
+        self.end_in_time()
         log.error("worker stops: its lanes cannot be trusted any more", exc_info=error)
         self._failing = asyncio.ensure_future(self.crash(error))
 
     async def follow(self, client: Client, clickhouse_url: str) -> None:
         """End the process once its lanes stand in other tables; whoever supervises it starts it again."""
         await until_switched(client, clickhouse_url)
+        self.end_in_time()
         log.warning("worker stops, to be started again: another edition is in force")
         self._failing = asyncio.ensure_future(self.crash(Switched("another edition is in force")))
 
@@ -123,9 +127,13 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def build(settings: Settings, vigil: Vigil) -> Worker:
-    """A worker that measures the settings' topic, once for a process. vigil: what it tells of its health."""
+def build(settings: Settings, vigil: Vigil, end_in_time: Callable[[], None]) -> Worker:
+    """A worker that measures the settings' topic, once for a process.
+
+    vigil: what it tells of its health. end_in_time: called when it begins to fail.
+    """
     app = Worker(settings.group, **_faust_options(settings))
+    app.end_in_time = end_in_time
     tables = Tables(settings)
 
     send = _sender(app)

@@ -19,6 +19,10 @@ from streams import metrics
 
 STUCK_SECONDS: Final = 30.0
 """A flush takes two seconds on a busy machine, a lane with a full horizon of ids some ten to load."""
+LOST_SECONDS: Final = 300.0
+"""Stuck for so long, a process ends itself. Loading a lane with the largest horizon there is takes two minutes."""
+LOOP_LOST_SECONDS: Final = 60.0
+"""An event loop that has not come round for so long."""
 IDLE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 2.0
 _PROBE_SECONDS: Final = 3.0
@@ -34,6 +38,12 @@ class Health:
     state: str
     detail: str = ""
     numbers: Mapping[str, float] = field(default_factory=dict)
+    stuck_seconds: float = 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has been stuck for so long that only a new process helps."""
+        return self.stuck_seconds >= LOST_SECONDS
 
     @property
     def is_ready(self) -> bool:
@@ -97,7 +107,8 @@ class Doctor:
         stuck = {what: seconds for what, seconds in stood_still.items() if seconds >= STUCK_SECONDS}
         if stuck:
             detail = "; ".join(f"{what} for {seconds:.0f} s" for what, seconds in stuck.items())
-            return Health("stuck", f"Kafka and ClickHouse answer, and {detail}", sight.numbers)
+            longest = max(stuck.values())
+            return Health("stuck", f"Kafka and ClickHouse answer, and {detail}", sight.numbers, longest)
         if sight.assigned is None or loading:
             return Health("starting", "lanes are being taken over", sight.numbers)
         if not assigned:
@@ -136,7 +147,9 @@ class Vigil:
     def health(self) -> Health:
         """As of the last look; stuck where nobody has looked for a while, for then the event loop hangs."""
         if self._kept_at is not None and (age := self._clock() - self._kept_at) > _OLD_SECONDS:
-            return Health("stuck", f"the worker has not looked after itself for {age:.0f} s")
+            # Nothing that goes on takes that long: looking is a task among others, of which each gives way.
+            lost = LOST_SECONDS if age > LOOP_LOST_SECONDS else age
+            return Health("stuck", f"the worker has not looked after itself for {age:.0f} s", stuck_seconds=lost)
         return self._health
 
     async def keep(self, look: Callable[[], Awaitable[Sight]]) -> None:

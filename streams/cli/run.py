@@ -4,13 +4,17 @@ import gc
 import logging
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from streams.cli.output import errors_in_one_line, load_settings, people
 from streams.health import Vigil
 from streams.health_server import serve_health
+from streams.last_resort import LastResort
 from streams.logs import configure_logs
 from streams.prepare import prepare
+
+if TYPE_CHECKING:
+    import faust
 
 
 def init() -> None:
@@ -29,7 +33,6 @@ def worker() -> None:
 
     Example: touchstream worker
     """
-    import faust
 
     from streams.app import build
 
@@ -37,16 +40,36 @@ def worker() -> None:
     configure_logs(settings.log_format)
     with errors_in_one_line():
         vigil = Vigil()
-        serve_health(settings.metrics_host, settings.metrics_port, vigil.health)
-        app = build(settings, vigil)
+        last_resort = LastResort()
+        serve_health(settings.metrics_host, settings.metrics_port, vigil.health, last_resort.arm)
+        app = build(settings, vigil, last_resort.arm)
     _look_for_cycles_seldom()
     try:
         # Above INFO, Faust would draw a spinner.
-        faust.Worker(
+        _worker_process(last_resort)(
             app, loglevel="INFO", quiet=True, redirect_stdouts=False, override_logging=False
         ).execute_from_commandline()
     except SystemExit as ended:
-        _leave(ended)
+        _leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+    except BaseException:
+        logging.getLogger(__name__).exception("worker ends")
+        _leave(1)
+
+
+def _worker_process(last_resort: LastResort) -> "type[faust.Worker]":
+    """Faust's worker process, which ends in time: however it begins to stop, and also where its event loop hangs."""
+    import faust
+
+    class WorkerProcess(faust.Worker):
+        def install_signal_handlers(self) -> None:
+            super().install_signal_handlers()
+            last_resort.arm_on_signals()
+
+        def on_worker_shutdown(self) -> None:
+            last_resort.arm()
+            super().on_worker_shutdown()
+
+    return WorkerProcess
 
 
 def _look_for_cycles_seldom() -> None:
@@ -58,11 +81,10 @@ def _look_for_cycles_seldom() -> None:
     gc.set_threshold(50_000, 10, 10)
 
 
-def _leave(ended: SystemExit) -> NoReturn:
+def _leave(code: int) -> NoReturn:
     """End without waiting for threads. The lanes have let go; what the leader still had going in ClickHouse, rows that
     another leader writes again, could take a minute, and who asked this worker to end would kill it meanwhile.
     """
-    code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

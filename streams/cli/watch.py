@@ -5,6 +5,7 @@ from prometheus_client import REGISTRY
 from streams import metrics
 from streams.cli.output import errors_in_one_line, load_settings
 from streams.health_server import serve_health
+from streams.last_resort import LastResort
 from streams.logs import configure_logs
 from streams.stopping import Stop
 from streams.watch.service import WatchHealth, watch_until
@@ -18,11 +19,13 @@ def watch() -> None:
     settings = load_settings()
     configure_logs(settings.log_format)
     stop = Stop.on_signals()
+    last_resort = LastResort()
+    last_resort.arm_on_signals()
     health = WatchHealth()
     REGISTRY.register(metrics.WATCH_STATE)
     with errors_in_one_line():
         try:
-            serve_health(settings.watch_host, settings.watch_port, health.health)
+            serve_health(settings.watch_host, settings.watch_port, health.health, last_resort.arm)
         except OSError as error:
             place = f"{settings.watch_host}:{settings.watch_port}"
             raise OSError(

@@ -57,7 +57,9 @@ class WatchHealth:
     def health(self) -> Health:
         """As of now."""
         silent = time.monotonic() - self._told_at
-        return self._health if silent < STUCK_SECONDS else Health("stuck", f"no round has ended for {silent:.0f} s")
+        if silent < STUCK_SECONDS:
+            return self._health
+        return Health("stuck", f"no round has ended for {silent:.0f} s", stuck_seconds=silent)
 
     def _tell(self, health: Health) -> None:
         self._health, self._told_at = health, time.monotonic()
