@@ -13,7 +13,7 @@ import time
 from types import FrameType
 from typing import Final
 
-END_SECONDS: Final = 8.0
+END_SECONDS: Final = 6.0
 """From when it was asked to end. A last flush may take three seconds (`streams.app`), and ten are what people wait."""
 FORCED_EXIT: Final = 70
 """EX_SOFTWARE of sysexits.h: it ended, but not by itself."""

@@ -58,7 +58,7 @@ class Message:
     def excerpt(self) -> "Message":
         """What any topic takes; the table keeps the whole."""
         key, value = (None if one is None else one[:_EXCERPT_BYTES] for one in (self.key, self.value))
-        headers = [*self.own_headers, ("touchstream-truncated", str(self.bytes).encode())]
+        headers = [*self.own_headers, ("touchstream-truncated", str(len(self.value or b"")).encode())]
         return Message(key, value, headers, self.own_headers, is_excerpt=True)
 
 
