@@ -22,17 +22,18 @@ FROM
     (
         WITH
             9223372036854775807 AS never,
-            stretch.1.3 AS run_stages,
-            stretch.1.1 AS run_entered
+            stretch.1.1 AS run_entered,
+            arrayMap(one -> toUInt8(indexOf(stages, one.1.3)), stretch) AS places, -- 0: in no journey
+            arrayMap(place -> bitShiftLeft(toUInt256(1), place), places) AS bits
         SELECT
             journey, known, person, stretch,
             -- For each stage that can be progress: when it is next entered after each visit, and where that counts.
             arrayResize(arrayReduce('minForEach', arrayMap((reached, before) -> arrayMap(
-                (stage_, entered_) -> if(has(before, stage_), entered_, never),
-                run_stages,
+                (bit, entered_) -> if(bitAnd(before, bit) != 0, entered_, never),
+                bits,
                 arrayPopFront(arrayReverseFill(entered_ -> entered_ != never, arrayPushBack(
-                    arrayMap((stage_, entered_) -> if(stage_ = reached, entered_, never), run_stages, run_entered), never)))),
-                stages, befores)), length(stretch), never) AS progress
+                    arrayMap((place, entered_) -> if(place = reached, entered_, never), places, run_entered), never)))),
+                arrayEnumerate(stages), befores)), length(stretch), never) AS progress
         FROM
         (
             SELECT
