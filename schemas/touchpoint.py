@@ -104,6 +104,8 @@ class Reason(StrEnum):
     NO_CUSTOMER = "no_customer"
     CONTROL_REFUSED = "control_refused"
     """Not of an event: of a record that would steer a lane, and may not (`streams.measure.controls`)."""
+    NOT_ALLOWED = "not_allowed"
+    """At the gateway: the sender's key is not made for it."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -143,7 +143,14 @@ GATEWAY_EVENTS: Final = Counter(
     ["outcome"],
 )
 GATEWAY_AT_WORK: Final = Gauge(
-    "touchstream_gateway_at_work", "Requests whose events the gateway holds now; above a bound, more are answered 503."
+    "touchstream_gateway_at_work", "Requests whose events are being judged or sent now; above a bound, others wait."
+)
+GATEWAY_KEYS_STALE: Final = Gauge(
+    "touchstream_gateway_keys_stale_seconds",
+    "For how long the file of API keys can't be read; 0 while it can. Above a bound no key is taken.",
+)
+GATEWAY_KEY_LINES_BROKEN: Final = Gauge(
+    "touchstream_gateway_key_lines_broken", "Lines of the file of API keys that can't be used; their keys are refused."
 )
 GATEWAY_SECONDS: Final = Histogram(
     "touchstream_gateway_seconds",

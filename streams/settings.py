@@ -210,6 +210,9 @@ class Settings(BaseSettings):
     gateway_events_per_second: float = Field(
         20_000, ge=1, le=10_000_000, description="Events a second, on average, that one API key may send."
     )
+    gateway_bytes_per_second: float = Field(
+        20 * 2**20, ge=1024, le=10 * 2**30, description="Bytes a second, on average, that one API key may send."
+    )
     gateway_body_bytes_max: int = Field(
         5 * 2**20, ge=1024, le=64 * 2**20, description="Bytes of a request to the gateway, decompressed, at most."
     )
@@ -225,6 +228,11 @@ class Settings(BaseSettings):
         description="Address on which the page listens; it has no login: beyond loopback put a proxy before it.",
     )
     page_port: int = Field(8090, ge=0, le=65_535, description="Port of the page; 0: any free one.")
+    page_hosts: str = Field(
+        "",
+        description="Host names under which the page is asked for, separated by commas: a proxy's, for example."
+        " Loopback, PAGE_HOST, and beyond loopback any address instead of a name, are always taken.",
+    )
     page_customers: bool | None = Field(
         None,
         description="Whether the page shows single customers, which is personal data: true or false; unset: only while"

@@ -8,8 +8,6 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
@@ -55,8 +53,8 @@ class Console:
         """End all streams within a second."""
         self._stopping = True
 
-    def application(self, hosts: list[str]) -> ASGIApp:
-        """The application. hosts: the names under which it may be asked for, against pages that rebind theirs."""
+    def application(self) -> ASGIApp:
+        """The application; under which names it may be asked for is the server's to check."""
         app = Starlette(
             routes=[
                 Route("/", self._page),
@@ -66,7 +64,6 @@ class Console:
                 Route("/metrics", scraped),
                 Mount("/static", StaticFiles(packages=[("sinks.console", "static")])),
             ],
-            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
             exception_handlers={SelectionError: _wrong_selection},
         )
         return _with_headers(app)

@@ -1,11 +1,13 @@
 """The commands `gateway` and `gateway key`."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from streams.channels.gateway import serve
-from streams.channels.gateway.keys import key_line, new_key, permissions
+from streams.channels.gateway.key_lines import Bounds, expiry, key_line, new_key, permissions
 from streams.cli.output import errors_in_one_line, load_settings, people, print_json
 from streams.logs import configure_logs
 
@@ -25,15 +27,21 @@ def gateway(context: typer.Context) -> None:
 def key(
     name: Annotated[str, typer.Argument(help="Whose key it is: A-Z a-z 0-9 . _ -")],
     may: Annotated[str, typer.Option(help="What it is for: send (events), read (customers), or send,read.")] = "send",
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends: a date (the end of that day, UTC), ISO 8601, or a span as 90d.")
+    ] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="The only channel it may send; may be repeated.")] = None,
+    action: Annotated[list[str] | None, typer.Option(help="The only action it may send; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an API key. It is shown this once: the file of keys holds its hash only.
 
-    Example: touchstream gateway key shop
+    Example: touchstream gateway key shop --channel web --channel app --expires 2027-12-31
     """
     with errors_in_one_line():
-        made = new_key()
-        line = key_line(name, made, permissions(may))
+        made, now = new_key(), datetime.now(UTC)
+        bounds = Bounds(_names(channel), _names(action))
+        line = key_line(name, made, permissions(may), bounds, now, expiry(expires, now) if expires else None)
     if as_json:
         print_json({"name": name, "key": made, "line": line})
         return
@@ -41,3 +49,7 @@ def key(
     typer.echo(made)
     people.print("Its line, for the file that TOUCHSTREAM_GATEWAY_KEYS_FILE names:")
     typer.echo(line)
+
+
+def _names(given: Sequence[str] | None) -> frozenset[str] | None:
+    return frozenset(given) if given else None

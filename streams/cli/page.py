@@ -38,6 +38,7 @@ def page(
             port=settings.page_port,
             notice=notice,
             customers=settings.page_customers,
+            hosts=[name for name in settings.page_hosts.replace(",", " ").split() if name],
             current_alerts=partial(_firing, settings.topic),
         )
 

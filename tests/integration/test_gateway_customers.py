@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from deploy.local.ports import free_port
 from sinks.clickhouse.customer_view import CustomerView
 from sinks.clickhouse.customers import customer
-from streams.channels.gateway.keys import Permission, key_line, new_key
+from streams.channels.gateway.key_lines import Permission, key_line, new_key
 from tests.clickhouse_rows import database_url, migrated_database, touchpoint
 from tests.gateway_process import PATH, RunningGateway, running_gateway
 from tests.integration.test_journeys import write

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.channels.gateway.keys import key_line, new_key
+from streams.channels.gateway.key_lines import key_line, new_key
 from tests.gateway_process import create_topic, running_gateway
 from tests.stack import eventually
 

@@ -20,6 +20,7 @@ from sinks.console.feed import Feed
 from sinks.console.health import Health, State
 from sinks.console.reader import View
 from sinks.console.selection import Selection
+from sinks.http_server import Names, only_for
 
 CATALOGUE = Catalogue.load()
 DRAWING = Drawing(CATALOGUE, notice="Simulated customers & <friends>")
@@ -51,7 +52,7 @@ def get() -> Get:
             reader = NoNumbers()
             console = Console(Feed(reader), DRAWING)
             reader.on_view = console.stop
-            transport = httpx.ASGITransport(console.application(["localhost"]))
+            transport = httpx.ASGITransport(only_for(Names.of("127.0.0.1"), console.application(), "PAGE_HOSTS"))
             async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
                 return await client.get(path)
 
@@ -120,7 +121,7 @@ def test_a_viewer_and_its_selection_are_counted_while_it_watches() -> None:
             )
 
         reader.on_view = on_view
-        transport = httpx.ASGITransport(console.application(["localhost"]))
+        transport = httpx.ASGITransport(only_for(Names.of("127.0.0.1"), console.application(), "PAGE_HOSTS"))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             await client.get("/events")
 

@@ -11,12 +11,17 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from streams.channels.gateway import body as module
+from streams.channels.gateway import places as module
 from streams.channels.gateway.body import EVENTS_MAX, read_body, split_events, why_no_json
+from streams.channels.gateway.places import Bodies, Body
 from streams.channels.gateway.problems import Problem
 
 BOUND = 100_000
 A, B = b'{"a":1}', b'{"b":"\\n"}'
+
+
+def room() -> Body:
+    return Body(Bodies(2 * BOUND), "shop")
 
 
 def read(chunks: Iterable[bytes], **headers: str) -> bytes:
@@ -28,7 +33,7 @@ def read(chunks: Iterable[bytes], **headers: str) -> bytes:
         return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return asyncio.run(read_body(Request({"type": "http", "headers": named}, receive), BOUND))
+    return asyncio.run(read_body(Request({"type": "http", "headers": named}, receive), BOUND, room()))
 
 
 def problem(chunks: Iterable[bytes], **headers: str) -> Problem:
@@ -115,7 +120,7 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         raise AssertionError
 
     with pytest.raises(Problem) as caught:
-        asyncio.run(read_body(Request({"type": "http", "headers": []}, receive), BOUND))
+        asyncio.run(read_body(Request({"type": "http", "headers": []}, receive), BOUND, room()))
     assert caught.value.status == 408
 
 
@@ -132,9 +137,30 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         (b"\n" + A + b"\r\n\n" + B + b"\n\n", [A, B], True),
         (A + b"\nno json\n", [A, b"no json"], True),
         (b"{\n}\n", [b"{\n}\n"], False),
+        (A + b"\r" + B + b"\r", [A, B], True),
+        (A + b"\r\r\n" + B, [A, B], True),
+        (b'{"a":NaN}\n' + A + b"\n" + B, [b'{"a":NaN}', A, B], True),
+        (b'{"a":"\xff"}\r\n' + A, [b'{"a":"\xff"}', A], True),
+        (b'{"a":\n{"b":1}\n}', [b'{"a":\n{"b":1}\n}'], False),
+        (b"[" + A + b',{"a":NaN},' + B + b"]", [A, b'{"a":NaN}', B], False),
+        (b"[" + A + b',{"a":"\\ud800"}]', [A, b'{"a":"\\ud800"}'], False),
+        (b"[" + A + b",{]", None, False),
+        (b"[" + A + b",{'a':1},]", [A, b"{'a':1}", b""], False),
+        (b'[{"a":"],{\\"["},{"b":Infinity}]', [b'{"a":"],{\\"["}', b'{"b":Infinity}'], False),
+        (b"[" + A + b"," + b"[" * 5000 + b"]" * 5000 + b"]", [A, b"[" * 5000 + b"]" * 5000], False),
+        (b"[" + A + b',{"a":"x}]', None, False),
+        (b"[" + A + b",{} x", None, False),
+        (b"[" + A + b",NaN]]", None, False),
     ],
 )
-def test_an_object_an_array_and_lines_are_told_apart_by_looking(body: bytes, texts: list[bytes], lines: bool) -> None:
+def test_an_object_an_array_and_lines_are_told_apart_by_looking(
+    body: bytes, texts: list[bytes] | None, lines: bool
+) -> None:
+    if texts is None:
+        with pytest.raises(Problem) as caught:
+            split_events(body, "")
+        assert caught.value.status == 400
+        return
     events = split_events(body, "")
     assert (events.texts, events.lines) == (texts, lines)
 
@@ -175,13 +201,16 @@ def test_the_number_of_events_is_bounded(form: str) -> None:
         (b'["\xff"]', "(byte 2)"),
         (b"[1", "(after byte 2)"),
         (b'["\\ud800"]', "half of a surrogate pair"),
+        (b'[{"a": [1, -Infinity]}]', "-Infinity is no JSON (byte 11); send null"),
+        (b'{"NaN": "NaN", "b":NaN}', "NaN is no JSON (byte 19); send null"),
+        (b"", "empty"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[1]]", "trailing characters (byte"),
     ],
 )
 def test_a_body_that_is_no_json_is_told_where(body: bytes, where: str) -> None:
     assert where in why_no_json(body)
-    if body != b'["\xff"]':  # found when its element is read
+    if body.startswith((b"[1", b"[[")):  # the others are found when their elements are read
         with pytest.raises(Problem, match=r"byte|surrogate|nested") as caught:
             split_events(body, "")
         assert caught.value.status == 400

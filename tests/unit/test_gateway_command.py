@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from streams.channels.gateway.keys import KeyFile, Permission
+from streams.channels.gateway.key_lines import Permission
+from streams.channels.gateway.keys import KeyFile
 from streams.cli.main import app
 
 

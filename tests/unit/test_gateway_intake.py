@@ -75,15 +75,18 @@ def test_an_event_without_id_is_given_one_of_its_own_and_told_it() -> None:
     assert len(set(ids)) == 3
 
 
-def test_a_broken_line_says_nothing_about_the_others_but_a_broken_element_about_the_whole_array() -> None:
+def test_a_broken_line_or_element_says_nothing_about_the_others() -> None:
     found = judged(b"{", EVENT, b"nonsense", lines=True)
     assert [(refused.index, refused.reason) for refused in found.refused] == [
         (0, Reason.UNDECODABLE),
         (2, Reason.UNDECODABLE),
     ]
     assert len(found.records) == 1
-    with pytest.raises(Undecodable):
-        judged(EVENT, b'"\xff"')
+    found = judged(EVENT, b'"\xff"', b'{"a":NaN}')
+    assert [(refused.index, refused.reason) for refused in found.refused] == [
+        (1, Reason.UNDECODABLE),
+        (2, Reason.UNDECODABLE),
+    ]
     with pytest.raises(Undecodable):
         judged(b"{", b"nonsense", lines=True)
     assert judged(lines=True).records == []

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
-from streams.channels.gateway.keys import (
-    KEYS_MAX,
-    KeyFile,
+from streams.channels.gateway.key_lines import (
+    Bounds,
     KeyFileError,
     Permission,
+    expiry,
     key_line,
     new_key,
+    parse_line,
     permissions,
-    read_keys,
 )
+from streams.channels.gateway.keys import KEYS_MAX, STALE_SECONDS_MAX, KeyFile, KeysUnavailable, read_keys
 
 
 def written(path: Path, *lines: str) -> Path:
@@ -63,18 +66,123 @@ def test_a_key_is_withdrawn_and_another_added_while_the_gateway_runs(tmp_path: P
     assert (owner(keys, old), owner(keys, new)) == (None, "shop")
 
 
-@pytest.mark.parametrize("broken", ["plain-text-key", None])
-def test_a_file_that_breaks_while_the_gateway_runs_changes_nothing(broken: str | None, tmp_path: Path) -> None:
-    key = new_key()
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "",
+        "plain-text-key\n",
+        "app sha256:12\n",
+        "app sha256:" + "0" * 64 + " newer=thing\n",
+        "\x00\x01\r\n# comment\r\n",
+        "shop sha25",
+        "\ufffd" * 100,
+    ],
+)
+def test_what_is_gone_from_the_file_is_withdrawn_whatever_else_it_says(rest: str, tmp_path: Path) -> None:
+    old, kept = new_key(), new_key()
+    path = written(tmp_path / "keys", key_line("old", old), key_line("kept", kept))
+    keys = KeyFile(path)
+    path.write_text(f"{rest}\n{key_line('kept', kept)}\n" if rest else "")
+    assert owner(keys, old) is None
+    assert owner(keys, kept) == ("kept" if rest else None)
+    written(path, key_line("again", old))
+    assert (owner(keys, old), keys.problem()) == ("again", "")
+
+
+def test_broken_lines_are_said_without_what_they_say(tmp_path: Path) -> None:
+    key, secret = new_key(), new_key()
     path = written(tmp_path / "keys", key_line("shop", key))
     keys = KeyFile(path)
-    if broken is None:
-        path.unlink()
-    else:
-        written(path, broken)
+    written(path, key_line("shop", key), secret, secret)
+    with structlog.testing.capture_logs() as log:
+        assert owner(keys, key) == "shop"
+        assert keys.problem() == "2 lines of the file of API keys can't be used"
+    assert len(log) == 1
+    assert secret not in str(log)
+
+
+def test_a_file_that_cannot_be_read_ends_its_keys_within_a_bound(tmp_path: Path) -> None:
+    key = new_key()
+    path = written(tmp_path / "keys", key_line("shop", key))
+    now = 100.0
+    keys = KeyFile(path, lambda: now)
+    path.unlink()
     assert owner(keys, key) == "shop"
+    assert "can't be read" in keys.problem()
+    now += STALE_SECONDS_MAX + 1
+    with pytest.raises(KeysUnavailable):
+        keys.find(key)
+    path.mkdir()
+    with pytest.raises(KeysUnavailable):
+        keys.find(key)
+    path.rmdir()
     written(path, key_line("mended", key))
-    assert owner(keys, key) == "mended"
+    assert (owner(keys, key), keys.problem()) == ("mended", "")
+
+
+def test_a_file_is_read_as_secrets_are_swapped_and_editors_write(tmp_path: Path) -> None:
+    one, two = new_key(), new_key()
+    for name, text in (("v1", key_line("one", one)), ("v2", f"\ufeff# keys\r\n{key_line('two', two)}\r\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "keys").write_bytes(text.encode())
+    link = tmp_path / "data"
+    link.symlink_to("v1")
+    keys = KeyFile(link / "keys")
+    assert (owner(keys, one), owner(keys, two)) == ("one", None)
+    (tmp_path / "new").symlink_to("v2")
+    (tmp_path / "new").replace(link)
+    assert (owner(keys, one), owner(keys, two), keys.problem()) == (None, "two", "")
+
+
+def test_a_change_that_no_time_tells_is_seen_a_little_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = new_key(), new_key()
+    path = written(tmp_path / "keys", key_line("shop", one))
+    monkeypatch.setattr("streams.channels.gateway.keys._version", lambda _: (1, 1, 1, 1))
+    now = 100.0
+    keys = KeyFile(path, lambda: now)
+    written(path, key_line("shop", two))
+    now += 5
+    assert (owner(keys, one), owner(keys, two)) == (None, "shop")
+
+
+def test_a_key_on_two_lines_is_what_the_first_says(tmp_path: Path) -> None:
+    key = new_key()
+    path = written(tmp_path / "keys", key_line("first", key))
+    keys = KeyFile(path)
+    written(path, key_line("first", key), key_line("second", key, {Permission.READ}))
+    found = keys.find(key)
+    assert found is not None
+    assert (found.owner, found.may) == ("first", frozenset({Permission.SEND}))
+    assert "1 lines" in keys.problem()
+
+
+def test_a_key_ends_when_its_line_says(tmp_path: Path) -> None:
+    key, now = new_key(), datetime(2026, 5, 1, tzinfo=UTC)
+    line = key_line("shop", key, created_at=now, expires_at=expiry("90d", now))
+    assert line.endswith(" created=2026-05-01T00:00:00Z expires=2026-07-30T00:00:00Z")
+    keys = KeyFile(written(tmp_path / "keys", line), now=lambda: now)
+    found = keys.find(key)
+    assert found is not None
+    assert not keys.has_expired(found)
+    now += timedelta(days=90)
+    assert keys.has_expired(found)
+    assert expiry("2026-12-31", now) == datetime(2027, 1, 1, tzinfo=UTC)
+    assert expiry("2026-12-31T12:00+02:00", now) == datetime(2026, 12, 31, 10, tzinfo=UTC)
+    for text in ("yesterday", "2020-01-01", "0d", "99999999d", ""):
+        with pytest.raises(KeyFileError):
+            expiry(text, now)
+
+
+def test_a_line_says_what_a_key_may_speak_of() -> None:
+    bounds = Bounds(frozenset({"web", "a, b = ü"}), frozenset({"purchase"}))
+    line = key_line("shop", "key", {Permission.SEND, Permission.READ}, bounds)
+    assert line.endswith(" send,read channels=a%2C%20b%20%3D%20%C3%BC,web actions=purchase")
+    assert parse_line(line).bounds == bounds
+    hexes = "0" * 64
+    for rest in ("channels=", "channels=a,,b", "channels=%ff", "expires=soon", "expires=2027-13-01", "owner=x",
+                 "channels=a channels=b", "expires=2027-01-01 x"):  # fmt: skip
+        with pytest.raises(ValueError, match=r"must|known|twice|empty|decode"):
+            parse_line(f"shop sha256:{hexes} {rest}")
 
 
 def test_a_file_that_cannot_be_used_is_named_with_its_line_and_without_what_it_says(tmp_path: Path) -> None:
@@ -110,15 +218,15 @@ def test_permissions_are_named_and_nothing_else_is_taken_for_one() -> None:
 def test_a_file_without_keys_or_with_too_many_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="can't be read"):
         read_keys(tmp_path / "missing")
-    with pytest.raises(KeyFileError, match="has 0 keys"):
-        read_keys(written(tmp_path / "keys", "# none"))
-    line = key_line("shop", "key")
-    assert len(read_keys(written(tmp_path / "keys", *[line] * KEYS_MAX))) == KEYS_MAX
-    with pytest.raises(KeyFileError, match=f"has {KEYS_MAX + 1} keys"):
-        read_keys(written(tmp_path / "keys", *[line] * (KEYS_MAX + 1)))
+    with pytest.raises(KeyFileError, match="has no keys"):
+        KeyFile(written(tmp_path / "keys", "# none"))
+    lines = [key_line("shop", f"key {number}") for number in range(KEYS_MAX + 1)]
+    assert len(read_keys(written(tmp_path / "keys", *lines[1:])).keys) == KEYS_MAX
+    with pytest.raises(KeyFileError, match=f"{KEYS_MAX + 1}: there are more than {KEYS_MAX} keys"):
+        KeyFile(written(tmp_path / "keys", *lines))
     (tmp_path / "keys").write_bytes(b"\xff")
-    with pytest.raises(KeyFileError, match="can't be read"):
-        read_keys(tmp_path / "keys")
+    with pytest.raises(KeyFileError, match="keys:1: must be"):
+        KeyFile(tmp_path / "keys")
     os.truncate(tmp_path / "keys", 2**30)
     with pytest.raises(KeyFileError, match="keys"):
         read_keys(tmp_path / "keys")

@@ -10,14 +10,15 @@ import httpx
 import pytest
 import structlog
 
+from sinks.http_server import is_loopback, listening
 from streams.channels.bulk import Destination
 from streams.channels.encoding import Encoder
 from streams.channels.gateway import KeyFileError
 from streams.channels.gateway.app import Gateway
 from streams.channels.gateway.delivery import Delivery
-from streams.channels.gateway.keys import key_line
+from streams.channels.gateway.key_lines import key_line
 from streams.channels.gateway.rate import Rate
-from streams.channels.gateway.server import gateway, is_loopback, listening
+from streams.channels.gateway.server import gateway
 from streams.connection import KafkaConnection
 from streams.settings import Settings
 
@@ -27,7 +28,7 @@ def test_it_does_not_start_for_others_without_keys(host: str, tmp_path: Path) ->
     with pytest.raises(KeyFileError, match="TOUCHSTREAM_GATEWAY_KEYS_FILE"):
         gateway(Settings(gateway_host=host))
     (tmp_path / "keys").write_text("# none yet\n")
-    with pytest.raises(KeyFileError, match="has 0 keys"):
+    with pytest.raises(KeyFileError, match="has no keys"):
         gateway(Settings(gateway_host=host, gateway_keys_file=tmp_path / "keys"))
     (tmp_path / "keys").write_text(key_line("shop", "key"))
     assert gateway(Settings(gateway_host=host, gateway_keys_file=tmp_path / "keys")).keys is not None
@@ -40,17 +41,17 @@ def test_on_this_machine_alone_it_starts_without_keys(host: str) -> None:
 
 
 def test_answers_are_not_held_back() -> None:
-    with listening("127.0.0.1", 0) as listener:
+    with listening("127.0.0.1", 0, "gateway") as listener:
         assert listener.proto == socket.IPPROTO_TCP  # what asyncio looks at before it turns Nagle's algorithm off
 
 
 def test_an_address_that_is_taken_is_said_to_be() -> None:
-    with listening("127.0.0.1", 0) as listener:
+    with listening("127.0.0.1", 0, "gateway") as listener:
         port = listener.getsockname()[1]
         with pytest.raises(OSError, match=f"127.0.0.1:{port}: Address already in use; set TOUCHSTREAM_GATEWAY_HOST"):
-            listening("127.0.0.1", port).__enter__()
+            listening("127.0.0.1", port, "gateway").__enter__()
     with pytest.raises(OSError, match=r"no\.such\.host\.invalid:80"):
-        listening("no.such.host.invalid", 80).__enter__()
+        listening("no.such.host.invalid", 80, "gateway").__enter__()
 
 
 class Broken(Delivery):
@@ -66,11 +67,11 @@ class Broken(Delivery):
 
 def test_what_goes_wrong_inside_stays_inside() -> None:
     delivery = Broken(Destination(KafkaConnection.from_url("kafka://127.0.0.1:1")), 1)
-    application = Gateway(delivery, None, Rate(1000), 1000).application()
+    application = Gateway(delivery, None, Rate(1000), Rate(1000), 1000).application()
 
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(application, raise_app_exceptions=True)
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.post("/v1/touchpoints", content=b"{}")
 
     with structlog.testing.capture_logs() as log:

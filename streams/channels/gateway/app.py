@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -26,34 +26,59 @@ from streams import metrics
 from streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
 from streams.channels.gateway.delivery import Delivery, NotDelivered
 from streams.channels.gateway.intake import Judged, judge
-from streams.channels.gateway.keys import KeyFile, Permission
+from streams.channels.gateway.key_lines import ANYTHING, Bounds, Permission
+from streams.channels.gateway.keys import KeyFile, KeysUnavailable
 from streams.channels.gateway.openapi import document
 from streams.channels.gateway.people import CUSTOMER, CUSTOMERS, is_this_machine, person
+from streams.channels.gateway.places import BODIES_MAX, REQUESTS_AT_ONCE_MAX, RETRY_SECONDS, Bodies, Places
 from streams.channels.gateway.problems import Answer, Problem, come_back, no_json
 from streams.channels.gateway.rate import Rate
 
 log = structlog.get_logger(__name__)
 
 TOUCHPOINTS: Final = "/v1/touchpoints"
-REQUESTS_AT_ONCE_MAX: Final = 32
-"""With events in memory: each holds up to some four times the bound of a body."""
-RETRY_SECONDS: Final = 1
 JSON_TYPE: Final = "application/json"
 CALLER_WENT_AWAY: Final = 499  # as nginx has it
 NOBODY: Final = "nobody"
 """Who sends where no keys are asked for."""
+_RETRY: Final = {"Retry-After": str(RETRY_SECONDS)}
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends, and what its key may speak of."""
+
+    owner: str
+    bounds: Bounds = ANYTHING
 
 
 @dataclass
 class Gateway:
-    """What the routes share. `keys` None: nobody is asked for a key. `customers` None: there are none to read."""
+    """What the routes share. `keys` None: no key is asked for. `customers` None: there are none to read.
+
+    rate, byte_rate: events and bytes a second of a key.
+    """
 
     delivery: Delivery
     keys: KeyFile | None
     rate: Rate
+    byte_rate: Rate
     body_bytes_max: int
     customers: CustomerReader | None = None
-    at_work: int = field(default=0, init=False)
+    bodies: Bodies = field(init=False)
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bodies = Bodies(BODIES_MAX * self.body_bytes_max)
+        self._document = msgspec.json.encode(
+            document(
+                keys_needed=self.keys is not None,
+                body_bytes_max=self.body_bytes_max,
+                customers=self.customers is not None,
+            )
+        )
+        # Without keys all senders are one.
+        self.places = Places() if self.keys else Places(REQUESTS_AT_ONCE_MAX)
 
     def application(self) -> ASGIApp:
         """The application; its lifespan is that of the connection to Kafka."""
@@ -81,14 +106,16 @@ class Gateway:
 
     async def touchpoints(self, request: Request) -> Response:
         """Take events: 202 once Kafka has acknowledged all that can be used."""
-        owner = self._sender(request)
-        with self._a_place():
-            body = await read_body(request, self.body_bytes_max)
-            now_ms = time.time_ns() // 1_000_000
-            events = split_events(body, request.headers.get("content-type", ""))
-            self.rate.take(owner, max(0, len(events.texts) - 1))
-            judged = await self._judged(events, body, now_ms)
-            await self._deliver(judged, now_ms)
+        sender = self._sender(request)
+        with self.bodies.body(sender.owner) as room:
+            body = await read_body(request, self.body_bytes_max, room)
+            self.byte_rate.take(sender.owner, len(body))
+            async with self.places.place(sender.owner):
+                now_ms = time.time_ns() // 1_000_000
+                events = split_events(body, request.headers.get("content-type", ""))
+                self.rate.take(sender.owner, max(0, len(events.texts) - 1))
+                judged = await self._judged(events, body, now_ms, sender.bounds)
+                await self._deliver(judged, now_ms)
         answer = Answer(len(judged.records), judged.refused, judged.given_ids)
         return _json(answer, HTTPStatus.ACCEPTED)
 
@@ -102,69 +129,62 @@ class Gateway:
         return _json({"state": "alive"})
 
     async def readyz(self, _: Request) -> Response:
-        """Whether events would be taken now: 503 while Kafka is away."""
+        """Whether events would be taken now: 503 while Kafka is away, or not all of the file of keys can be used."""
+        problem = self.keys.problem() if self.keys else ""
+        if problem:
+            return _json({"state": "keys", "detail": problem}, HTTPStatus.SERVICE_UNAVAILABLE, _RETRY)
         health = await self.delivery.health()
         if health.state == "ready":
             return _json({"state": health.state})
-        retry = {"Retry-After": str(RETRY_SECONDS)}
-        return _json({"state": health.state, "detail": health.detail}, HTTPStatus.SERVICE_UNAVAILABLE, retry)
+        return _json({"state": health.state, "detail": health.detail}, HTTPStatus.SERVICE_UNAVAILABLE, _RETRY)
 
     async def openapi(self, _: Request) -> Response:
         """This interface, described."""
-        return _json(
-            document(
-                keys_needed=self.keys is not None,
-                body_bytes_max=self.body_bytes_max,
-                customers=self.customers is not None,
-            )
-        )
+        return Response(self._document, media_type=JSON_TYPE)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async with self.delivery:
             yield
 
-    def _sender(self, request: Request, to: Permission = Permission.SEND) -> str:
-        """Who asks; pays for one event in advance. Raises Problem: 401, 403, 429."""
-        owner = self._owner(request, to)
-        wait_seconds = self.rate.wait_seconds(owner)
-        if wait_seconds:
-            detail = f"more events a second than this key may send; come back in {wait_seconds:.1f} s"
-            raise come_back(429, "Too many events", detail, wait_seconds)
-        self.rate.take(owner, 1)
-        return owner
+    def _sender(self, request: Request, to: Permission = Permission.SEND) -> Sender:
+        """Who asks; pays for one event in advance. Raises Problem: 401, 403, 429, 503."""
+        sender = self._allowed(request, to)
+        for rate, what in ((self.rate, "events"), (self.byte_rate, "bytes")):
+            wait_seconds = rate.wait_seconds(sender.owner)
+            if wait_seconds:
+                detail = f"more {what} a second than this key may send; come back in {wait_seconds:.1f} s"
+                raise come_back(429, f"Too many {what}", detail, wait_seconds)
+        self.rate.take(sender.owner, 1)
+        return sender
 
-    def _owner(self, request: Request, to: Permission) -> str:
+    def _allowed(self, request: Request, to: Permission) -> Sender:
         if self.keys is None:
             # Any web page may have its visitors' browsers post to their own machine; browsers say so, programs don't.
-            if "origin" in request.headers or (to is Permission.READ and not is_this_machine(request)):
-                raise Problem(403, "Not for web pages", "without API keys, requests from a web page are refused")
-            return NOBODY
+            if "origin" in request.headers or not is_this_machine(request):
+                raise Problem(
+                    403,
+                    "Not for web pages",
+                    "without API keys, requests from web pages and under other host names than localhost are refused",
+                )
+            return Sender(NOBODY)
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        found = self.keys.find(key.strip()) if scheme.lower() == "bearer" else None
+        try:
+            found = self.keys.find(key.strip()) if scheme.lower() == "bearer" else None
+        except KeysUnavailable as error:
+            raise come_back(503, "No key can be checked now", f"{error}; send it again later", RETRY_SECONDS) from None
         if found is None:
-            detail = "send a valid API key: Authorization: Bearer KEY"
-            raise Problem(401, "No valid API key", detail, {"WWW-Authenticate": 'Bearer realm="touchstream"'})
+            raise _no_key("send a valid API key: Authorization: Bearer KEY")
+        if self.keys.has_expired(found):
+            raise _no_key(f"this key expired at {found.expires_at:%Y-%m-%dT%H:%M:%SZ}; ask for a new one")
         if to not in found.may:
             detail = f"this key may not {to}: `touchstream gateway key NAME --may {to}` makes one that may"
             raise Problem(403, "Not with this key", detail)
-        return found.owner
+        return Sender(found.owner, found.bounds)
 
-    @contextmanager
-    def _a_place(self) -> Iterator[None]:
-        """Among the requests at work. Raises Problem: 503 if there are too many."""
-        if self.at_work >= REQUESTS_AT_ONCE_MAX:
-            raise come_back(503, "Too many requests at once", "send the request again later", RETRY_SECONDS)
-        self.at_work += 1
+    async def _judged(self, events: EventTexts, body: bytes, now_ms: int, bounds: Bounds) -> Judged:
         try:
-            with metrics.GATEWAY_AT_WORK.track_inprogress():
-                yield
-        finally:
-            self.at_work -= 1
-
-    async def _judged(self, events: EventTexts, body: bytes, now_ms: int) -> Judged:
-        try:
-            return await judge(events, self.delivery.encoder, now_ms)
+            return await judge(events, self.delivery.encoder, now_ms, bounds)
         except Undecodable as error:
             raise no_json(f"{error} (no line is JSON)" if events.lines else why_no_json(body)) from None
         except NotDelivered:
@@ -215,6 +235,10 @@ class Observed:
             metrics.GATEWAY_REQUESTS.labels(path, status).inc()
             metrics.GATEWAY_SECONDS.labels(path).observe(self._clock() - began)
         return None
+
+
+def _no_key(detail: str) -> Problem:
+    return Problem(401, "No valid API key", detail, {"WWW-Authenticate": 'Bearer realm="touchstream"'})
 
 
 def _kafka_away(judged: Judged) -> Problem:

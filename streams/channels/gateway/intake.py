@@ -17,7 +17,8 @@ from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, sho
 from schemas.validity import check
 from streams.channels.encoding import Encoder
 from streams.channels.event_ids import new_event_id
-from streams.channels.gateway.body import EventTexts
+from streams.channels.gateway.body import EventTexts, why_no_json
+from streams.channels.gateway.key_lines import ANYTHING, Bounds
 from streams.channels.gateway.problems import GivenId, RefusedEvent
 
 SLICE_EVENTS: Final = 100  # four milliseconds; then others have their turn
@@ -40,10 +41,10 @@ class Judged:
     given_ids: list[GivenId] = field(default_factory=list)
 
 
-async def judge(events: EventTexts, encoder: Encoder, now_ms: int) -> Judged:
+async def judge(events: EventTexts, encoder: Encoder, now_ms: int, bounds: Bounds = ANYTHING) -> Judged:
     """Reads, completes and checks events; `now_ms` is when they were received, and what "the future" is ahead of.
 
-    Raises Undecodable if one is no JSON: of an array, or every line of NDJSON.
+    bounds: what the sender's key may speak of. Raises Undecodable if none of them is JSON.
     """
     judged = Judged()
     unreadable: Undecodable | None = None
@@ -52,22 +53,23 @@ async def judge(events: EventTexts, encoder: Encoder, now_ms: int) -> Judged:
         if index % SLICE_EVENTS == SLICE_EVENTS - 1:
             await asyncio.sleep(0)
         try:
-            _judge(judged, text, index, encoder, now_ms)
+            _judge(judged, text, index, encoder, now_ms, bounds)
             readable = True
         except Undecodable as error:
             unreadable = unreadable or error
-            if not events.lines:
-                raise
-            _refuse(judged, Refusal(index, Reason.UNDECODABLE, f"JSON: {error}"))
+            _refuse(judged, Refusal(index, Reason.UNDECODABLE, why_no_json(text)))
     if unreadable and not readable:
         raise unreadable
     return judged
 
 
-def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: int) -> None:
+def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: int, bounds: Bounds) -> None:
     event, given_id = _read(text, index)
     if isinstance(event, Refusal):
         return _refuse(judged, event)
+    outside = _outside(event, bounds)
+    if outside:
+        return _refuse(judged, Refusal(index, Reason.NOT_ALLOWED, outside))
     refusal = check(event, now_ms)
     if refusal is not None:
         return _refuse(judged, Refusal(index, refusal.reason, refusal.detail))
@@ -93,6 +95,18 @@ def _read(text: bytes, index: int) -> tuple[Touchpoint | Refusal, bool]:
     if fields.get("event_id") is not None:
         return event, False
     return from_fields(fields | {"event_id": new_event_id()}, index), True
+
+
+def _outside(event: Touchpoint, bounds: Bounds) -> str:
+    """Which of its names the sender's key is not made for; empty if it may send the event."""
+    for name, allowed in (("channel", bounds.channels), ("action", bounds.actions)):
+        value = getattr(event, name)
+        if allowed is not None and value not in allowed:
+            return (
+                f"{name} is {shown(value)}; this key may send {', '.join(shown(one) for one in sorted(allowed))}:"
+                f" use the key that is made for it, or add it to the key's line"
+            )
+    return ""
 
 
 def _refuse(judged: Judged, refusal: Refusal) -> None:

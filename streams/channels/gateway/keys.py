@@ -2,147 +2,172 @@
 
 from __future__ import annotations
 
-import hashlib
+import codecs
 import hmac
 import os
-import re
-import secrets
-from collections.abc import Iterable
+import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from streams.settings import SettingsError
+from streams import metrics
+from streams.channels.gateway.key_lines import Key, KeyFileError, digest_of, parse_line
 
 log = structlog.get_logger(__name__)
 
-KEY_PREFIX: Final = "touchstream_"  # lets scanners of code and logs find a key that leaked
-KEY_BYTES: Final = 32
-"""Of randomness. Nobody guesses 256 bits, so that one round of SHA-256 protects them: a slow hash is for passwords."""
 KEYS_MAX: Final = 1_000
 """Every one is compared with at each request."""
 KEY_FILE_BYTES_MAX: Final = 1024 * 1024
-
-_NAME = r"[A-Za-z0-9._-]{1,64}"
-_LINE = re.compile(rf"({_NAME})\s+sha256:([0-9a-f]{{64}})(?:\s+((?:send|read)(?:,(?:send|read))*))?")
-
-
-class Permission(StrEnum):
-    """What a key may be used for."""
-
-    SEND = "send"
-    READ = "read"
+STALE_SECONDS_MAX: Final = 10.0
+"""For which keys are used whose file can't be read any more: as long as replacing a file may take, and no longer."""
+_READ_AGAIN_SECONDS: Final = 5.0
+"""At the latest, also if nothing seems to have changed: some file systems tell times by the second."""
 
 
-LEAST: Final = frozenset({Permission.SEND})
-"""The permissions of a key whose line names none: to send events tells nobody anything of people."""
-
-
-class KeyFileError(SettingsError):
-    """The file of keys can't be used; the message is one line that names it and says what to do."""
+class KeysUnavailable(RuntimeError):  # noqa: N818  it says what happened
+    """The file of keys can't be read for too long: who may do what is not known."""
 
 
 @dataclass(frozen=True)
-class Key:
-    """Whose key it is, and the SHA-256 of it. Two keys may have one name: the old and the new one of a change."""
+class KeyLines:
+    """What a file of keys says: its keys, and what is wrong with the lines that can't be used."""
 
-    owner: str
-    digest: bytes
-    may: frozenset[Permission] = LEAST
-
-
-def new_key() -> str:
-    """A key that nobody has seen."""
-    return KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    keys: tuple[Key, ...]
+    problems: tuple[str, ...]
 
 
-def permissions(text: str) -> frozenset[Permission]:
-    """Those of a line, or of the command's option: `send`, `read` or `send,read`. Raises KeyFileError."""
-    try:
-        return frozenset(Permission(name.strip()) for name in text.split(","))
-    except ValueError:
-        raise KeyFileError(f"{text!r} are no permissions: take send, read or send,read") from None
+def read_keys(path: Path) -> KeyLines:
+    """The keys of a file: one a line, empty lines and those that begin with # left out.
 
-
-def key_line(owner: str, key: str, may: Iterable[Permission] = LEAST) -> str:
-    """The line for the file of keys. Raises KeyFileError for a name that can't stand there."""
-    if not re.fullmatch(_NAME, owner):
-        raise KeyFileError(f"{owner!r} can't name a key: take 1 to 64 of the characters A-Z a-z 0-9 . _ -")
-    may = frozenset(may)
-    named = "" if may == LEAST else " " + ",".join(one for one in Permission if one in may)
-    return f"{owner} sha256:{_digest(key).hex()}{named}"
-
-
-def read_keys(path: Path) -> tuple[Key, ...]:
-    """The keys of a file: one a line, empty lines and those that begin with # left out. Raises KeyFileError."""
+    A line that isn't understood is a problem and no key, whatever stands beside it. Raises KeyFileError if the file
+    as a whole can't be read. Nothing of a line is quoted: it may be a key that was pasted in plain text.
+    """
     try:
         with path.open("rb") as file:
-            text = file.read(KEY_FILE_BYTES_MAX + 1).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+            content = file.read(KEY_FILE_BYTES_MAX + 1)
+    except OSError as error:
         raise KeyFileError(f"{path}: can't be read: {error}") from error
-    if len(text) > KEY_FILE_BYTES_MAX:
+    if len(content) > KEY_FILE_BYTES_MAX:
         raise KeyFileError(f"{path}: is over {KEY_FILE_BYTES_MAX} bytes; is it a file of keys?")
-    keys = []
+    keys: dict[bytes, Key] = {}
+    problems = []
+    text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        match = _LINE.fullmatch(line.strip())
-        if match is None:
-            # The line isn't shown: it may be a key that somebody pasted in plain text.
-            raise KeyFileError(
-                f"{path}:{number}: must be NAME sha256:HEX [PERMISSIONS]; `touchstream gateway key NAME` writes it"
-            )
-        keys.append(Key(match[1], bytes.fromhex(match[2]), permissions(match[3]) if match[3] else LEAST))
-    if not 1 <= len(keys) <= KEYS_MAX:
-        raise KeyFileError(f"{path}: has {len(keys)} keys, not 1 to {KEYS_MAX}; `touchstream gateway key` makes one")
-    return tuple(keys)
+        try:
+            key = parse_line(line)
+        except ValueError as error:
+            problems.append(f"{path}:{number}: {error}")
+            continue
+        if key.digest in keys:
+            problems.append(f"{path}:{number}: has a key that an earlier line has; the earlier one is in force")
+        elif len(keys) == KEYS_MAX:
+            problems.append(f"{path}:{number}: there are more than {KEYS_MAX} keys")
+        else:
+            keys[key.digest] = key
+    return KeyLines(tuple(keys.values()), tuple(problems))
 
 
 class KeyFile:
     """The keys of a file, read again when it changes: a key is withdrawn by deleting its line.
 
-    A file that can't be read any more changes nothing; the log says so.
+    What the file says is in force at once, be it empty or broken in part. A file that can't be read at all is stale:
+    its keys are used for STALE_SECONDS_MAX more, then none is.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises KeyFileError."""
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Raises KeyFileError if the file can't be read, has a line that can't be used, or no key."""
+        self._path, self._clock, self._now = path, clock, now
         self._version = _version(path)
-        self._keys = read_keys(path)
+        self._read_at = clock()
+        self._stale_since: float | None = None
+        self._problem = ""
+        lines = read_keys(path)
+        if lines.problems:
+            raise KeyFileError(lines.problems[0])
+        if not lines.keys:
+            raise KeyFileError(f"{path}: has no keys; `touchstream gateway key NAME` makes one")
+        self._keys = lines.keys
+        self._note(lines)
+        metrics.GATEWAY_KEYS_STALE.set_function(self._stale_seconds)
+        if path.stat().st_mode & stat.S_IWOTH:
+            log.warning("any user of this machine may add keys: chmod o-w", file=str(path))
 
     def find(self, key: str) -> Key | None:
-        """This key as the file has it, None if it is nobody's. It takes as long for any key."""
+        """This key as the file has it, None if the file doesn't have it. It takes as long for any key.
+
+        Raises KeysUnavailable if the file couldn't be read for STALE_SECONDS_MAX.
+        """
         self._read_again()
-        presented = _digest(key)
+        if self._stale_seconds() > STALE_SECONDS_MAX:
+            raise KeysUnavailable(self._problem)
+        presented = digest_of(key)
         found = None
         for known in self._keys:
             if hmac.compare_digest(presented, known.digest):
                 found = known
         return found
 
+    def has_expired(self, key: Key) -> bool:
+        """Whether its time is over."""
+        return key.expires_at is not None and key.expires_at <= self._now()
+
+    def problem(self) -> str:
+        """Why not all that the file should say is known now; empty if it is. Nothing of the file's content."""
+        self._read_again()
+        return self._problem
+
     def _read_again(self) -> None:
         version = _version(self._path)
-        if version == self._version:
+        now = self._clock()
+        if version is not None and version == self._version and now - self._read_at < _READ_AGAIN_SECONDS:
             return
-        self._version = version
         try:
-            self._keys = read_keys(self._path)
+            lines = read_keys(self._path)
         except KeyFileError as error:
-            log.warning("the keys stay as they were", error=str(error))
-        else:
-            log.info("keys read again", keys=len(self._keys))
+            if self._stale_since is None:
+                self._stale_since = now
+                log.error("the file of keys can't be read; its keys end soon", error=str(error), **_BOUND)  # noqa: TRY400
+            self._version = None
+            self._problem = "the file of API keys can't be read"
+            return
+        if self._stale_since is not None or lines.keys != self._keys:
+            log.info("keys read again", keys=len(lines.keys))
+        self._stale_since = None
+        self._version, self._read_at = version, now
+        self._keys = lines.keys
+        self._note(lines)
+
+    def _note(self, lines: KeyLines) -> None:
+        problem = ""
+        if lines.problems:
+            problem = f"{len(lines.problems)} lines of the file of API keys can't be used"
+        if problem != self._problem and problem:
+            log.error("lines of keys can't be used; the others are in force", problems=lines.problems[:10])
+        self._problem = problem
+        metrics.GATEWAY_KEY_LINES_BROKEN.set(len(lines.problems))
+
+    def _stale_seconds(self) -> float:
+        return 0.0 if self._stale_since is None else self._clock() - self._stale_since
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+_BOUND: Final = {"seconds": STALE_SECONDS_MAX}
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
+def _version(path: Path) -> tuple[int, int, int, int] | None:
     try:
         status = os.stat(path)  # noqa: PTH116  half the cost of Path.stat, at each request
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

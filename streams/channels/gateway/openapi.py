@@ -32,7 +32,7 @@ _ANSWER: Final[Schema] = {
 }
 _PROBLEMS: Final[dict[int, _Problem]] = {
     400: ("The body is no JSON", "JSON is malformed: expected ',' or ']' (byte 12)", {}),
-    408: ("The body comes too slowly", "it has to be there within 30 s", {}),
+    408: ("The body comes too slowly", "it has to be there within 30 s; send smaller requests", {}),
     413: ("The request is too large", "a request has at most 10000 events; send several requests", {}),
     415: ("Unknown content encoding", "send the body as it is, or compressed with gzip", {}),
     429: ("Too many events", "more events a second than this key may send; come back in 0.4 s", _RETRY_AFTER),
@@ -61,7 +61,11 @@ _CUSTOMER_PROBLEMS: Final[dict[int, _Problem]] = {
     503: ("Customers can't be read now", "ClickHouse doesn't answer", _RETRY_AFTER),
 }
 _WITHOUT_KEYS: Final[dict[int, _Problem]] = {
-    403: ("Not for web pages", "without API keys, requests from a web page are refused", {})
+    403: (
+        "Not for web pages",
+        "without API keys, requests from web pages and under other host names than localhost are refused",
+        {},
+    )
 }
 
 
@@ -180,8 +184,10 @@ def _problem(status: int, title: str, detail: str, headers: Schema, more: str) -
 
 def _readyz() -> Schema:
     not_ready = {
-        **_json(_state_schema("disconnected", "stuck"), {"state": "disconnected", "detail": "Kafka doesn't answer"}),
-        "description": "Kafka is away (disconnected), or doesn't acknowledge (stuck).",
+        **_json(
+            _state_schema("disconnected", "stuck", "keys"), {"state": "disconnected", "detail": "Kafka doesn't answer"}
+        ),
+        "description": "Kafka is away (disconnected), doesn't acknowledge (stuck), or keys can't be read (keys).",
         "headers": _RETRY_AFTER,
     }
     get = _get("readyz", "Whether events would be taken now.", _state("ready"))

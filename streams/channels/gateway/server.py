@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import math
-import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
 
 import structlog
 import uvicorn
 
+from sinks import http_server
 from sinks.clickhouse.customer_reader import CustomerReader
+from sinks.http_server import is_loopback, stop_signals_held, url_of
 from streams.channels.bulk import Destination
 from streams.channels.gateway.app import Gateway
 from streams.channels.gateway.delivery import Delivery
-from streams.channels.gateway.keys import KeyFile, KeyFileError
+from streams.channels.gateway.key_lines import KeyFileError
+from streams.channels.gateway.keys import KeyFile
 from streams.channels.gateway.rate import Rate
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-CONNECTIONS_MAX: Final = 1_000
-HEAD_BYTES_MAX: Final = 16 * 1024
-"""Of a request's line and headers."""
-KEEP_ALIVE_SECONDS: Final = 30
-_BACKLOG: Final = 512
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(settings: Settings) -> None:
@@ -43,28 +33,13 @@ def serve(settings: Settings) -> None:
     # It says every attempt, several times a second while Kafka is away; `Delivery` says what changes.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     application = gateway(settings).application()
-    with listening(settings.gateway_host, settings.gateway_port) as listener, _stop_signals_held():
-        address = listener.getsockname()
-        host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        log.info("gateway listens", url=f"http://{host}:{address[1]}", keys=settings.gateway_keys_file is not None)
-        config = uvicorn.Config(
-            application,
-            http="h11",  # it bounds the headers; the faster httptools doesn't
-            ws="none",
-            loop="asyncio",
-            lifespan="on",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=CONNECTIONS_MAX,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=math.ceil(settings.gateway_delivery_seconds) + 1,
-            h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-            backlog=_BACKLOG,
+    with http_server.listening(settings.gateway_host, settings.gateway_port, "gateway") as listener:
+        log.info("gateway listens", url=url_of(listener), keys=settings.gateway_keys_file is not None)
+        config = http_server.config(
+            application, lifespan="on", stop_seconds=math.ceil(settings.gateway_delivery_seconds) + 1
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        with stop_signals_held():
+            uvicorn.Server(config).run(sockets=[listener])
     log.info("gateway stopped")
 
 
@@ -80,6 +55,7 @@ def gateway(settings: Settings) -> Gateway:
         delivery=Delivery(Destination.of(settings), settings.gateway_delivery_seconds),
         keys=keys,
         rate=Rate(settings.gateway_events_per_second),
+        byte_rate=Rate(settings.gateway_bytes_per_second),
         body_bytes_max=settings.gateway_body_bytes_max,
         customers=_customers(settings),
     )
@@ -90,42 +66,3 @@ def _customers(settings: Settings) -> CustomerReader | None:
     if settings.origins.get("clickhouse_url", "default") == "default":
         return None
     return CustomerReader(settings.clickhouse_url, settings.topic)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it; a name says nothing certain, apart from localhost."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that takes connections. Raises OSError, saying what to do."""
-    try:
-        # With its protocol named, unlike socket.create_server: else asyncio doesn't know that connections are TCP and
-        # leaves Nagle's algorithm on, which holds back the second part of every answer for 40 ms.
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        raise OSError(
-            f"the gateway can't listen on {host}:{port}: {error.strerror or error};"
-            " set TOUCHSTREAM_GATEWAY_HOST and TOUCHSTREAM_GATEWAY_PORT"
-        ) from error
-    with listener:
-        yield listener
-
-
-@contextmanager
-def _stop_signals_held() -> Iterator[None]:
-    """uvicorn raises the signal that stopped it once more when it has stopped; the process should end well instead."""
-    before = {number: signal.signal(number, lambda *_: None) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
