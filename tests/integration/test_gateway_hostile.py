@@ -167,12 +167,17 @@ def test_pipelined_requests_are_answered_in_their_order(gateway: RunningGateway)
 def test_a_key_speaks_of_what_its_line_says_until_it_ends(kafka_url: str, tmp_path: Path) -> None:
     create_topic(kafka_url, "gateway-hostile")
     hexes = {name: new_key() for name in ("bound", "ended")}
-    line = key_line("bound", hexes["bound"]) + " channels=web,the%20app actions=contact,purchase"
+    line = key_line("bound", hexes["bound"]) + " channels=web,the%20app actions=contact,Purchase"
     file = tmp_path / "keys"
     file.write_text(f"{line}\n{key_line('ended', hexes['ended'])} expires=2020-01-01\n")
     with running_gateway(tmp_path, kafka_url, "gateway-hostile", {"GATEWAY_KEYS_FILE": str(file)}) as gateway:
         eventually(gateway.ready)
-        events = [EVENT, EVENT | {"channel": "the app"}, EVENT | {"channel": "store"}, EVENT | {"action": "identify"}]
+        events = [
+            EVENT,
+            EVENT | {"channel": "the app", "action": "PURCHASE"},
+            EVENT | {"channel": "store"},
+            EVENT | {"action": "identify"},
+        ]
         answer = gateway.post(events, authorization=f"Bearer {hexes['bound']}").json()
         assert answer["accepted"] == 2
         assert [(one["index"], one["reason"]) for one in answer["refused"]] == [(2, "not_allowed"), (3, "not_allowed")]

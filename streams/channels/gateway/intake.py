@@ -14,7 +14,7 @@ import msgspec
 
 from schemas.codec import Undecodable, decode_json, from_fields, parse_json
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
-from schemas.validity import check
+from schemas.validity import canonical, check
 from streams.channels.encoding import Encoder
 from streams.channels.event_ids import new_event_id
 from streams.channels.gateway.body import EventTexts, why_no_json
@@ -67,7 +67,7 @@ def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: in
     event, given_id = _read(text, index)
     if isinstance(event, Refusal):
         return _refuse(judged, event)
-    outside = _outside(event, bounds)
+    outside = _outside(canonical(event), bounds)
     if outside:
         return _refuse(judged, Refusal(index, Reason.NOT_ALLOWED, outside))
     refusal = check(event, now_ms)

@@ -149,6 +149,8 @@ def _with(key: Key, name: str, value: str) -> Key:
         # A line of a newer version may bound the key in a way that is not known here: it isn't used at all.
         raise ValueError(f"{name} isn't known; take created, expires, channels, actions or sources")
     names = frozenset(unquote(one, errors="strict") for one in value.split(","))
+    if name == "actions":
+        names = frozenset(one.lower() for one in names)  # as events are read
     if "" in names:
         raise ValueError(f"{name} holds an empty name")
     return replace(key, bounds=replace(key.bounds, **{name: names}))
