@@ -22,6 +22,8 @@ Send = Callable[[str, bytes | None, bytes | None, Headers], Awaitable[Any]]
 REPLAY_OF: Final = "touchstream-replay-of"
 """Header of a letter that was published again: log_id/partition/offset where it was refused first."""
 REPLAY_ATTEMPT: Final = "touchstream-replay-attempt"
+TRUNCATED: Final = "touchstream-truncated"
+"""Header of a letter in the topic whose value was cut: how many bytes it had."""
 _RETRY_SECONDS: Final = 1.0
 _RETRY_SECONDS_MAX: Final = 10.0
 _BATCH_BYTES: Final = 61
@@ -58,7 +60,7 @@ class Message:
     def excerpt(self) -> "Message":
         """What any topic takes; the table keeps the whole."""
         key, value = (None if one is None else one[:_EXCERPT_BYTES] for one in (self.key, self.value))
-        headers = [*self.own_headers, ("touchstream-truncated", str(len(self.value or b"")).encode())]
+        headers = [*self.own_headers, (TRUNCATED, str(len(self.value or b"")).encode())]
         return Message(key, value, headers, self.own_headers, is_excerpt=True)
 
 
@@ -178,7 +180,10 @@ def _cancel(sending: Iterable[Sending]) -> None:
 
 def letter_headers(row: LaneRow, letter: DeadLetter) -> Headers:
     """The record's own headers, then Kafka Connect's names for its origin, then our reason. No personal data."""
-    return [*letter.headers, *_origin(row, letter)]
+    origin = _origin(row, letter)
+    # What the record itself said under these names is in the table; to readers of the topic it would look like ours.
+    ours = {TRUNCATED, *(name for name, _ in origin)}
+    return [*((name, value) for name, value in letter.headers if name not in ours), *origin]
 
 
 def _origin(row: LaneRow, letter: DeadLetter) -> Headers:

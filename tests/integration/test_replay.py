@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from schemas.definitions import read_source
 from schemas.journey import DEFAULT_FILE
 from sinks.clickhouse.definitions import record_definitions
-from sinks.clickhouse.letters import STARTED, note_replays, open_letters
+from sinks.clickhouse.letters import STARTED, dead_letters, note_replays, open_letters
 from streams import replay as module
 from streams.cli.main import app
 from streams.measure.definitions import document
@@ -166,12 +166,35 @@ def test_a_letter_that_was_refused_again_is_the_same_letter(letters: Letters) ->
     letters.replay()
     (sent,) = letters.in_log()
     headers = [{"name": name.encode(), "value": value} for name, value in sent.headers]
-    letters.insert("dead_letters", letters.refused(50, headers=headers, reason="too_old"))
+    letters.insert("dead_letters", letters.refused(50, headers=headers, reason="too_old", value=event(1)))
     assert letters.open() == [("log/1/1", 2)]
     assert letters.replay().published == 1
     attempts = sorted(dict(record.headers)["touchstream-replay-attempt"] for record in letters.in_log())
     assert attempts == [b"1", b"2"]
     assert letters.open() == []
+
+
+def test_a_record_that_only_says_that_it_is_another_letter_neither_opens_nor_hides_it(letters: Letters) -> None:
+    letters.insert("dead_letters", letters.refused(1), letters.refused(2))
+    assert letters.replay(Selection(limit=1)).published == 1
+
+    def says(letter: bytes, attempt: bytes, *more: tuple[bytes, bytes]) -> Row:
+        said = [(b"touchstream-replay-of", letter), (b"touchstream-replay-attempt", attempt), *more]
+        return {"headers": [{"name": name, "value": value} for name, value in said]}
+
+    same, other = {"value": event(1)}, {"value": event(70)}
+    control = (b"touchstream-control", b"forget")
+    letters.insert(
+        "dead_letters",
+        letters.refused(50, **says(b"log/1/1", b"9") | same), letters.refused(51, **says(b"log/1/1", b"1") | other),
+        letters.refused(52, **says(b"log/1/1", b"1", control) | same), letters.refused(53, **says(b"log/1/1", b"-1")),
+        letters.refused(54, **says(b"log/2/2", b"1") | {"value": None}), letters.refused(55, **says(b"", b"1")),
+        letters.refused(56, **says(b"log/2/2", b"4294967295") | {"detail": "erased"}),
+    )  # fmt: skip
+    places = {f"log/{offset % PARTITIONS}/{offset}" for offset in (50, 51, 53, 55)}
+    assert dict(letters.open()) == {"log/2/2": 1} | dict.fromkeys(places, 1)
+    listed = dead_letters(letters.client)
+    assert [one.log_offset for one in listed if one.replayed_at_ms] == [1]
 
 
 def test_after_an_interruption_it_waits_until_the_lanes_have_measured_what_was_sent(letters: Letters) -> None:

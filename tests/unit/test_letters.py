@@ -50,6 +50,16 @@ def test_a_letter_goes_whole_with_its_own_headers_and_the_reason() -> None:
     assert TRUNCATED not in headers
 
 
+def test_what_a_record_says_under_our_names_is_not_passed_on() -> None:
+    forged = [("touchstream-reason", b"fine"), (TRUNCATED, b"1"), ("__connect.errors.topic", b"x"), ("own", b"1")]
+    letter = DeadLetter(7, 1, Reason.UNDECODABLE, "what is wrong", b"key", b"value", forged)
+    topic = Topic(2_000_000)
+    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [letter]))
+    ((_, headers),) = topic.taken
+    assert (headers["touchstream-reason"], headers["__connect.errors.topic"]) == ([b"undecodable"], [b"touchpoints"])
+    assert (headers["own"], TRUNCATED in headers) == ([b"1"], False)
+
+
 def test_a_letter_that_is_too_large_is_cut_and_says_how_large_it_was() -> None:
     value, headers = sent(Topic(100_000), b"x" * 1_000_000)
     assert (value, headers[TRUNCATED]) == (b"x" * 65_536, [b"1000000"])

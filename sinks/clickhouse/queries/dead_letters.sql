@@ -2,7 +2,7 @@
 SELECT
     log_id, partition, log_offset, topic, toUnixTimestamp64Milli(record_at) AS record_at_ms, reason, detail,
     key, value, headers, replays.replayed_at_ms AS replayed_at_ms
-FROM (SELECT *, {letter_name} AS letter FROM dead_letters FINAL) AS letters
+FROM ({letters_named}) AS letters
 LEFT JOIN
     (SELECT letter, toUnixTimestamp64Milli(max(replayed_at)) AS replayed_at_ms FROM dead_letter_replays GROUP BY letter) AS replays
     ON replays.letter = letters.letter

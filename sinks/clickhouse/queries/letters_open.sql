@@ -10,19 +10,13 @@ FROM
 (
     SELECT
         letter,
-        max(of_attempt) AS refused_again,
+        max(if(letter = concat(log_id, '/', toString(partition), '/', toString(log_offset)), 0, of_attempt)) AS refused_again,
         argMin((log_id, partition, log_offset), (inserted_at, log_offset)) AS place,
         toUnixTimestamp64Milli(min(record_at)) AS record_at_ms,
         argMax(reason, (inserted_at, log_offset)) AS last_reason,
         max(length(ifNull(value, ''))) AS bytes
-    FROM
-    (
-        SELECT
-            *, {letter_name} AS letter,
-            toUInt32OrZero(arrayFirst(header -> header.name = 'touchstream-replay-attempt', headers).value) AS of_attempt
-        FROM dead_letters FINAL
-        WHERE topic = {topic:String}
-    )
+    FROM ({letters_named})
+    WHERE topic = {topic:String}
     GROUP BY letter
     HAVING countIf(isNull(value) OR detail = 'erased' OR reason = 'rejected') = 0
        AND countIf(arrayExists(header -> header.name = 'touchstream-control', headers)) = 0
