@@ -75,4 +75,5 @@ class Records:
         """Where control records stand among them."""
         if not any(self.headers):  # by far the most, and found out without a loop in Python
             return []
-        return [at for at, headers in enumerate(self.headers) if any(name == CONTROL_HEADER for name, _ in headers)]
+        found = [at for at, headers in enumerate(self.headers) for name, _ in headers if name == CONTROL_HEADER]
+        return list(dict.fromkeys(found))  # the header may stand there twice
