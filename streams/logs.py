@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 import structlog
+from structlog.dev import plain_traceback
 
 REPEAT_SECONDS: Final = 10.0
 
@@ -58,7 +59,8 @@ def configure_logs(style: Literal["console", "json"]) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # By default, where rich is installed, tracebacks come with all locals: ids, events, passwords.
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -1,8 +1,10 @@
 """Commands that run something: init, worker."""
 
+import faulthandler
 import gc
 import logging
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -64,6 +66,9 @@ def _worker_process(last_resort: LastResort) -> "type[faust.Worker]":
         def install_signal_handlers(self) -> None:
             super().install_signal_handlers()
             last_resort.arm_on_signals()
+            # Faust would write all locals with its stacks.
+            self.loop.remove_signal_handler(signal.SIGUSR1)
+            faulthandler.register(signal.SIGUSR1)
 
         def on_worker_shutdown(self) -> None:
             last_resort.arm()

@@ -1,6 +1,11 @@
 """What a library says over and over is written now and then; what we say ourselves, always."""
 
 import logging
+import os
+import subprocess
+import sys
+
+import pytest
 
 from streams.logs import REPEAT_SECONDS, Repeats
 
@@ -51,3 +56,55 @@ def test_what_is_remembered_is_bounded() -> None:
     for node in range(5000):
         assert repeats.filter(record("kafka", node))
     assert not repeats.filter(record("kafka", 4999))
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+def test_tracebacks_hold_no_locals(style: str) -> None:
+    """Those of our own loggers, of libraries, of the loggers of Faust's services and of what nobody catches."""
+    script = f"""
+import logging, structlog
+from streams.logs import configure_logs
+configure_logs({style!r})
+
+def breaks():
+    password = "".join(["sec", "ret-", "4711"])
+    event = {{"customer_id": password, "value": password.encode()}}
+    raise RuntimeError("broken on purpose")
+
+for name in ("streams.app", "faust.worker", "mode.services", "uvicorn.error", "asyncio"):
+    try:
+        breaks()
+    except RuntimeError as error:
+        structlog.get_logger(name).error("fails", exc_info=error)
+        logging.getLogger(name).exception("fails")
+breaks()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.count("broken on purpose") >= 10
+    assert "secret-4711" not in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize("command", ["worker", "watch", "gateway", "page", "publish -"])
+def test_no_command_that_breaks_tells_its_locals(command: str) -> None:
+    script = f"""
+import sys
+
+def breaks(*_, **__):
+    password = "".join(["sec", "ret-", "4711"])
+    raise RuntimeError("broken on purpose")
+
+import streams.app, streams.cli.gateway, streams.cli.page, streams.cli.publish, streams.cli.run, streams.cli.watch
+streams.app.build = lambda *_: None
+streams.cli.run._worker_process = streams.cli.gateway.serve = streams.cli.page.serve = breaks
+streams.cli.watch.watch_until = streams.cli.publish.publish_files = breaks
+from streams.cli.main import main
+sys.argv = ["touchstream", *{command!r}.split()]
+main()
+"""
+    ports = {f"TOUCHSTREAM_{name}_PORT": "0" for name in ("METRICS", "WATCH", "PAGE", "GATEWAY")}
+    environment = os.environ | ports
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 1
+    assert "broken on purpose" in ended.stderr
+    assert "secret-4711" not in ended.stderr + ended.stdout
