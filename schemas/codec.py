@@ -59,9 +59,13 @@ class Undecodable(ValueError):  # noqa: N818
 
 
 class Writer(msgspec.Struct, frozen=True):
-    """A schema that messages were written with. `current`: its bytes are laid out as those of our own schema."""
+    """A schema that messages were written with.
 
-    current: bool
+    in_columns: how whole batches of it are read: where it is ours, or ours of before nullable fields were added at its
+    end. Empty for any other, of which messages are read one by one.
+    """
+
+    in_columns: str
     schema: Schema
     resolved: Any  # the same, as fastavro has parsed it
 
@@ -243,12 +247,29 @@ def _writer(text: str) -> Writer:
         verdict = compatible(SCHEMA_TEXT, text)
         schema = parsed(text)
         resolved = fastavro.parse_schema(without_logical_types(text), named_schemas={})
-        current = fingerprint(text) == FINGERPRINT
     except Exception as error:  # fastavro refuses some schemas that avro takes, in its own ways
         raise UnknownSchema(f"its schema is no Avro schema: {error}") from error
     if not verdict.compatible:
         raise UnknownSchema(f"its schema can't be read as a Touchpoint: {'; '.join(verdict.messages)}")
-    return Writer(current, schema, resolved)
+    return Writer(_in_columns(text), schema, resolved)
+
+
+def _in_columns(text: str) -> str:
+    """As `Writer.in_columns`."""
+    ours, theirs = _canonical(SCHEMA_TEXT), _canonical(text)
+    fields = ours.pop("fields"), theirs.pop("fields", None)
+    added = json.loads(SCHEMA_TEXT)["fields"][len(fields[1] or ()) :]
+    begins_alike = theirs == ours and fields[1] == fields[0][: len(fields[1])]
+    return json.dumps(without_logical_types(text)) if begins_alike and not any(_default(one) for one in added) else ""
+
+
+def _default(field: dict[str, Any]) -> bool:
+    """Whether a field that is not there says something."""
+    return field.get("default", "required") is not None
+
+
+def _canonical(text: str) -> Any:
+    return json.loads(fastavro.schema.to_parsing_canonical_form(without_logical_types(text)))
 
 
 def _fingerprints(text: str) -> tuple[bytes, ...]:

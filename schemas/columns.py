@@ -3,7 +3,6 @@
 Good messages never suffer from bad ones, and no message ends the process.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -17,16 +16,14 @@ from numpy.typing import NDArray
 from schemas.codec import (
     CONFLUENT,
     CONFLUENT_HEADER_BYTES,
-    CURRENT,
     JSON_OBJECT,
-    SCHEMA_TEXT,
     SINGLE_OBJECT,
     SINGLE_OBJECT_HEADER_BYTES,
     UnknownSchema,
+    Writer,
     WriterSchemas,
     decode_avro,
     decode_json,
-    without_logical_types,
 )
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
 
@@ -53,12 +50,13 @@ COLUMNS: Final = pl.Schema(
         "currency": pl.String(),
         "attributes": pl.Map(pl.String, pl.String),
         "received_at": pl.Int64(),
+        "source": pl.String(),
+        "sent_by": pl.String(),
     }
 )
 """A decoded frame: `position` is the index in the batch, times are milliseconds since 1970 in UTC."""
 
 _ENTRIES = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
-_SCHEMA: Final = json.dumps(without_logical_types(SCHEMA_TEXT))
 
 
 class Decoded(NamedTuple):
@@ -134,9 +132,9 @@ def _decode(header: bytes, group: list[int], values: Sequence[bytes | None], wri
     except UnknownSchema as error:
         return Decoded(frame_of([]), [Refusal(position, Reason.UNKNOWN_SCHEMA, str(error)) for position in group])
     payloads = [message[len(header) :] for message in messages]
-    if not writer.current:
+    if not writer.in_columns:
         return _single([decode_avro(payload, writer, at) for at, payload in zip(group, payloads, strict=True)], group)
-    return _current(payloads, group)
+    return _in_columns(payloads, group, writer)
 
 
 def _no_message(position: int, value: bytes | None) -> Refusal:
@@ -153,59 +151,59 @@ def _single(results: list[Touchpoint | Refusal], group: list[int]) -> Decoded:
     return Decoded(frame_of(events), [result for result in results if isinstance(result, Refusal)])
 
 
-def _current(payloads: list[bytes], group: list[int]) -> Decoded:
-    """Records in our own schema, without their headers: all at once."""
-    refused = []
+def _in_columns(payloads: list[bytes], group: list[int], writer: Writer) -> Decoded:
+    """Records of one schema, without their headers: all at once."""
+    refused, schema = [], writer.in_columns
     try:
-        batch = _read(payloads)
+        batch = _read(payloads, schema)
     except ValueError:
-        errors = _unreadable(payloads)
+        errors = _unreadable(payloads, schema)
         refused = [Refusal(group[at], Reason.UNDECODABLE, f"Avro: {error}") for at, error in errors.items()]
         payloads = [payload for at, payload in enumerate(payloads) if at not in errors]
         group = [position for at, position in enumerate(group) if at not in errors]
-        batch = _read(payloads)
+        batch = _read(payloads, schema)
     frame = _frame(batch, group)
-    odd = _oddly_written(batch, payloads)
+    odd = _oddly_written(batch, payloads, schema)
     if not odd.any():
         return Decoded(frame, refused)
     again = [(group[at], payloads[at]) for at in np.flatnonzero(odd)]
-    results = [decode_avro(payload, CURRENT, position) for position, payload in again]
+    results = [decode_avro(payload, writer, position) for position, payload in again]
     return _together([Decoded(frame.filter(~odd), refused), _single(results, [position for position, _ in again])])
 
 
-def _read(payloads: list[bytes]) -> pa.RecordBatch:
+def _read(payloads: list[bytes], schema: str) -> pa.RecordBatch:
     """Raises ValueError if one can't be read. pyruhvro itself doesn't look at UTF-8, and polars takes it on trust."""
-    batch = pyruhvro.deserialize_array(payloads, _SCHEMA)
+    batch = pyruhvro.deserialize_array(payloads, schema)
     batch.validate(full=True)
     return batch
 
 
-def _unreadable(payloads: list[bytes], start: int = 0) -> dict[int, str]:
+def _unreadable(payloads: list[bytes], schema: str, start: int = 0) -> dict[int, str]:
     """Which of the records can't be read, and why.
 
     An error doesn't say which one it is about, so they are tried by eighths.
     """
     try:
-        _read(payloads)
+        _read(payloads, schema)
     except ValueError as error:
         if len(payloads) == 1:
             return {start: str(error)}
         errors: dict[int, str] = {}
         step = -(-len(payloads) // 8)
         for at in range(0, len(payloads), step):
-            errors |= _unreadable(payloads[at : at + step], start + at)
+            errors |= _unreadable(payloads[at : at + step], schema, start + at)
         return errors
     return {}
 
 
-def _oddly_written(batch: pa.RecordBatch, payloads: list[bytes]) -> NDArray[np.bool_]:
+def _oddly_written(batch: pa.RecordBatch, payloads: list[bytes], schema: str) -> NDArray[np.bool_]:
     """Which records differ from their own content written again.
 
     pyruhvro takes in silence what follows a record and what doesn't fit an int: an nps of 2**32+9 becomes a 9. Such
     bytes don't come back the same. Nor do a few that are right (a map in several blocks). They are read once more, one
     by one, to the letter.
     """
-    (written,) = pyruhvro.serialize_record_batch(batch, _SCHEMA, 1)
+    (written,) = pyruhvro.serialize_record_batch(batch, schema, 1)
     given = pa.array(payloads, written.type)
     if given.equals(written):
         return np.zeros(len(payloads), dtype=bool)
@@ -214,6 +212,9 @@ def _oddly_written(batch: pa.RecordBatch, payloads: list[bytes]) -> NDArray[np.b
 
 def _frame(batch: pa.RecordBatch, group: list[int]) -> pl.DataFrame:
     frame = pl.DataFrame(pl.from_arrow(batch))
+    frame = frame.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in COLUMNS.items() if name not in frame.columns
+    )
     return frame.select(
         pl.Series("position", group, dtype=pl.UInt32),
         # In Avro a map may hold a key twice. polars takes Arrow's word that none does; built anew, the last one counts.

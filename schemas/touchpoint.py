@@ -83,6 +83,8 @@ class Touchpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     currency: str | None = None
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
     received_at: Int64 | None = None
+    source: str | None = None
+    sent_by: str | None = None
 
     @property
     def key(self) -> bytes:

@@ -30,11 +30,13 @@ from schemas.touchpoint import (
 )
 from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 
-OPTIONAL_TEXTS: Final = ("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency")
+OPTIONAL_TEXTS: Final = (
+    *("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency", "source", "sent_by"),
+)
 """An empty one says nothing: it counts as absent, and is null in what is measured."""
 
 _REQUIRED = ("event_id", "channel", "touchpoint", "action")
-_NAMES = (*_REQUIRED, "customer_id", "anonymous_id", "stage", "journey", "segment")
+_NAMES = (*_REQUIRED, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by")
 _WORDS: Final = ("action", "outcome")
 """Read in any case: `Purchase ` is a purchase."""
 _AROUND = " \t\r\n\u00a0"

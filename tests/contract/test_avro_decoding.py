@@ -134,8 +134,8 @@ def attributes_written(blocks: bytes) -> bytes:
     event = dict.fromkeys((field["name"] for field in json.loads(SCHEMA_TEXT)["fields"]), None)
     event |= {"event_id": "e", "occurred_at": 1, "channel": "c", "touchpoint": "t", "action": "a", "attributes": {}}
     payload = written(event)
-    assert payload.endswith(b"\x00\x00")
-    return payload[:-2] + blocks + b"\x00"
+    assert payload.endswith(b"\x00" * 4)
+    return payload[:-4] + blocks + b"\x00" * 3
 
 
 A_B, A_C, D_E = b"\x02a\x02b", b"\x02a\x02c", b"\x02d\x02e"

@@ -28,8 +28,10 @@ INTEGER_BITS = {
 }  # fmt: skip
 TIMES = ("occurred_at", "received_at")
 TEXTS = ("event_id", "channel", "touchpoint", "action")
-OPTIONAL_TEXTS = ("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency")
-NAMES = (*TEXTS, "customer_id", "anonymous_id", "stage", "journey", "segment")
+OPTIONAL_TEXTS = (
+    "customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency", "source", "sent_by",
+)  # fmt: skip
+NAMES = (*TEXTS, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by")
 SCALES = {
     "nps": (0, 10),
     "csat": (1, 5),

@@ -214,8 +214,8 @@ def test_schemas_of_further_directories_are_known_by_their_fingerprints(tmp_path
     (tmp_path / "older.avsc").write_text(json.dumps(schema))
     canonical = fastavro.schema.to_parsing_canonical_form(schema)
     header = b"\xc3\x01" + bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
-    assert not WriterSchemas(None, tmp_path).find(header).current
-    assert WriterSchemas(None, tmp_path).find(b"\xc3\x01" + FINGERPRINT).current
+    assert not WriterSchemas(None, tmp_path).find(header).in_columns
+    assert WriterSchemas(None, tmp_path).find(b"\xc3\x01" + FINGERPRINT).in_columns
 
 
 @pytest.mark.parametrize("text", ["{", '"string"', '{"type": "record", "name": "Touchpoint", "fields": []}'])

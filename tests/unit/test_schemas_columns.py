@@ -1,15 +1,27 @@
 """Batches to columns: order, encodings side by side, and bad messages that cost the good ones nothing."""
 
+import io
 import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 
+import fastavro
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent, encode_single_object
+import schemas
+from schemas.codec import (
+    SCHEMA_TEXT,
+    SINGLE_OBJECT,
+    WriterSchemas,
+    encode_confluent,
+    encode_single_object,
+    fingerprint,
+    without_logical_types,
+)
 from schemas.columns import COLUMNS, decode_batch
 from schemas.registry import RegistryUnavailable
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Touchpoint
@@ -103,12 +115,26 @@ def test_every_field_arrives_in_its_column() -> None:
         currency="EUR",
         attributes={"a": "b", "": "ü"},
         received_at=7,
+        source="shop",
+        sent_by="a key",
     )
     values = [encode_single_object(full), encode_confluent(full, 7), msgspec.json.encode(full)]
     frame, refused = decode_batch(values, WriterSchemas(Registry()))
     assert not refused
     for row in frame.drop("position").to_dicts():
         assert row == msgspec.structs.asdict(full)
+
+
+def test_events_of_the_first_schema_are_read_in_columns_and_say_nothing_of_a_source() -> None:
+    first = (Path(schemas.__file__).parent / "history" / "touchpoint-1.avsc").read_text()
+    body = io.BytesIO()
+    fields = msgspec.structs.asdict(event(9))
+    fastavro.schemaless_writer(body, fastavro.parse_schema(without_logical_types(first), named_schemas={}), fields)
+    value = SINGLE_OBJECT + fingerprint(first) + body.getvalue()
+    assert WRITERS.find(value[:10]).in_columns
+    frame, refused = decode_batch([value, shortened(value), overlong(value), encode_single_object(event(9))], WRITERS)
+    assert [refusal.position for refusal in refused] == [1, 2]
+    assert frame.drop("position").to_dicts() == 2 * [msgspec.structs.asdict(event(9))]
 
 
 @pytest.mark.parametrize("damage", [shortened, not_utf8, overlong, nps_beyond_int])

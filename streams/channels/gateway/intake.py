@@ -73,7 +73,7 @@ def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: in
     refusal = check(event, now_ms)
     if refusal is not None:
         return _refuse(judged, Refusal(index, refusal.reason, refusal.detail))
-    event = msgspec.structs.replace(event, received_at=now_ms)
+    event = msgspec.structs.replace(event, received_at=now_ms, sent_by=None)
     value = encoder.event(event)
     if len(value) > EVENT_BYTES_MAX:
         detail = f"{len(value)} bytes; an event has at most {EVENT_BYTES_MAX}"

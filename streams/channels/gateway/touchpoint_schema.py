@@ -90,4 +90,6 @@ def _properties() -> dict[str, Schema]:
         "currency": {"enum": [*EXPONENTS, "", None]},
         "attributes": {"type": "object", "additionalProperties": {"type": ["string", "null"]}, "default": {}},
         "received_at": {"anyOf": [*_RECEIVED, {"type": "null"}], "readOnly": True},
+        "source": _OPTIONAL_NAME,
+        "sent_by": _OPTIONAL_NAME | {"readOnly": True},
     }
