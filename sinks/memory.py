@@ -1,5 +1,6 @@
 """A sink that is a list: it serves every test that needs the contract and no server."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, TABLES, in_commit_order
+from sinks.clickhouse.rows import EVENT_IDENTITY, EVENT_IDS, PANE_KEY, TABLES, in_commit_order
 from sinks.sink import REJECTED, Flush, LaneRow, Rejected, SinkBusy, SinkRefused
 
 Row = Mapping[str, Any]
@@ -120,7 +121,10 @@ class MemorySink:
 def _id(letter: Row) -> Row:
     event = json.loads(letter["value"])
     lane_clock = datetime.fromisoformat(event["lane_clock"])
-    return {"log_offset": letter["log_offset"], "lane_clock": lane_clock, "event_id": event["event_id"]}
+    key = event["kafka_key"]
+    identity = {name: event[name] for name in EVENT_IDENTITY}
+    place = {"log_offset": letter["log_offset"], "lane_clock": lane_clock}
+    return identity | place | {"kafka_key": None if key is None else base64.b64decode(key)}
 
 
 def _lane_row(row: Row) -> LaneRow:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -44,7 +45,8 @@ from sinks.clickhouse.reconcile import raw_inserted_since
 from streams.channels.lanes import lane_of
 from streams.letters import replay_headers
 from streams.measure.definitions import Definitions
-from streams.measure.events import Clocks, decode
+from streams.measure.events import Clocks, decode, measured
+from streams.measure.identity import identities
 from streams.measure.records import Records
 from streams.settings import Settings
 from streams.topics import EVENT_MESSAGE_BYTES_MAX, log_identity, partition_count
@@ -185,12 +187,12 @@ class Replay:
 
     def _judged(self, letters: Sequence[OpenLetter]) -> Iterator[list[Judged]]:
         """All letters with what a lane would say now, a bounded number at a time."""
-        raw_since, seen = raw_inserted_since(self._client), set[str]()
+        raw_since, seen = raw_inserted_since(self._client), set[bytes]()
         for some in _bounded(letters):
             contents = letters_at(self._client, some)
             judged = self._judge([(one, contents[one.letter]) for one in some if one.letter in contents])
             ids = {one.event["event_id"] for one in judged if one.event is not None}
-            known = counted(self._client, self._settings.topic, ids) if ids else set()
+            known = set(_identities(counted(self._client, self._settings.topic, ids))) if ids else set()
             yield [_in_view_of(one, known, seen, raw_since) for one in judged]
 
     def _judge(self, letters: Sequence[tuple[OpenLetter, DeadLetter]]) -> list[Judged]:
@@ -249,32 +251,39 @@ def _judge(
     )
     frame, refused = decode(records, Clocks.of(records, now_ms), writers, definitions)
     verdicts = {one.log_offset: one.reason.value for one in refused}
-    journeys = definitions.journeys
-    events = _events(journeys.resolve(journeys.with_attributes(frame))) if frame.height else {}
+    events = _events(frame, definitions) if frame.height else {}
     return [
         Judged(letter, content, verdicts.get(at, ACCEPTED), events.get(at))
         for at, (letter, content) in enumerate(letters)
     ]
 
 
-def _events(frame: pl.DataFrame) -> dict[int, dict[str, Any]]:
-    rows = frame.select("log_offset", "event_id", "journey", "stage", "action", *ANSWERS).to_dicts()
+def _events(frame: pl.DataFrame, definitions: Definitions) -> dict[int, dict[str, Any]]:
+    journeys = definitions.journeys
+    events = measured(frame, definitions.lateness_ms)
+    events = events.with_columns(identity=identities(events))
+    resolved = journeys.resolve(journeys.with_attributes(events))
+    rows = resolved.select("log_offset", "event_id", "identity", "journey", "stage", "action", *ANSWERS).to_dicts()
     return {row["log_offset"]: row for row in rows}
 
 
-def _in_view_of(judged: Judged, known: set[str], seen: set[str], raw_since_ms: int) -> Judged:
+def _in_view_of(judged: Judged, known: set[bytes], seen: set[bytes], raw_since_ms: int) -> Judged:
     """The verdict once it is known which events have been counted, and which came before among these letters."""
     if judged.event is None:
         return judged
-    event_id, verdict = judged.event["event_id"], judged.verdict
-    if event_id in known:
+    identity, verdict = judged.event["identity"], judged.verdict
+    if identity in known:
         verdict = ALREADY_COUNTED
     elif judged.letter.unacknowledged and judged.letter.started_at_ms < raw_since_ms:
         verdict = UNKNOWN
-    elif event_id in seen:
+    elif identity in seen:
         verdict = DUPLICATE
-    seen.add(event_id)
+    seen.add(identity)
     return Judged(judged.letter, judged.content, verdict, judged.event)
+
+
+def _identities(events: pa.Table) -> pl.Series:
+    return identities(pl.DataFrame(pl.from_arrow(events)))
 
 
 def _bounded(letters: Sequence[OpenLetter]) -> Iterator[list[OpenLetter]]:

@@ -45,7 +45,7 @@ class LaneTables(Protocol):
         """The rows of `stage_panes` that exist for keys (resolution_s, pane_start, journey … segment)."""
 
     def counted_ids(self, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int) -> Iterable[pa.Table]:
-        """log_offset, lane_clock (ms) and event_id of counted events, in offset order.
+        """log_offset, lane_clock (ms) and what identifies an event (`identity.identities`), in offset order.
 
         offsets: from the first, below the second; since_ms: not those that were counted at an earlier lane clock.
         """
@@ -132,4 +132,4 @@ def _load_ids(lane: Lane, rows: Sequence[LaneRow], tables: LaneTables) -> None:
         for ids in tables.counted_ids(log_id, lane.row.partition, offsets, lane.row.ids_since):
             clocks = ids["lane_clock"].cast(pa.int64()).to_numpy()
             counted_at = ids["log_offset"].to_numpy().astype(np.int64) + begins_at
-            lane.counted_ids.load(pl.Series(ids["event_id"]), clocks, counted_at)
+            lane.load_ids(pl.DataFrame(pl.from_arrow(ids)), clocks, counted_at)

@@ -53,7 +53,7 @@ def touchpoint(offset: int = 0, **changes: Any) -> Row:
         "anonymous_id": "", "journey": "default", "stage": "use", "channel": "web", "touchpoint": "page", "segment": "",
         "declared": True, "late": False, "action": "contact", "outcome": "", "duration_ms": None, "nps": None,
         "csat": None, "ces": None, "sentiment_micro": None, "revenue_minor": None, "currency": "", "attributes": [],
-        "received_at": None,
+        "received_at": None, "source": "", "sent_by": "", "kafka_key": None,
     }  # fmt: skip
     return row | changes
 

@@ -12,7 +12,7 @@ from sinks.clickhouse.query_texts import query_text
 from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES, arrow_stream, conform
 from sinks.sink import LaneRow
 
-EVENT_IDS_AT_ONCE: Final = 500_000
+EVENT_IDS_AT_ONCE: Final = 250_000
 """Rows of one answer: some 30 MB. An answer is read to its end before it is used, so that a broken one can't be."""
 KEYS_AT_ONCE: Final = 10_000
 """A tenth of a second's work, and at most 50 MB where every name is as long as it may be."""

@@ -9,13 +9,14 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rows import DEAD_LETTERS, INSTANT, TEXT, TOUCHPOINTS, arrow_stream
+from sinks.clickhouse.rows import DEAD_LETTERS, EVENT_IDENTITY, EVENT_IDS, INSTANT, TEXT, TOUCHPOINTS, arrow_stream
 
 STARTED: Final = "started"
 PUBLISHED: Final = "published"
 COUNTED: Final = "counted"
 
 _PLACES: Final = pa.schema([DEAD_LETTERS.field(name) for name in ("log_id", "partition", "log_offset")])
+_IDENTITIES: Final = pa.schema([EVENT_IDS.field(name) for name in EVENT_IDENTITY])
 _IDS: Final = pa.schema([TOUCHPOINTS.field("event_id")])
 _REPLAYS: Final = pa.schema(
     [
@@ -94,12 +95,13 @@ def letters_at(client: Client, letters: Sequence[OpenLetter]) -> dict[str, DeadL
     return {places[one.log_id, one.partition, one.log_offset]: one for one in read}
 
 
-def counted(client: Client, topic: str, event_ids: Iterable[str]) -> set[str]:
-    """Which of these events have been counted, as far as raw events are kept."""
+def counted(client: Client, topic: str, event_ids: Iterable[str]) -> pa.Table:
+    """Events with these ids that have been counted, as far as raw events are kept: columns of EVENT_IDENTITY."""
     ids = pa.Table.from_pylist([{"event_id": one} for one in event_ids], _IDS)
     sent = _sent("ids", "event_id String", ids)
-    found = client.query(query_text("letters_counted"), parameters={"topic": topic}, external_data=sent)
-    return {str(row[0]) for row in found.result_rows}
+    text = query_text("letters_counted")
+    found = client.query_arrow(text, parameters={"topic": topic}, use_strings=True, external_data=sent)
+    return found.cast(_IDENTITIES)
 
 
 def note_replays(client: Client, letters: Sequence[OpenLetter], outcome: str, at_ms: int, started_ms: int) -> None:

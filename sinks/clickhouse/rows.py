@@ -54,10 +54,15 @@ TOUCHPOINTS: Final = pa.schema(
         _required("currency", TEXT),
         _required("attributes", pa.map_(TEXT, TEXT)),
         pa.field("received_at", INSTANT),
+        _required("source", TEXT),
+        _required("sent_by", TEXT),
+        pa.field("kafka_key", BYTES),
     ]
 )
 
-EVENT_IDS: Final = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", "event_id")])
+EVENT_IDENTITY: Final = ("event_id", "source", "channel", "customer_id", "anonymous_id", "kafka_key")
+"""What tells one event from another."""
+EVENT_IDS: Final = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", *EVENT_IDENTITY)])
 """What counts as seen: where, when by the lane's clock, and which event."""
 
 STAGE_PANES: Final = pa.schema(

@@ -22,6 +22,8 @@ _LATENESS_DAYS_MAX: Final = 30
 _HORIZON_DAYS_MAX: Final = 365
 _RETENTION_DAYS_MAX: Final = 36_500
 _IDS_MAX: Final = 2**30
+SEMANTICS: Final = 2
+"""A lane's own rules. Events are told apart by 1: their event_id; 2: their source, Kafka key and event_id."""
 _VOID_IDS_MAX: Final = 10_000  # words; the setting has at most so many characters
 _Word = Annotated[str, msgspec.Meta(max_length=10_000)]
 
@@ -40,6 +42,8 @@ class Definitions:
     """Of so many of a lane's newest offsets ids are remembered at most."""
     void_ids: VoidIds = DEFAULT_VOID_IDS
     """What is no id: an event that carries it is refused."""
+    semantics: int = 1
+    """By which rules of its own the lane goes (SEMANTICS); a lane never goes back to earlier ones."""
     content: str = ""
     """The document that they were read from, as the tables keep it."""
 
@@ -67,6 +71,7 @@ class Definitions:
             duplicate_ids_max=read.duplicate_ids_max or _UNBOUNDED,
             pane_retention_ms=read.pane_retention_days * _DAY_MS,
             void_ids=VoidIds.of(read.void_ids),
+            semantics=read.semantics,
             content=content if isinstance(content, str) else content.decode(),
         )
 
@@ -78,6 +83,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     duplicate_horizon_seconds: Annotated[float, msgspec.Meta(ge=0, le=_HORIZON_DAYS_MAX * 86_400)]
     pane_retention_days: Annotated[int, msgspec.Meta(ge=0, le=_RETENTION_DAYS_MAX)]
     duplicate_ids_max: Annotated[int, msgspec.Meta(ge=0, le=_IDS_MAX)] = 0
+    semantics: Annotated[int, msgspec.Meta(ge=1, le=SEMANTICS)] = 1
     void_ids: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=_VOID_IDS_MAX)] = VOID_WORDS
 
 
@@ -96,6 +102,7 @@ def document(
         "lateness_seconds": lateness_seconds,
         "duplicate_horizon_seconds": duplicate_horizon_seconds,
         "pane_retention_days": pane_retention_days,
+        "semantics": SEMANTICS,
     }
     if duplicate_ids_max:
         content["duplicate_ids_max"] = duplicate_ids_max

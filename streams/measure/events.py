@@ -14,6 +14,7 @@ from schemas.journey import Journeys
 from schemas.touchpoint import Reason, Refusal
 from schemas.validity import refusals
 from streams.measure.definitions import Definitions
+from streams.measure.identity import CANONICAL_KEY
 from streams.measure.measures import sentiment_micro
 from streams.measure.panes import SERIES, Series
 from streams.measure.records import Headers, Records
@@ -21,6 +22,7 @@ from streams.measure.records import Headers, Records
 Times = npt.NDArray[np.int64]
 
 _RESOLVED_BY: Final = ("journey", "stage", "channel", "touchpoint", "segment", "action")
+_MAYBE_EMPTY: Final = ("customer_id", "anonymous_id", "segment", "outcome", "currency", "source", "sent_by")
 _NO_TIME: Final = np.iinfo(np.int64).min
 
 
@@ -59,7 +61,7 @@ class Clocks:
 def decode(
     records: Records, clocks: Clocks, writers: WriterSchemas, definitions: Definitions
 ) -> tuple[pl.DataFrame, list[DeadLetter]]:
-    """The usable events of a run, with log_offset, record_at and lane_clock beside the touchpoint's own columns."""
+    """The usable events of a run, with log_offset, record_at, lane_clock, kafka_key beside the touchpoint's own."""
     decoded = decode_batch(records.values, writers)
     frame, invalid = refusals(decoded.frame, clocks.record_at, definitions.void_ids)
     positions = frame["position"].to_numpy()
@@ -67,6 +69,7 @@ def decode(
         log_offset=pl.Series(records.offsets[positions]),
         record_at=pl.Series(clocks.record_at[positions]),
         lane_clock=pl.Series(clocks.lane_clock[positions]),
+        kafka_key=pl.Series(records.keys, dtype=pl.Binary).gather(positions),
     )
     refused = [*decoded.refused, *invalid]
     pane_retention_ms = definitions.pane_retention_ms
@@ -116,9 +119,13 @@ def resolve(
 
 
 def measured(frame: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
-    """Add what measures need: late, and sentiment in integers; empty strings stand for what is not there."""
+    """Add what measures need: late, and sentiment in integers; empty strings stand for what is not there.
+
+    A Kafka key is kept where it is not the one that the event should have.
+    """
     return frame.with_columns(
-        pl.col("customer_id", "anonymous_id", "segment", "outcome", "currency").fill_null(""),
+        pl.col(*_MAYBE_EMPTY).fill_null(""),
+        pl.col("kafka_key").fill_null(b""),
         late=pl.col("occurred_at") < pl.col("record_at") - lateness_ms,
         sentiment_micro=sentiment_micro(frame["sentiment"]),
-    )
+    ).with_columns(pl.when(pl.col("kafka_key") != CANONICAL_KEY).then("kafka_key"))

@@ -29,11 +29,12 @@ from streams.measure.controls import (
     keys_text,
     verify,
 )
-from streams.measure.definitions import Definitions
+from streams.measure.definitions import SEMANTICS, Definitions
 from streams.measure.deltas import RESOLUTIONS_S
 from streams.measure.duplicates import CountedIds, Seen
 from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
+from streams.measure.identity import identities
 from streams.measure.panes import LABELS_MAX, Panes
 from streams.measure.records import Records
 
@@ -116,6 +117,8 @@ class Lane:
         self.definitions = definitions
         self.panes = Panes()
         self.counted_ids = CountedIds()
+        self._next_ids = CountedIds() if definitions.semantics < SEMANTICS else None
+        """The same events by the rule of SEMANTICS, so that the lane can go over to it at any offset."""
         self.history: History | None = None
         """What the tables hold already: such events count as seen, and are not measured again."""
         self.outcomes: Counter[str] = Counter()
@@ -176,8 +179,17 @@ class Lane:
         self.panes.acknowledged()
         self.panes.evict(panes_max, LABELS_MAX)
         passed = self.row.ids_since, self.row.ids_from
-        if self.counted_ids.expired(*passed) * 2 > len(self.counted_ids):
-            self.counted_ids.forget(*passed)
+        for ids in (self.counted_ids, self._next_ids):
+            if ids is not None and ids.expired(*passed) * 2 > len(ids):
+                ids.forget(*passed)
+
+    def load_ids(self, events: pl.DataFrame, clocks: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> None:
+        """Take over the ids of events that were counted before (`identity.identities`), as `CountedIds.load`."""
+        if self._next_ids is None:
+            self.counted_ids.load(identities(events), clocks, offsets)
+        else:
+            self.counted_ids.load(events["event_id"], clocks, offsets)
+            self._next_ids.load(identities(events), clocks, offsets)
 
     def _measure(self, run: Records, clocks: Clocks) -> None:
         definitions = self.definitions
@@ -185,8 +197,8 @@ class Lane:
         self._refuse(refused)
         if not frame.height:
             return
-        duplicate = self.counted_ids.count(frame["event_id"], self._seen(frame))
-        events = measured(frame, definitions.lateness_ms).with_columns(counted=pl.Series(~duplicate))
+        events = measured(frame, definitions.lateness_ms)
+        events = events.with_columns(counted=pl.Series(~self._duplicate(events)))
         if self.history:
             measured_before = pl.col("log_offset") < self.history.below_offset
             events = events.filter(~(measured_before & (pl.col("occurred_at") < self.history.before_ms)))
@@ -204,6 +216,15 @@ class Lane:
             self._occurred(int(counted["occurred_at"].max()))  # type: ignore[arg-type]
         late = int(counted["late"].sum())
         self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, late=late)
+
+    def _duplicate(self, events: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        seen = self._seen(events)
+        if self._next_ids is None:
+            return self.counted_ids.count(identities(events), seen)
+        duplicate = self.counted_ids.count(events["event_id"], seen)
+        counted = np.flatnonzero(~duplicate)
+        self._next_ids.count(identities(events[counted]), seen[counted])
+        return duplicate
 
     def _seen(self, frame: pl.DataFrame) -> Seen:
         clocks, offsets = frame["lane_clock"].to_numpy(), frame["log_offset"].to_numpy()
@@ -250,6 +271,10 @@ class Lane:
         match noted.kind:
             case controls.DEFINITIONS:
                 definitions = Definitions.parse(value)
+                if definitions.semantics < self.definitions.semantics:
+                    raise ValueError(
+                        f"definitions of semantics {definitions.semantics}, which the lane has left behind"
+                    )
                 if self.history and noted.log_offset < self.history.below_offset:
                     return _Order(replace(noted, what=f"{definitions.version}, passed over: this edition has its own"))
                 return _Order(replace(noted, what=f"definitions {definitions.version}"), definitions=definitions)
@@ -265,6 +290,8 @@ class Lane:
         self.row = replace(self.row, control_sequence=order.noted.sequence)
         if order.definitions:
             self.definitions = order.definitions
+            if self._next_ids is not None and order.definitions.semantics == SEMANTICS:
+                self.counted_ids, self._next_ids = self._next_ids, None
             self.row = replace(self.row, definitions=order.definitions.version)
             self._switched.append(order.definitions)
         if order.keys:

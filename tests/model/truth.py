@@ -7,7 +7,7 @@ from typing import Any
 from tests.model.tables import IDENTITY, Row, measures, of_the_log, pane_key
 from tests.oracle.compare import difference
 from tests.oracle.log import Definitions, Lane, Record
-from tests.oracle.recompute import Counted, History, Tables, counted_ids, history
+from tests.oracle.recompute import Counted, History, Identity, Tables, counted_ids, history
 from tests.oracle.strategies import DEFINITIONS_KNOWN, WRITER_SCHEMAS
 
 TOPIC = "touchpoints"
@@ -25,7 +25,7 @@ class Truth:
     lane: Lane
     identity: Mapping[str, Any]
     history: History
-    ids: Mapping[str, Counted]
+    ids: Mapping[str | Identity, Counted]
 
     def check(self, table: str, row: Row) -> None:
         """Raises Untrue for a row that the history doesn't hold."""

@@ -33,6 +33,7 @@ CSAT = (None, *range(1, 6), None)
 CES = (None, *range(1, 8), None)
 SENTIMENTS = (None, 0.0, 1.0, -1.0, 0.1, -0.3333333, 1.5e-6, 2.5e-6, -0.0, None)
 REVENUES = (None, 0, 1, -1, 1999, 10**9, None)
+SOURCES = (None, None, None, "shop", "web", "")
 CURRENCIES = ("EUR", "GBP", "KWD")
 ATTRIBUTES: tuple[dict[str, str], ...] = ({}, {}, {"a": "b"}, {"": "", "ü": "'"})
 # occurred_at after the record's timestamp: on both sides of lateness (30 s, 60 s), of panes, of ten minutes ahead
@@ -81,6 +82,8 @@ def event(choices: Choices, record_at: int, unique: int) -> Event:
         "currency": choices.of(CURRENCIES),
         "attributes": choices.of(ATTRIBUTES),
         "received_at": choices.of((None, record_at)),
+        "source": choices.of(SOURCES),
+        "sent_by": choices.of((None, None, "a key")),
     }
 
 

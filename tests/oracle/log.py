@@ -65,6 +65,7 @@ class Definitions:
     duplicate_horizon_seconds: int = 86_400
     pane_retention_days: int = 0
     duplicate_ids_max: int = 0
+    semantics: int = 2
 
 
 def version_of(said: Mapping[str, Any]) -> str:

@@ -27,8 +27,19 @@ NO_EVENT_MS = -2_208_988_800_000
 """1900, the lowest instant that the tables hold: what stands where nothing has occurred yet."""
 
 # columns that an event fills as it is; a text that it doesn't give is empty
-TEXTS = ("event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency")
+TEXTS = (
+    "event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency",
+    "source", "sent_by",
+)  # fmt: skip
 VALUES = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
+
+
+class Identity(NamedTuple):
+    """Which event an event is, by the second semantics. By the first it is its event_id, whoever numbered it."""
+
+    source: str
+    key: bytes
+    event_id: str
 
 
 class Counted(NamedTuple):
@@ -66,7 +77,7 @@ def recompute(
     lane: Lane,
     definitions: Definitions,
     writer_schemas: WriterSchemas,
-    predecessor_ids: Mapping[str, Counted] | None = None,
+    predecessor_ids: Mapping[str | Identity, Counted] | None = None,
     predecessor_clock: int = 0,
     predecessor_occurred_max: int | None = None,
     predecessor_ids_since: int = 0,
@@ -95,7 +106,7 @@ def history(
     lane: Lane,
     definitions: Definitions,
     writer_schemas: WriterSchemas,
-    predecessor_ids: Mapping[str, Counted] | None = None,
+    predecessor_ids: Mapping[str | Identity, Counted] | None = None,
     predecessor_clock: int = 0,
     predecessor_occurred_max: int | None = None,
     predecessor_ids_since: int = 0,
@@ -119,23 +130,30 @@ def history(
     return found
 
 
-def counted_ids(tables: Tables, next_offset: int) -> dict[str, Counted]:
+def counted_ids(tables: Tables, next_offset: int) -> dict[str | Identity, Counted]:
     """What the lane's successor remembers: the ids counted below `next_offset`, each as it was counted last."""
-    ids: dict[str, Counted] = {}
+    ids: dict[str | Identity, Counted] = {}
     for offset, row in sorted(tables.touchpoints.items()):
         if offset < next_offset:
-            ids[row["event_id"]] = Counted(row["lane_clock"], offset - next_offset)
+            ids |= dict.fromkeys(names_of(row), Counted(row["lane_clock"], offset - next_offset))
     return ids
+
+
+def names_of(row: Row) -> tuple[str, Identity]:
+    """What an event goes by under the first semantics, and under the second."""
+    canonical = (row["customer_id"] or row["anonymous_id"]).encode()
+    key = canonical if row["kafka_key"] is None else row["kafka_key"]
+    return row["event_id"], Identity(row["source"] or row["channel"], key, row["event_id"])
 
 
 class _Oracle:
     """One lane, from its first record on."""
 
     def __init__(
-        self, lane: Lane, definitions: Definitions, decoder: Decoder, ids: dict[str, Counted], clock: int
+        self, lane: Lane, definitions: Definitions, decoder: Decoder, ids: dict[str | Identity, Counted], clock: int
     ) -> None:
         self.lane, self.definitions, self.decoder = lane, definitions, decoder
-        self.counted_at = ids  # event_id -> when it was last counted; the clock never falls
+        self.counted_at = ids  # what an event goes by -> when it was last counted; the clock never falls
         self.clock = clock
         self.occurred_max: int | None = None
         self.ids_since = self.ids_from = 0
@@ -163,9 +181,9 @@ class _Oracle:
         most = self.definitions.duplicate_ids_max
         return max(self.ids_from, offset - most) if most else self.ids_from
 
-    def remembers(self, event_id: str, offset: int) -> bool:
-        """Whether an id counts as seen at an offset."""
-        seen = self.counted_at.get(event_id)
+    def remembers(self, row: Row) -> bool:
+        """Whether an event counts as seen."""
+        seen, offset = self.counted_at.get(names_of(row)[self.definitions.semantics - 1]), row["log_offset"]
         return seen is not None and seen.clock >= self.horizon() and seen.offset >= self.lowest(offset)
 
     def horizon(self) -> int:
@@ -180,7 +198,10 @@ class _Oracle:
             return
         sequence, value = self.keeper.check(record, self.lane), record.value or b""
         if record.control == DEFINITIONS:
-            self.definitions = self.decoder.definitions(value)
+            made = self.decoder.definitions(value)
+            if made.semantics < self.definitions.semantics:
+                raise Refused("control_refused", "semantics never go back")
+            self.definitions = made
         elif record.control == FORGET:
             until = self.decoder.erasures(value, record_at)
             self.tables.erasures |= {(record.offset, one): at for one, at in until.items()}
@@ -193,12 +214,12 @@ class _Oracle:
         """Count an event, or its being a duplicate."""
         event = check(self.decoder.event(record.value), record_at)
         self.refuse_too_old(event)
-        row = self.touchpoint_row(record.offset, record_at, event)
-        if self.remembers(event["event_id"], record.offset):
+        row = self.touchpoint_row(record, record_at, event)
+        if self.remembers(row):
             for pane in self.panes_of(row):
                 pane["duplicates"] += 1
             return
-        self.counted_at[event["event_id"]] = Counted(self.clock, record.offset)
+        self.counted_at |= dict.fromkeys(names_of(row), Counted(self.clock, record.offset))
         self.saw(row["occurred_at"])
         self.tables.touchpoints[record.offset] = row
         for pane in self.panes_of(row):
@@ -224,14 +245,15 @@ class _Oracle:
             panes.append(self.tables.panes[key])
         return panes
 
-    def touchpoint_row(self, offset: int, record_at: int, event: Row) -> Row:
+    def touchpoint_row(self, record: Record, record_at: int, event: Row) -> Row:
         """The columns of `touchpoints`, but for `inserted_at`."""
         place = resolve(self.definitions.journey, event)
+        key, canonical = record.key or b"", (event["customer_id"] or event["anonymous_id"]).encode()
         late_before = record_at - self.definitions.lateness_seconds * 1000
         return {
             "log_id": self.lane.log_id,
             "partition": self.lane.partition,
-            "log_offset": offset,
+            "log_offset": record.offset,
             "record_at": record_at,
             "lane_clock": self.clock,
             "definitions": self.definitions.version,
@@ -241,6 +263,7 @@ class _Oracle:
             "late": event["occurred_at"] < late_before,
             "sentiment_micro": sentiment_micro(event["sentiment"]),
             "attributes": dict(event["attributes"]),
+            "kafka_key": None if key == canonical else key,
             **{name: event[name] or "" for name in TEXTS},
             **{name: event[name] for name in VALUES},
         }

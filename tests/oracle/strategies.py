@@ -38,7 +38,7 @@ __all__ = ["DEFINITIONS_KNOWN", "LANE", "START_MS", "WRITER_SCHEMAS", "definitio
 
 LANE = Lane(log_id="log-1", partition=3)
 START_MS = 497_222 * HOUR  # September 2026, where panes of every resolution begin
-RECORD_BYTES = 32  # one for each choice
+RECORD_BYTES = 36  # one for each choice
 TOGETHER = 4  # records drawn at once: what a draw costs is hardly its length
 
 # from one record's timestamp to the next one's: still, on, over a pane's edge, back, and to both sides of a horizon
@@ -90,9 +90,10 @@ _SECOND_JOURNEY = {
 DEFINITIONS_KNOWN = tuple(
     replace(one, version=version_of(asdict(one)))
     for one in (
-        Definitions("", _FIRST_JOURNEY),
+        Definitions("", _FIRST_JOURNEY, semantics=1),
         Definitions("", _SECOND_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=3_600, duplicate_ids_max=6),
         Definitions("", _FIRST_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=60, pane_retention_days=1),
+        Definitions("", _FIRST_JOURNEY),
     )
 )
 _DOCUMENTS = tuple(json.dumps(asdict(made)).encode() for made in DEFINITIONS_KNOWN)
@@ -147,7 +148,8 @@ def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, 
         return Record(offset, timestamp_ms, b"k", choices.of(BROKEN_VALUES), choices.of(HEADERS))
     headers = choices.of(HEADERS)
     made = event(choices, now, offset)
-    key = (made["customer_id"] or made["anonymous_id"] or "").encode()
+    canonical = (made["customer_id"] or made["anonymous_id"] or "").encode()
+    key = choices.of((canonical,) * 12 + (None, b"", b"ann", b"\xff\x00"))
     if kind == "faulty":
         made = choices.of(FAULTS)(made)
     value = encode(choices, made)

@@ -14,7 +14,7 @@ from tests.oracle.control import FIRST_KEYS, PUBLIC, keys_value, signed
 from tests.oracle.control import control as made
 from tests.oracle.log import Definitions, Lane, Record, Signing, WriterSchemas, version_of
 from tests.oracle.panes import sketch_bucket
-from tests.oracle.recompute import NO_EVENT_MS, Tables, counted_ids, history, recompute
+from tests.oracle.recompute import NO_EVENT_MS, Identity, Tables, counted_ids, history, recompute
 from tests.oracle.strategies import LANE, WRITER_SCHEMAS, definitions, logs
 
 HOUR_MS = 3_600_000
@@ -118,7 +118,8 @@ def test_a_refused_event_is_not_remembered() -> None:
 def test_an_id_counted_in_the_log_before_is_a_duplicate_within_the_horizon() -> None:
     before = tables(event(0), event(1), event(2))
     ids = counted_ids(before, next_offset=2)
-    assert ids == {"e0": (NOW, -2), "e1": (NOW, -1)}
+    last = {"e0": (NOW, -2), "e1": (NOW, -1)}
+    assert ids == last | {Identity("web", b"ann", event_id): at for event_id, at in last.items()}
     inherited: dict[str, Any] = {"predecessor_ids": ids, "predecessor_clock": NOW, "predecessor_ids_from": -2}
     after = tables(event(0, event_id="e1"), event(1, event_id="e2"), **inherited)
     assert list(after.touchpoints) == [1]

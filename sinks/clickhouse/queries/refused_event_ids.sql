@@ -3,7 +3,12 @@
 SELECT
     log_offset,
     parseDateTime64BestEffortOrZero(JSONExtractString(ifNull(value, ''), 'lane_clock'), 3, 'UTC') AS lane_clock,
-    JSONExtractString(ifNull(value, ''), 'event_id') AS event_id
+    JSONExtractString(ifNull(value, ''), 'event_id') AS event_id,
+    JSONExtractString(ifNull(value, ''), 'source') AS source,
+    JSONExtractString(ifNull(value, ''), 'channel') AS channel,
+    JSONExtractString(ifNull(value, ''), 'customer_id') AS customer_id,
+    JSONExtractString(ifNull(value, ''), 'anonymous_id') AS anonymous_id,
+    base64Decode(JSONExtract(ifNull(value, ''), 'kafka_key', 'Nullable(String)')) AS kafka_key
 FROM dead_letters
 PREWHERE reason = 'rejected'
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32}

@@ -103,6 +103,29 @@ def raw_events_are_keyed_by_their_id(patch: MonkeyPatch) -> None:
     patch.setattr(MemoryTables, "insert", insert)
 
 
+def kafka_keys_are_not_loaded(patch: MonkeyPatch) -> None:
+    original = MemoryTables.counted_ids
+
+    def counted_ids(
+        self: MemoryTables, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int
+    ) -> Iterable[pa.Table]:
+        for ids in original(self, log_id, partition, offsets, since_ms):
+            yield ids.drop_columns("kafka_key").append_column("kafka_key", pa.nulls(len(ids), pa.binary()))
+
+    patch.setattr(MemoryTables, "counted_ids", counted_ids)
+
+
+def ids_begin_anew_with_other_semantics(patch: MonkeyPatch) -> None:
+    original = Lane._obey
+
+    def obey(self: Lane, order: Any) -> None:
+        if self._next_ids is not None:
+            self._next_ids = CountedIds()
+        original(self, order)
+
+    patch.setattr(Lane, "_obey", obey)
+
+
 DUPLICATES: tuple[Control, ...] = (
     ids_are_loaded_past_the_resume_offset,
     ids_are_remembered_for_ever,
@@ -112,4 +135,6 @@ DUPLICATES: tuple[Control, ...] = (
     the_bound_of_ids_falls_back,
     the_bound_of_ids_is_that_of_a_batch,
     raw_events_are_keyed_by_their_id,
+    kafka_keys_are_not_loaded,
+    ids_begin_anew_with_other_semantics,
 )
