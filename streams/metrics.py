@@ -125,6 +125,16 @@ DRIFT_PANES: Final = Gauge(
     "touchstream_drift_panes",
     "Panes that were not what their raw events say, in the interval that was compared last; only where it leads.",
 )
+MISROUTED: Final = Gauge(
+    "touchstream_misrouted_events",
+    "Events of the interval that was compared last that came under another Kafka key than their customer, or outside of"
+    " its partition; only where it leads.",
+)
+TWINS: Final = Gauge(
+    "touchstream_twin_events",
+    "Ids of a source that count more than once in the interval that was compared last, under two Kafka keys or in two"
+    " partitions; only where it leads.",
+)
 RECONCILED: Final = Gauge(
     "touchstream_reconciled_timestamp_seconds",
     "End of the interval in which panes were last compared with raw events; 0 where it does not lead.",

@@ -49,6 +49,8 @@ class Reconciler:
         self._rest_until = time.monotonic() + max(EVERY_SECONDS, taken / SHARE_MAX)
         if interval and found:
             metrics.DRIFT_PANES.set(found.differing)
+            metrics.MISROUTED.set(found.placing.misrouted)
+            metrics.TWINS.set(found.placing.twins)
             metrics.RECONCILED.set(interval[1] / 1000)
             for one in found.differences[:3]:
                 log.error("a pane is not what its events say", measure=one.measure, pane=one.pane, raw=one.raw,
@@ -57,7 +59,8 @@ class Reconciler:
 
     def rest(self) -> None:
         """Somebody else leads: what this worker has found would grow old."""
-        metrics.DRIFT_PANES.set(0)
+        for one in (metrics.DRIFT_PANES, metrics.MISROUTED, metrics.TWINS):
+            one.set(0)
         metrics.RECONCILED.set(0)
 
     def _settled(self) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from schemas.touchpoint import DURATION_MS_MAX, FUTURE_LIMIT_MS
+from sinks.clickhouse.placing import Placing, placing
 from sinks.clickhouse.queries import FAR_MS, TOPIC, IntervalError
 from sinks.clickhouse.query_texts import query_text
 from sinks.clickhouse.rows import LANES, arrow_stream
@@ -68,6 +69,8 @@ class Reconciled:
     differing: int
     differences: tuple[Difference, ...]
     left_out: tuple[str, ...]
+    placing: Placing
+    """What counts, and stands where it should not."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def reconcile(
     done = 0
     for one in slices:
         compared.add(client, flushed, one)
+        compared.placing += placing(client, topic, one.from_ms, one.to_ms)
         done += one.touches
         if progress:
             progress(done, total)
@@ -113,6 +117,7 @@ def reconcile(
         differing=compared.differing,
         differences=tuple(compared.differences),
         left_out=left_out,
+        placing=compared.placing,
     )
 
 
@@ -132,6 +137,7 @@ class _Compared:
 
     def __init__(self) -> None:
         self.panes = self.moving = self.differing = 0
+        self.placing = Placing()
         self.differences: list[Difference] = []
         self._shown = 0
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sinks.clickhouse.client import connect
+from sinks.clickhouse.placing import Placing, Twins
 from sinks.clickhouse.reconcile import Difference, Reconciled
 from sinks.clickhouse.reconcile import reconcile as compare
 from streams.cli.output import (
@@ -71,12 +72,33 @@ def _print(found: Reconciled) -> None:
         people.print(f"left out: {found.moving:,} panes that went on meanwhile; run it again for those")
     for one in found.left_out:
         people.print(one)
+    _print_placing(found.placing)
     if not found.differing:
         answers.print("no differences")
         return
     answers.print(f"[red]{found.differing:,} panes differ[/red] from their raw events", markup=True)
     columns = ["resolution_s", "pane_start", "journey", "stage", "channel", "touchpoint", "segment", "partition"]
     print_table(_rows(found.differences), [*columns, "measure", "pane", "raw"])
+
+
+def _print_placing(found: Placing) -> None:
+    if found.misrouted:
+        answers.print(
+            f"[yellow]{found.misrouted:,} events are outside of their customer's partition[/yellow], or under another"
+            " Kafka key: sent again the right way they count again; see docs/events.md",
+            markup=True,
+        )
+    if found.twins:
+        answers.print(
+            f"[yellow]{found.twins:,} ids count more than once[/yellow], under two Kafka keys or in two partitions:",
+            markup=True,
+        )
+        shown = [{"source": one.source, "event_id": one.event_id, "places": _places(one)} for one in found.examples]
+        print_table(shown, ["source", "event_id", "places"])
+
+
+def _places(twins: Twins) -> str:
+    return "; ".join(f"{key or 'no key'} in {partition} at {offset}" for partition, offset, key in twins.places)
 
 
 def _rows(differences: Sequence[Difference]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from tests.oracle.events import HOUR
 from tests.oracle.log import DEFINITIONS, Record, Signing
 from tests.oracle.strategies import DEFINITIONS_KNOWN, START_MS
 
-LONG, SHORT, _ = DEFINITIONS_KNOWN
+LONG, SHORT, *_ = DEFINITIONS_KNOWN
 TAKE, FLUSH, CRASH = Step(0, "take", 2, 0), Step(0, "flush", 0, 0), Step(0, "crash", 0, 0)
 
 
