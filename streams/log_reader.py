@@ -35,8 +35,8 @@ class LogReader:
         while left := self._left(ends):
             polled = self._consumer.poll(timeout_ms=200, max_records=POLL_RECORDS_MAX)
             if polled:
-                moved_at = time.monotonic()
-                yield {place.partition: Records.of(found) for place, found in polled.items()}, self._left(ends)
+                moved_at, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+                yield {place.partition: Records.of(found, now_ms) for place, found in polled.items()}, self._left(ends)
             elif time.monotonic() - moved_at > SILENT_SECONDS:
                 raise TopicError(f"Kafka sends nothing of {self._topic}, though {left} records are left; try again")
 

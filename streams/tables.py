@@ -1,5 +1,6 @@
 """The lanes' store: ClickHouse for rows, Kafka for the log's identity. Blocking; whatever is away is waited for."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event
 from typing import Final, TypeVar
@@ -11,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.codec import WriterSchemas
 from schemas.registry import HttpSchemaRegistry, RegistryUnavailable
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import clock_ms, connect
 from sinks.clickhouse.control import known_keys
 from sinks.clickhouse.definitions import known_definitions
 from sinks.clickhouse.lane_reader import ClickHouseLanes
@@ -97,7 +98,8 @@ class Tables:
         self.write([first_rows(row, lateness_ms)])
 
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
-        """As `LaneTables.lane_rows`."""
+        """As `LaneTables.lane_rows`; no clock is far ahead of this machine's and of ClickHouse's."""
+        now_ms = max(time.time_ns() // 1_000_000, clock_ms(self.client))
         return [
             LaneRow(
                 topic=row.topic,
@@ -114,7 +116,7 @@ class Tables:
                 ids_from=row.ids_from,
                 control_sequence=row.control_sequence,
                 control_keys=row.control_keys,
-            )
+            ).not_ahead_of(now_ms)
             for row in self._reader.lane_history(topic, partition)
         ]
 

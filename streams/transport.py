@@ -12,6 +12,7 @@ URL scheme: `touchstream://host:port`.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -112,7 +113,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if position is None:
                 continue
             self._positions[tp] = records[-1].offset + 1
-            polls.append(Poll(tp, position, Records.of(records)))
+            polls.append(Poll(tp, position, Records.of(records, time.time_ns() // 1_000_000)))
         return polls
 
     async def _start_reading(self, positions: Mapping[TP, int]) -> None:

@@ -101,3 +101,8 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def clock_ms(client: Client) -> int:
+    """ClickHouse's wall clock, milliseconds since 1970."""
+    return int(client.command("SELECT toUnixTimestamp64Milli(now64(3))"))

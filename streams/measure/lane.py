@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.codec import WriterSchemas
-from schemas.touchpoint import Reason, Refusal
+from schemas.touchpoint import FUTURE_LIMIT_MS, Reason, Refusal
 from streams.measure import controls
 from streams.measure.controls import (
     HEARTBEAT,
@@ -40,6 +40,9 @@ from streams.measure.records import Records
 
 PENDING_ROW_BYTES: Final = 1_000
 """An event that takes more in memory than this while it waits for a flush is held to be several."""
+
+CLOCK_AHEAD_MS_MAX: Final = 60 * 60 * 1_000
+"""A lane clock further ahead is mended when the lane is taken over; less may be the clocks of two workers."""
 
 PaneLoader = Callable[[pa.Table], pa.Table]
 """Keys of panes (resolution_s, pane_start, journey … segment) to the rows of `stage_panes` that exist for them."""
@@ -71,6 +74,19 @@ class LaneRow:
     def watermark(self, lateness_ms: int) -> int:
         """Event time up to which the lane has probably seen everything; never past the lane clock."""
         return min(self.occurred_max - lateness_ms, self.lane_clock)
+
+    def not_ahead_of(self, now_ms: int) -> "LaneRow":
+        """The row of a lane whose clock believed a producer: all its times moved back, to ten minutes after now."""
+        if self.lane_clock <= now_ms + CLOCK_AHEAD_MS_MAX:
+            return self
+        clock = now_ms + FUTURE_LIMIT_MS
+        moved_ms = self.lane_clock - clock
+        return replace(
+            self,
+            lane_clock=clock,
+            occurred_max=min(self.occurred_max, clock),
+            ids_since=max(0, self.ids_since - moved_ms),
+        )
 
     def moved_to(self, next_offset: int, lane_clock: int, definitions: Definitions) -> "LaneRow":
         """The row once everything below an offset has been applied."""

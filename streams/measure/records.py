@@ -7,10 +7,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from schemas.touchpoint import FUTURE_LIMIT_MS
+
 Headers = Sequence[tuple[str, bytes]]
 
 CONTROL_HEADER: Final = "touchstream-control"
 """Header of the records that steer a lane through its own log, with their kind (`streams.measure.controls`)."""
+LOG_APPEND_TIME: Final = 1
+"""Kafka's type of a timestamp that the broker has set."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,21 @@ class Records:
         )
 
     @classmethod
-    def of(cls, messages: Sequence[Any]) -> "Records":
-        """Of what a Kafka client delivers: objects with offset, timestamp, key, value, headers."""
+    def of(cls, messages: Sequence[Any], now_ms: int) -> "Records":
+        """What a Kafka client delivers: objects with offset, timestamp, timestamp_type, key, value, headers.
+
+        now_ms: the reader's clock. No producer's timestamp is taken as later than ten minutes after it, else one would
+        move the lane's clock for good. A broker's timestamp (LogAppendTime) is never touched.
+        """
         size = len(messages)
+        timestamps = np.fromiter((-1 if one.timestamp is None else one.timestamp for one in messages), np.int64, size)
+        latest_ms = now_ms + FUTURE_LIMIT_MS
+        for at in np.flatnonzero(timestamps > latest_ms):
+            if messages[at].timestamp_type != LOG_APPEND_TIME:
+                timestamps[at] = latest_ms
         return cls(
             np.fromiter((one.offset for one in messages), np.int64, size),
-            np.fromiter((-1 if one.timestamp is None else one.timestamp for one in messages), np.int64, size),
+            timestamps,
             [one.key for one in messages],
             [one.value for one in messages],
             [tuple(one.headers) for one in messages],

@@ -26,7 +26,7 @@ def test_records_come_as_they_were_written(compression: int) -> None:
     written = MemoryRecords(bytes(batch.build()))
     found = list(fetcher.PartitionRecords(TopicPartition("t", 0), written, [], 1, None, None, True, 0))
     assert not any(isinstance(one, ConsumerRecord) for one in found)
-    records = Records.of(found)
+    records = Records.of(found, now_ms=8_000)
     assert records.offsets.tolist() == [1, 2, 3]  # what stands before the offset that was asked for is left out
     read = zip(records.timestamps_ms.tolist(), records.keys, records.values, records.headers, strict=True)
     assert list(read) == GIVEN[1:]
