@@ -145,7 +145,10 @@ def build(settings: Settings, vigil: Vigil, end_in_time: Callable[[], None]) -> 
     @app.agent(app.topic(settings.topic, value_type=None), concurrency=1)
     async def measure(polls: AsyncIterable[Poll]) -> None:
         async for poll in polls:
-            await app.lanes.take(poll.tp.partition, poll.position, poll.records)
+            if poll.deleted:
+                app.lanes.load_again(poll.tp.partition)
+            else:
+                await app.lanes.take(poll.tp.partition, poll.position, poll.records)
 
     async def revoke(*_: Any, **__: Any) -> None:
         await app.lanes.revoked(_REVOKE_PATIENCE_SECONDS)

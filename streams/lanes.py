@@ -181,6 +181,11 @@ class Lanes:
         if gathering.rows >= self._limits.gathered_max:
             await self._measure_gathered(partition)
 
+    def load_again(self, partition: int) -> None:
+        """Go on from where the log begins now: Kafka has deleted what the lane was to read next."""
+        if partition in self._lanes:
+            self._taking_over = asyncio.create_task(self._take_over_again(partition, self._taking_over))
+
     async def flush(self) -> None:
         """Write everything that has changed, but of lanes that are held; returns when it is acknowledged."""
         async with self._flushing:
@@ -281,6 +286,23 @@ class Lanes:
     async def _take_over(self, partitions: frozenset[int]) -> None:
         try:
             await self._load(partitions)
+        except Stopped:
+            return
+        except Exception as error:
+            self._fail(error)
+
+    async def _take_over_again(self, partition: int, before: "asyncio.Task[None] | None") -> None:
+        try:
+            if before is not None:
+                await before
+            # What it has measured belongs to the tables first: there is nothing to measure it from again.
+            await self.flush()
+            while partition in self._outbox.held:
+                await self._outbox.wait()
+                await self.flush()
+            self._lanes.pop(partition, None)
+            self._gathered.pop(partition, None)
+            await self._load_lane(partition)
         except Stopped:
             return
         except Exception as error:

@@ -71,6 +71,10 @@ LANES_HELD: Final = Gauge(
 DEAD_LETTERS: Final = Counter(
     "touchstream_dead_letters", "Dead letters that topic and table have acknowledged, by reason.", ["reason"]
 )
+LOST_RECORDS: Final = Counter(
+    "touchstream_lost_records",
+    "Offsets that Kafka deleted before a lane had measured them: retention, or records deleted on purpose.",
+)
 PENDING_ROWS: Final = Gauge("touchstream_pending_rows", "Events and dead letters that wait for a flush.")
 PANES: Final = LaneGauge("touchstream_panes", "Panes of a lane in memory; at most 200,000 after a flush.")
 SERIES: Final = LaneGauge(

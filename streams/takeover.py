@@ -18,6 +18,7 @@ import structlog
 
 from schemas.codec import WriterSchemas
 from schemas.touchpoint import TIME_MS_MIN
+from streams import metrics
 from streams.measure.definitions import Definitions
 from streams.measure.deltas import RESOLUTIONS_S
 from streams.measure.lane import Lane, LaneRow
@@ -94,9 +95,11 @@ def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneR
     same_log = newest.log_id.split("#")[0] == position.log_id
     if same_log and position.end_offset >= newest.next_offset:
         if position.begin_offset > newest.next_offset:
+            lost = position.begin_offset - newest.next_offset
+            metrics.LOST_RECORDS.inc(lost)
             log.error(
                 "events lost: Kafka deleted them before they were measured; raise the topic's retention",
-                topic=topic, partition=partition, lost=position.begin_offset - newest.next_offset,
+                topic=topic, partition=partition, lost=lost, from_offset=newest.next_offset,
             )  # fmt: skip
             # Another key may have been among it.
             return replace(newest, next_offset=position.begin_offset, control_keys="")

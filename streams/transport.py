@@ -36,11 +36,15 @@ _ANSWER_SECONDS = 2.0  # for Kafka to say that it is there
 
 @dataclass(frozen=True)
 class Poll:
-    """Every record of a partition's log from `position` to the last of `records`."""
+    """Every record of a partition's log from `position` to the last of `records`.
+
+    deleted: Kafka has deleted what stood at `position`; the records are those behind it.
+    """
 
     tp: TP
     position: int
     records: Records
+    deleted: bool = False
 
 
 class LanesApp(Protocol):
@@ -112,9 +116,23 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             position = self._positions.get(tp)
             if position is None:
                 continue
-            self._positions[tp] = records[-1].offset + 1
-            polls.append(Poll(tp, position, Records.of(records, time.time_ns() // 1_000_000)))
+            taken = Records.of(records, time.time_ns() // 1_000_000)
+            deleted = records[0].offset > position and await self._deleted(partition, position)
+            if deleted:
+                del self._positions[tp]  # until its lane has been loaded again
+            else:
+                self._positions[tp] = records[-1].offset + 1
+            polls.append(Poll(tp, position, taken, deleted))
         return polls
+
+    async def _deleted(self, partition: Any, position: int) -> bool:
+        """Whether the log begins behind a position. Else a gap is the end of a transaction, or was compacted."""
+        try:
+            asked = self._ensure_consumer().beginning_offsets([partition])
+            begins = await asyncio.wait_for(asked, _ANSWER_SECONDS)
+        except (KafkaError, TimeoutError):
+            return True  # not known: whoever loads the lane again asks until Kafka answers
+        return bool(begins[partition] > position)
 
     async def _start_reading(self, positions: Mapping[TP, int]) -> None:
         consumer = self._ensure_consumer()

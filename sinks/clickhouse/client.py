@@ -105,4 +105,4 @@ def _is_loopback(host: str) -> bool:
 
 def clock_ms(client: Client) -> int:
     """ClickHouse's wall clock, milliseconds since 1970."""
-    return int(client.command("SELECT toUnixTimestamp64Milli(now64(3))"))
+    return int(str(client.command("SELECT toUnixTimestamp64Milli(now64(3))")))

@@ -45,7 +45,7 @@ class Records:
         size = len(messages)
         timestamps = np.fromiter((-1 if one.timestamp is None else one.timestamp for one in messages), np.int64, size)
         latest_ms = now_ms + FUTURE_LIMIT_MS
-        for at in np.flatnonzero(timestamps > latest_ms):
+        for at in map(int, np.flatnonzero(timestamps > latest_ms)):
             if messages[at].timestamp_type != LOG_APPEND_TIME:
                 timestamps[at] = latest_ms
         return cls(

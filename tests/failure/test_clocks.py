@@ -47,7 +47,7 @@ def test_no_timestamp_of_a_record_moves_the_clock_of_its_lane_far(tmp_path: Path
         client = connect(stack.addresses["clickhouse"])
 
         def furthest(column: str = "lane_clock") -> int:
-            return int(client.command(f"SELECT toUnixTimestamp64Milli(max({column})) FROM lanes FINAL"))  # noqa: S608
+            return int(str(client.command(f"SELECT toUnixTimestamp64Milli(max({column})) FROM lanes FINAL")))  # noqa: S608
 
         with KafkaProducer(bootstrap_servers=stack.addresses["kafka"].removeprefix("kafka://")) as producer:
             for number, timestamp_ms in enumerate(AHEAD_OR_NONE + LONG_AGO):

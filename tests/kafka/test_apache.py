@@ -1,11 +1,16 @@
 """What Apache Kafka does otherwise than the local broker, and Touchstream relies on or has to bear."""
 
 import json
+import os
+import re
+import signal
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
@@ -117,3 +122,42 @@ def test_of_transactions_only_what_was_committed_counts_and_none_holds_up_a_wait
                 value for polled, _ in reader.until(ends) for records in polled.values() for value in records.values
             ]
         assert len([value for value in read if value]) == 71
+
+
+@pytest.mark.stack
+def test_records_that_were_deleted_before_they_were_measured_are_said_to_be_lost(tmp_path: Path) -> None:
+    with running_stack(tmp_path, workers=1) as stack:
+        servers = stack.addresses["kafka"].removeprefix("kafka://")
+        admin = AdminClient({"bootstrap.servers": servers})
+
+        def send(name: str, events: int) -> None:
+            with KafkaProducer(bootstrap_servers=servers) as producer:
+                for number in range(events):
+                    producer.send(
+                        "touchpoints", event(f"{name}-{number}", time.time_ns() // 1_000_000), b"ann", partition=0
+                    )
+
+        def delete_all() -> None:
+            end = log_identity(KafkaConnection.from_url(f"kafka://{servers}"), "touchpoints")[0].end_offset
+            for deleted in admin.delete_records([TopicPartition("touchpoints", 0, end)]).values():
+                deleted.result(30)
+
+        def lost() -> float:
+            with urlopen(stack.addresses["metrics"]) as answer:  # noqa: S310 - our own worker
+                (line,) = re.findall(r"^touchstream_lost_records_total (\S+)$", answer.read().decode(), re.MULTILINE)
+            return float(line)
+
+        (worker,) = stack.addresses["worker_pids"]
+        send("first", 5)
+        stack.command("wait")
+        for run in range(1, 3):  # the second time the lane has been loaded again before
+            os.kill(worker, signal.SIGSTOP)
+            time.sleep(0.5)  # for what it had asked Kafka to be answered
+            send(f"lost-{run}", 10)
+            delete_all()
+            send(f"behind-{run}", 7)
+            os.kill(worker, signal.SIGCONT)
+            stack.command("wait")
+            assert stack.metrics("none")[()]["touches"] == 5 + run * 7
+            assert lost() >= run * 10
+        assert stack.addresses["worker_pids"] == [worker]
