@@ -118,6 +118,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 continue
             taken = Records.of(records, time.time_ns() // 1_000_000)
             deleted = records[0].offset > position and await self._deleted(partition, position)
+            if self._positions.get(tp) != position:
+                continue  # it was moved, or moved away, while Kafka was asked
             if deleted:
                 del self._positions[tp]  # until its lane has been loaded again
             else:
