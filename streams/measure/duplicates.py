@@ -74,10 +74,13 @@ class CountedIds:
         if not repeated.any():
             self._remember(high[~duplicate], low[~duplicate], seen[~duplicate])
             return duplicate
-        # lexsort is stable: the first occurrence of an id is judged in columns, its repetitions one by one.
+        # lexsort is stable: the first occurrence of an id is judged in columns, then its repetitions. What is
+        # remembered of an id only grows newer within a batch: what it covers now it covers then; few others are left.
         counted = first & ~duplicate
         self._remember(high[counted], low[counted], seen[counted])
-        for row in np.flatnonzero(repeated):
+        rows = np.flatnonzero(repeated)
+        duplicate[rows] = self._counted(high[rows], low[rows], seen[rows])
+        for row in rows[~duplicate[rows]]:
             one = slice(row, row + 1)
             duplicate[one] = self._counted(high[one], low[one], seen[one])
             if not duplicate[row]:
