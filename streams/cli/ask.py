@@ -11,17 +11,22 @@ from sinks.clickhouse.journeys import portfolio
 from sinks.clickhouse.queries import DIMENSIONS
 from sinks.clickhouse.rolling import BY_NAME, Window
 from streams.cli.output import (
+    JSON_ROWS_MAX,
+    TABLE_ROWS_MAX,
     WRONG_USE,
     errors_in_one_line,
     fail,
     load_settings,
     print_json,
     print_table,
+    within_limit,
 )
 from streams.cli.times import point_in_time
 from streams.editions import connect_to
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_BOUNDS = f"Unless given, a table has {TABLE_ROWS_MAX:,}, and JSON of more than {JSON_ROWS_MAX:,} is refused."
 
 _SHOWN = (
     "touches", "customers", "success_rate", "nps", "nps_n", "csat", "csat_n", "ces", "ces_n",
@@ -46,6 +51,10 @@ def ask_metrics(
     definitions: Annotated[
         str | None, typer.Option(help="Ask the tables of this version (`touchstream definitions list`).")
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help=f"At most so many rows, those with most touches; 0 for all. {_BOUNDS}"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Exact metrics of event time in [from, to), all of it by default; with --window, of that rolling window now.
@@ -63,6 +72,7 @@ def ask_metrics(
             rows = _rolling(client, rolling, groups, filters, settings.topic)
         else:
             rows = portfolio(client, from_ms, to_ms, by=groups, where=filters, topic=settings.topic)
+    rows = within_limit(rows, limit, as_json)
     if as_json:
         print_json(rows)
     else:

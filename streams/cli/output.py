@@ -21,6 +21,11 @@ from streams.topics import TopicError
 FAILED = 1
 WRONG_USE = 2
 
+TABLE_ROWS_MAX = 1_000
+"""Of a table for people, unless they ask for more: names come from events, and there may be a million of them."""
+JSON_ROWS_MAX = 100_000
+"""Of a JSON answer, unless more are asked for. Beyond it there is none: programs don't read what stands beside it."""
+
 people = Console(stderr=True, highlight=False)
 # Into a file or a pipe a table goes as wide as it is.
 answers = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
@@ -57,6 +62,26 @@ def load_settings() -> Settings:
 def print_json(data: Any) -> None:
     """One JSON document, as it is: no colours, no line breaks of a terminal's width."""
     sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+
+
+def within_limit(rows: Sequence[dict[str, Any]], limit: int | None, as_json: bool) -> list[dict[str, Any]]:
+    """The rows with the most touches, in the order they came in, and on standard error how many are left out.
+
+    limit: how many rows were asked for, 0 for all, None where nothing was said. Ends with exit code 1 where that makes
+    JSON of more than JSON_ROWS_MAX rows.
+    """
+    allowed = limit if limit is not None else JSON_ROWS_MAX if as_json else TABLE_ROWS_MAX
+    if allowed == 0 or len(rows) <= allowed:
+        return list(rows)
+    if limit is None and as_json:
+        fail(
+            f"{len(rows):,} rows: take --limit 0 for all, --limit N for those with most touches, or narrow with --where"
+        )
+    most = sorted(range(len(rows)), key=lambda at: -(rows[at].get("touches") or 0))[:allowed]
+    people.print(
+        f"{len(rows) - allowed:,} more rows, with fewer touches, are left out; --limit 0 for all", soft_wrap=True
+    )
+    return [rows[at] for at in sorted(most)]
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str | None = None) -> None:
