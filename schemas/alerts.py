@@ -11,12 +11,11 @@ from pydantic import Field, StringConstraints, model_validator
 
 from schemas.definitions import Definition, DefinitionError, Finding, Source, model_of, read_source
 from schemas.definitions import Path as Place
+from schemas.groups import name_of
 from schemas.journey import UNDECLARED, Journey, Name, Timeout
 from schemas.metrics import Catalogue, FieldName, Metric, Words
 
 RULES_MAX: Final = 200
-ALL: Final = "*"
-"""In a dimension: all of its values together."""
 DEFAULT_FILE: Final = Path(__file__).with_name("alerts.yaml")
 
 DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
@@ -65,15 +64,20 @@ class Difference(Definition):
 
 
 class Where(Definition):
-    """Which rows a rule looks at. A missing stage, channel or segment is `*`: all together.
+    """Which rows a rule looks at. A missing stage, channel or segment is `*`: all together (schemas/groups.py).
 
     Rows never add up journeys: without one, a rule looks at each journey on its own.
     """
 
     journey: Name | None = None
-    stage: Name = ALL
-    channel: Name = ALL
-    segment: Name = ALL
+    stage: Name = "*"
+    channel: Name = "*"
+    segment: Name = "*"
+
+    def name(self, dimension: str) -> str | None:
+        """The name that is looked at; None: all together, or each journey on its own."""
+        written: str | None = getattr(self, dimension)
+        return None if written is None else name_of(written)
 
 
 class Rule(Definition):
@@ -134,7 +138,7 @@ class Rule(Definition):
 
     def is_each(self, dimension: str) -> bool:
         """Whether each value of a dimension has an alert of its own."""
-        return dimension in self.each or (dimension == "journey" and self.where.journey in (None, ALL))
+        return dimension in self.each or (dimension == "journey" and self.where.name("journey") is None)
 
     def minimum(self, metric: Metric) -> int:
         """The smallest n to judge by."""
@@ -211,17 +215,18 @@ def _findings(source: Source, at: Place, rule: Rule, known: Known) -> Iterator[F
 def _place_errors(rule: Rule, journeys: Collection[Journey]) -> Iterator[tuple[Place, str]]:
     """A place in the journey that doesn't exist, or that rolling rows don't have."""
     for dimension in rule.each:
-        if getattr(rule.where, dimension) not in (None, ALL):
+        if rule.where.name(dimension) is not None:
             yield ("each",), f"{dimension} stands in where, too; keep one"
-    alone = [name for name in ("channel", "segment") if getattr(rule.where, name) != ALL or rule.is_each(name)]
-    if alone and rule.where.stage == ALL and not rule.is_each("stage"):
+    alone = [one for one in ("channel", "segment") if rule.where.name(one) is not None or rule.is_each(one)]
+    journey, stage = rule.where.name("journey"), rule.where.name("stage")
+    if alone and stage is None and not rule.is_each("stage"):
         message = f"rolling rows have a {alone[0]} within a stage only; name a stage, or add stage to each"
         yield ("each" if alone[0] in rule.each else "where",), message
-    looked_at = [one for one in journeys if rule.where.journey in (None, ALL, one.id)]
+    looked_at = [one for one in journeys if journey in (None, one.id)]
     if not looked_at:
-        yield ("where", "journey"), f"journey.yaml has no journey {rule.where.journey}; correct its spelling"
-    elif rule.where.stage not in {ALL, UNDECLARED, *(stage.id for one in looked_at for stage in one.stages)}:
-        yield ("where", "stage"), f"journey.yaml has no stage {rule.where.stage}; correct its spelling"
+        yield ("where", "journey"), f"journey.yaml has no journey {journey}; correct its spelling"
+    elif stage not in {None, UNDECLARED, *(one.id for journey_ in looked_at for one in journey_.stages)}:
+        yield ("where", "stage"), f"journey.yaml has no stage {stage}; correct its spelling"
 
 
 def _metric_errors(rule: Rule, metric: Metric, length_ms: int) -> Iterator[tuple[str, str]]:

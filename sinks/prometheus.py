@@ -1,8 +1,9 @@
 """Rolling rows as Prometheus gauges: by journey and stage, over all channels and segments, of a few windows.
 
 Bounded whatever names events bring: the GROUPS_MAX busiest groups of a window have series of their own. The others are
-summed as journey `other`, stage `other`, where they add up; ratios and quantiles don't. Each window is replaced as a
-whole, so that a group that has gone leaves no gauge behind.
+summed where they add up, as `by="other"` without journey and stage; ratios and quantiles don't. The label `by` says
+what a series is of, for a stage may be called anything: `journey`, `journey,stage` or `other`. Each window is replaced
+as a whole, so that a group that has gone leaves no gauge behind.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from prometheus_client.registry import Collector
 
 from schemas.metrics import Catalogue
 
-ALL: Final = "*"
 OTHER: Final = "other"
 GROUPS_MAX: Final = 50
 """With three windows some 6,000 series, which a Prometheus hardly notices."""
@@ -26,10 +26,10 @@ _METRICS: Final = (
     "average_order_minor",
 )  # fmt: skip
 _ADD_UP: Final = ("touches", "duplicates", "late", "purchases")
-_LABELS: Final = ("journey", "stage", "window")
+_LABELS: Final = ("by", "journey", "stage", "window")
 _SCOPE: Final = (
-    f"Live rolling window; stage {ALL} is the whole journey; groups beyond the {GROUPS_MAX} busiest are summed as"
-    f" {OTHER} where they add up."
+    f"Live rolling window; by=journey is the whole journey; groups beyond the {GROUPS_MAX} busiest are summed as"
+    f" by={OTHER} where they add up."
 )
 
 Row = Mapping[str, Any]
@@ -55,12 +55,9 @@ class RollingGauges(Collector):
 
     def show(self, window: str, tick_ms: int, rows: Sequence[Row]) -> None:
         """Show these rows instead of the window's older ones; those of single channels and segments are passed over."""
-        totals = [row for row in rows if row["channel"] == ALL and row["segment"] == ALL]
-        totals.sort(key=lambda row: (row["stage"] != ALL, -row["touches"], row["journey"], row["stage"]))
-        # A group that is really called so would be a second series of the same name.
-        named = [row for row in totals if (row["journey"], row["stage"]) != (OTHER, OTHER)]
-        shown = named[:GROUPS_MAX]
-        hidden = named[GROUPS_MAX:] + [row for row in totals if row not in named]
+        totals = [row for row in rows if row["channel"] is None and row["segment"] is None]
+        totals.sort(key=lambda row: (row["stage"] is not None, -row["touches"], row["journey"], row["stage"] or ""))
+        shown, hidden = totals[:GROUPS_MAX], totals[GROUPS_MAX:]
         completeness = min((float(row["completeness"]) for row in rows), default=0.0)
         self._windows[window] = _Shown(tick_ms, completeness, shown, hidden)
 
@@ -106,11 +103,18 @@ def _add(family: GaugeMetricFamily, field: str, windows: Mapping[str, _Shown]) -
     for window, shown in windows.items():
         for row in shown.groups:
             if row.get(field) is not None:
-                family.add_metric([row["journey"], row["stage"], window], float(row[field]))
+                family.add_metric([*_place(row), window], float(row[field]))
         if shown.hidden and field in _ADD_UP:
             # The row of a whole journey would count its stages again.
-            hidden = sum(row[field] for row in shown.hidden if row["stage"] != ALL)
-            family.add_metric([OTHER, OTHER, window], float(hidden))
+            hidden = sum(row[field] for row in shown.hidden if row["stage"] is not None)
+            family.add_metric([OTHER, "", "", window], float(hidden))
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    """by, journey and stage of a group; to Prometheus an empty label is none."""
+    if row["stage"] is None:
+        return "journey", row["journey"], ""
+    return "journey,stage", row["journey"], row["stage"]
 
 
 def _about_windows(windows: Mapping[str, _Shown]) -> Iterator[Metric]:

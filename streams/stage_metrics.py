@@ -16,6 +16,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from schemas.alerts import DIMENSIONS
 from sinks.clickhouse.errors import first_line
 from sinks.clickhouse.rolling import Window
 from streams import metrics
@@ -26,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 UNPUBLISHED_MAX: Final = 10_000
 """Windows that wait for Kafka: about a day's. Older ones are left out; they are in the table."""
-_KEY_PARTS: Final = ("window", "journey", "stage", "channel", "segment")
 _SENT_AT_ONCE_MAX: Final = 500
 _LOOK_SECONDS: Final = 1.0
 
@@ -39,12 +39,16 @@ Rows = Callable[[Window, int], Sequence[Mapping[str, Any]]]
 def message(topic: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """Key and value of a row of `stage_metrics` that measures `topic`.
 
-    Key: topic|window|journey|stage|channel|segment, with % and | of a name percent-encoded. Value: JSON with the
-    row's columns; tick in ISO 8601, UTC.
+    Key: topic|window, then |dimension=name of each dimension that the row has one name of, with % and | of a name
+    percent-encoded. Value: JSON with the row's columns, without dimensions of which all names are together; tick in
+    ISO 8601, UTC.
     """
-    parts = (topic, *(str(row[part]) for part in _KEY_PARTS))
-    key = "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
-    value = {"topic": topic, **row, "tick": row["tick"].replace(tzinfo=UTC)}
+    names = [(part, row[part]) for part in DIMENSIONS if row[part] is not None]
+    parts = (topic, row["window"], *(f"{dimension}={name}" for dimension, name in names))
+    key = "|".join(str(part).replace("%", "%25").replace("|", "%7C") for part in parts)
+    together = [part for part in DIMENSIONS if row[part] is None]
+    measured = {name: value for name, value in row.items() if name not in together}
+    value = {"topic": topic, **measured, "tick": row["tick"].replace(tzinfo=UTC)}
     return key.encode(), msgspec.json.encode(value)
 
 

@@ -10,9 +10,12 @@ from clickhouse_connect.driver.client import Client
 from schemas.alerts import Rules
 from schemas.metrics import Catalogue
 from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.rolling import ALL, BY_NAME
+from sinks.clickhouse.rolling import BY_NAME
 from streams.watch.watch import Watch
-from tests.browser.rolling_rows import row
+from tests.browser.rolling_rows import in_group, row
+
+ALL = None
+
 
 _HOUR_MS = 3_600_000
 START_MS = time.time_ns() // 1_000_000 // _HOUR_MS * _HOUR_MS - _HOUR_MS
@@ -56,7 +59,9 @@ def write_ticks(
     assert BY_NAME[window].step_ms == STEP_MS
     place = {"topic": topic, "window": window, "completeness": completeness}
     written = [
-        place | one | {"tick": datetime.fromtimestamp(at(tick) / 1000, UTC)} for tick, rows in ticks for one in rows
+        place | in_group(one) | {"tick": datetime.fromtimestamp(at(tick) / 1000, UTC)}
+        for tick, rows in ticks
+        for one in rows
     ]
     names = sorted({name for one in written for name in one})
     client.insert("stage_metrics", [[one[name] for name in names] for one in written], names)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from schemas.alerts import DIMENSIONS, Rule
+from schemas.groups import spelled
 from schemas.metrics import Metric
 from sinks.clickhouse.query_texts import query_text
 from sinks.clickhouse.rolling import Window, cuts_of
@@ -22,14 +23,20 @@ _ROWS_MAX: Final = 100_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Group:
-    """Where a rule looks: values of the dimensions, `*` for all."""
+    """Where a rule looks: a name of each dimension, None for all of them together."""
 
-    journey: str
-    stage: str
-    channel: str
-    segment: str
+    journey: str | None
+    stage: str | None = None
+    channel: str | None = None
+    segment: str | None = None
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """As the tables have it: (dimension, name) of what isn't all together."""
+        names = zip(DIMENSIONS, astuple(self), strict=True)
+        return tuple((dimension, name) for dimension, name in names if name is not None)
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,12 @@ class AlertRow:
 
     def key(self, topic: str) -> str:
         """What identifies this change: the same whoever saw it, and however often."""
-        identity = json.dumps([topic, self.rule, *astuple(self.group), self.tick_ms, self.state])
+        identity = json.dumps([topic, self.rule, *map(spelled, astuple(self.group)), self.tick_ms, self.state])
         return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 _COLUMNS: Final = (
-    "topic", "rule", *DIMENSIONS, "tick", "state", "since", "verdict",
+    "topic", "rule", "group_key", "tick", "state", "since", "verdict",
     "metric", "window", "condition", "severity", "owner", "summary",
     "value", "n", "low", "high", "baseline", "baseline_n", "baseline_tick",
 )  # fmt: skip
@@ -187,7 +194,7 @@ class AlertTables:
             "n": metric.n or "touches",
             "low": f"{metric.name}_low" if metric.interval else metric.name,
             "high": f"{metric.name}_high" if metric.interval else metric.name,
-            "places": [getattr(rule.where, dimension) or "" for dimension in DIMENSIONS],
+            "places": [[name] if (name := rule.where.name(one)) is not None else [] for one in DIMENSIONS],
             "each": [rule.is_each(dimension) for dimension in DIMENSIONS],
             "most": GROUPS_MAX,
         }
@@ -207,7 +214,7 @@ class AlertTables:
         base = alert.baseline
         baseline = (base.value, base.n, _instant(base.tick_ms)) if base else (None, None, None)
         instants = (_instant(alert.tick_ms), alert.state, _instant(alert.since_ms), alert.verdict)
-        place = (self.topic, alert.rule, *astuple(alert.group))
+        place = (self.topic, alert.rule, list(alert.group.key))
         return [*place, *instants, *astuple(alert.about), *astuple(alert.reading), *baseline]
 
 

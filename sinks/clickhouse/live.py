@@ -7,7 +7,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import ALL, Window
+from sinks.clickhouse.rolling import Window
 
 TREND_METRICS: Final = ("touches", "customers", "nps", "csat", "ces", "success_rate", "duration_ms_p50")
 """What `trend` knows of each tick."""
@@ -78,28 +78,34 @@ def last_touched_ms(client: Client, journey: str, stages: Sequence[str]) -> dict
     return {stage: int(at_ms) for stage, at_ms in client.query(query_text("last_touched"), parameters).result_rows}
 
 
-def stages(client: Client, tick: Tick, channel: str, segment: str, declared: Sequence[str], most: int) -> Groups:
-    """The journey's stages, at most `most`: the declared ones first, then the busiest. channel, segment: ALL for all.
+def stages(
+    client: Client, tick: Tick, channel: str | None, segment: str | None, declared: Sequence[str], most: int
+) -> Groups:
+    """The journey's stages, at most `most`: the declared ones first, then the busiest. channel, segment: None for all.
 
-    The row of the whole journey (stage ALL) comes before them; there is one of all channels and segments only.
+    The row of the whole journey (stage None) comes before them; there is one of all channels and segments only.
     """
-    parameters = tick.parameters(channel=channel, segment=segment, declared=list(declared), most=most + 1)
+    chosen = _names(channel=channel, segment=segment)
+    parameters = tick.parameters(chosen=chosen, declared=list(declared), most=most + 1)
     groups = _groups(client, "live_stages", parameters)
-    has_whole = bool(groups.rows) and groups.rows[0]["stage"] == ALL
+    has_whole = bool(groups.rows) and groups.rows[0]["stage"] is None
     return groups if has_whole else Groups(groups.rows[:most], groups.names, groups.touches)
 
 
-def channels(client: Client, tick: Tick, stage: str, segment: str, most: int) -> Groups:
+def channels(client: Client, tick: Tick, stage: str, segment: str | None, most: int) -> Groups:
     """A stage's channels, at most `most`, the busiest first."""
-    return _groups(client, "live_channels", tick.parameters(stage=stage, segment=segment, most=most))
+    return _groups(client, "live_channels", tick.parameters(chosen=_names(stage=stage, segment=segment), most=most))
 
 
 def trend(
-    client: Client, tick: Tick, stages: Sequence[str], channel: str, segment: str, ticks: int
+    client: Client, tick: Tick, stages: Sequence[str], channel: str | None, segment: str | None, ticks: int
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Of each stage the rows of the last `ticks` ticks: `at_ms`, `completeness` and TREND_METRICS, the oldest first."""
     from_ms = tick.tick_ms - ticks * tick.window.step_ms
-    parameters = tick.parameters(stages=list(stages), channel=channel, segment=segment, from_ms=from_ms)
+    keys = [_names(journey=tick.journey, stage=stage, channel=channel, segment=segment) for stage in stages]
+    if not keys:
+        return {}
+    parameters = tick.parameters(keys=keys, from_ms=from_ms)
     by_stage: dict[str, list[Mapping[str, Any]]] = {}
     for row in client.query(query_text("live_trend"), parameters).named_results():
         by_stage.setdefault(row["stage"], []).append(row)
@@ -116,6 +122,11 @@ def names(client: Client, tick: Tick, most: int) -> dict[str, Names]:
         dimension: Names(tuple(sorted(row["name"] for row in rows)), rows[0]["names"])
         for dimension, rows in by_dimension.items()
     }
+
+
+def _names(**chosen: str | None) -> list[tuple[str, str]]:
+    """Names as a group's key has them; None: all together."""
+    return [(dimension, name) for dimension, name in chosen.items() if name is not None]
 
 
 def _groups(client: Client, query: str, parameters: dict[str, Any]) -> Groups:

@@ -15,6 +15,7 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.query_texts import query_text
+from sinks.clickhouse.rebuild import rebuild
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -37,9 +38,13 @@ _TOKENS: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_REBUILD: Final = re.compile(r"REBUILD (\w+)")
+"""A statement of ours: see `sinks.clickhouse.rebuild`."""
 _PLACEHOLDER: Final = re.compile(r"\{(\w+):UInt32\}")
 _TTL: Final = re.compile(r"TTL inserted_at \+ toIntervalDay\((\d+)\)")
-_VIEWS: Final = ("view_customers", "view_journey_visits")
+_VIEWS: Final = (
+    "view_customers", "view_journey_visits", "view_stage_now", "view_stage_complete", "view_journey_now",
+)  # fmt: skip
 """Made anew every time, of the texts that the queries share; they hold nothing."""
 RETENTION_DAYS_MAX: Final = 36_500
 """A DateTime ends in 2106: a longer retention would wrap around and delete what it should keep."""
@@ -161,6 +166,9 @@ def _check(recorded: dict[int, tuple[str, str]], wanted: tuple[Migration, ...], 
 
 def _apply(client: Client, migration: Migration, parameters: Migrating) -> None:
     for statement in statements(migration.text):
+        if rebuilt := _REBUILD.fullmatch(statement):
+            rebuild(client, rebuilt[1])
+            continue
         client.command(_PLACEHOLDER.sub(lambda found: str(int(getattr(parameters, found[1]))), statement))
     client.insert(
         "schema_migrations",

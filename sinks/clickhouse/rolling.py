@@ -10,9 +10,6 @@ from sinks.clickhouse.client import READ_SECONDS
 from sinks.clickhouse.queries import Cut
 from sinks.clickhouse.query_texts import query_text
 
-ALL: Final = "*"
-"""In a dimension of a rolling row: all of its values."""
-
 _DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
@@ -138,14 +135,17 @@ def journeys_written(client: Client, topic: str) -> dict[str, int]:
 
 
 def journeys_now(client: Client, topic: str, window: str) -> list[dict[str, Any]]:
-    """The newest row of each journey (stage ALL) and stage in a window: columns as in `journey_metrics`."""
+    """The newest row of each journey (stage None) and stage in a window: columns as in `journey_metrics`."""
     return list(client.query(query_text("journeys_now"), {"topic": topic, "window": window}).named_results())
 
 
 def rolling_now(
-    client: Client, topic: str, window: str, where: Mapping[str, str] | None = None
+    client: Client, topic: str, window: str, where: Mapping[str, str | None] | None = None
 ) -> list[dict[str, Any]]:
-    """The newest rows of a window, live ones; where: dimension to its value, ALL for the sum over all values."""
+    """The newest rows of a window, live ones; where: dimension to its name, None for all names together.
+
+    In a row a dimension of which all names are together is None.
+    """
     return _rows(client, "stage_now", topic, window, where or {})
 
 
@@ -162,14 +162,19 @@ def rolling_complete(client: Client, topic: str, window: str) -> list[dict[str, 
     return _rows(client, "stage_complete", topic, window, {})
 
 
-def _rows(client: Client, view: str, topic: str, window: str, where: Mapping[str, str]) -> list[dict[str, Any]]:
+def _rows(client: Client, view: str, topic: str, window: str, where: Mapping[str, str | None]) -> list[dict[str, Any]]:
     found = client.query(
         query_text("rolling_rows"),
         parameters={
             "view": view,
             "topic": topic,
             "window": window,
-            **{f"{name}s": [where[name]] if name in where else [] for name in _DIMENSIONS},
+            "kept": [_kept(where[one]) if one in where else [] for one in _DIMENSIONS],
         },
     )
     return list(found.named_results())
+
+
+def _kept(name: str | None) -> list[list[str]]:
+    """A name as group_filters.sql takes it; None: all together."""
+    return [[] if name is None else [name]]

@@ -8,7 +8,6 @@ from typing import Any, Final
 from schemas.journey import Journey, Stage
 from schemas.metrics import Catalogue
 from sinks.clickhouse.live import NO_GROUPS, Groups, Names, Newest
-from sinks.clickhouse.rolling import ALL
 from sinks.console.figures import JOURNEY_LABELS, Figure, figures, instant
 from sinks.console.selection import Selection
 from sinks.console.trend import Trend, trend
@@ -25,11 +24,11 @@ _NO_NAMES: Final = Names((), 0)
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert that is firing. stage and channel: ALL for all of them; `since_ms`: milliseconds since 1970."""
+    """An alert that is firing. stage and channel: None for all together; `since_ms`: milliseconds since 1970."""
 
     rule: str
-    stage: str
-    channel: str
+    stage: str | None
+    channel: str | None
     text: str
     since_ms: int
 
@@ -99,10 +98,10 @@ class StageCard:
 
 @dataclass(frozen=True)
 class Choice:
-    """A list to choose from. `left_out`: names that have no place in it."""
+    """A list to choose from; chosen None: all together. `left_out`: names that have no place in it."""
 
     names: tuple[str, ...]
-    chosen: str
+    chosen: str | None
     left_out: int
 
 
@@ -138,7 +137,7 @@ def board(journeys: Sequence[Journey], catalogue: Catalogue, selection: Selectio
     journey = journey_of(journeys, selection)
     declared = declared_stages(journeys, journey)
     rows = {row["stage"]: row for row in readings.stages.rows}
-    whole = rows.pop(ALL, None)
+    whole = rows.pop(None, None)
     shown = shown_stages(declared, rows)
     return Board(
         selection=selection,
@@ -216,7 +215,7 @@ def _stage_card(
 
 def _silence(stage: str, selection: Selection, readings: Readings) -> str:
     """What is known of a stage without rows: of all time, where nothing narrows the choice."""
-    if (selection.channel, selection.segment) != (ALL, ALL):
+    if (selection.channel, selection.segment) != (None, None):
         return "No touches of this choice within a week"
     last_ms = readings.last_touched_ms.get(stage)
     if last_ms is None:
@@ -233,7 +232,7 @@ def _unknown(
     found = {
         kind: name
         for kind, name in chosen.items()
-        if name not in (ALL, *readings.names.get(kind, _NO_NAMES).shown) and not readings.stages.rows
+        if name is not None and name not in readings.names.get(kind, _NO_NAMES).shown and not readings.stages.rows
     }
     if selection.journey is not None and selection.journey not in _journey_names(journeys, readings).shown:
         found |= {"journey": selection.journey} if not readings.stages.rows else {}
@@ -256,9 +255,9 @@ def _journey_names(journeys: Sequence[Journey], readings: Readings) -> Names:
     return Names(both[:NAMES_MAX], max(heard.total, len(both)))
 
 
-def _choice(names: Names, chosen: str) -> Choice:
+def _choice(names: Names, chosen: str | None) -> Choice:
     """What is chosen is in its list, also when it is silent."""
-    absent = () if chosen in (*names.shown, ALL) else (chosen,)
+    absent = () if chosen is None or chosen in names.shown else (chosen,)
     return Choice((*absent, *names.shown), chosen, max(0, names.total - len(names.shown)))
 
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from schemas.groups import spelled
 from schemas.metrics import Catalogue
 from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.rolling import ALL, WINDOWS
+from sinks.clickhouse.rolling import WINDOWS
 from sinks.console.board import Board
 from sinks.console.customer_words import facts, sections, warnings
 from sinks.console.figures import JOURNEY_LABELS, LABELS, NOTHING, number
@@ -43,11 +44,10 @@ class Drawing:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"named": _named, "attribute": _attribute, "amount": _amount}
+        self._templates.filters |= {"named": _named, "attribute": _attribute, "spelled": spelled, "amount": _amount}
         labels = LABELS | JOURNEY_LABELS
         metrics = [(label, catalogue.metrics[name]) for name, label in labels.items() if name in catalogue.metrics]
         self._templates.globals |= {
-            "ALL": ALL,
             "windows": WINDOWS,
             "metrics": metrics,
             "notice": notice,

@@ -15,7 +15,7 @@ from schemas.metrics import Catalogue
 from sinks.clickhouse import live
 from sinks.clickhouse.client import connect, follow
 from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import ALL, Window, journeys_now
+from sinks.clickhouse.rolling import Window, journeys_now
 from sinks.clickhouse.watch_rounds import Round, newest_round
 from sinks.console import metrics
 from sinks.console.board import (
@@ -141,11 +141,11 @@ class Reader:
         of_journey = self._aside.submit(self._of_journeys.get, key, lambda: self._read_of_journey(client, tick))
         channels = self._aside.submit(_channels, client, tick, selection)
         stages = live.stages(client, tick, selection.channel, selection.segment, list(declared), STAGES_MAX)
-        heard = {row["stage"]: row for row in stages.rows if row["stage"] != ALL}
+        heard = {row["stage"]: row for row in stages.rows if row["stage"] is not None}
         shown = shown_stages(declared, heard)
         silent = tuple(stage for stage in shown if stage not in heard)
         trend = live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS)
-        unfiltered = (selection.channel, selection.segment) == (ALL, ALL)
+        unfiltered = (selection.channel, selection.segment) == (None, None)
         return Readings(
             newest=newest,
             stages=stages,

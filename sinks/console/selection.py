@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
+from schemas.groups import name_of, spelled
 from schemas.touchpoint import NAME_BYTES_MAX
-from sinks.clickhouse.rolling import ALL, BY_NAME, Window
+from sinks.clickhouse.rolling import BY_NAME, Window
 
 DEFAULT_WINDOW: Final = "5m"
 
@@ -17,15 +18,15 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True)
 class Selection:
-    """A view of the journey. channel, segment: a name, or ALL; an empty segment is that of events without one.
+    """A view of the journey. channel, segment: a name, or None for all; an empty segment is that of events without one.
 
     journey None: the first one declared. opened: the stage whose channels are shown, or None.
     """
 
     window: str = DEFAULT_WINDOW
     journey: str | None = None
-    channel: str = ALL
-    segment: str = ALL
+    channel: str | None = None
+    segment: str | None = None
     opened: str | None = None
 
     @classmethod
@@ -40,8 +41,8 @@ class Selection:
         return cls(
             window=window,
             journey=query.get("journey"),
-            channel=query.get("channel", ALL),
-            segment=query.get("segment", ALL),
+            channel=name_of(query.get("channel", spelled(None))),
+            segment=name_of(query.get("segment", spelled(None))),
             opened=query.get("open"),
         )
 
@@ -54,7 +55,8 @@ class Selection:
     def query(self) -> str:
         """The parameters of its address."""
         given = {"journey": self.journey, "open": self.opened}
-        given |= {name: value for name in ("channel", "segment") if (value := getattr(self, name)) != ALL}
+        chosen = {"channel": self.channel, "segment": self.segment}
+        given |= {name: spelled(value) for name, value in chosen.items() if value is not None}
         return urlencode({"window": self.window} | {name: value for name, value in given.items() if value is not None})
 
     def opening(self, stage: str | None) -> "Selection":

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any, Final
 
+from schemas.alerts import DIMENSIONS
 from sinks.notify.notification import Notification
 from sinks.notify.post import Post
 
@@ -38,10 +39,11 @@ def _alert(of: Notification) -> dict[str, Any]:
         "channel": of.channel,
         "segment": of.segment,
         "topic": of.topic,
+        "by": ",".join(name for name in DIMENSIONS if getattr(of, name) is not None),
     }
     alert: dict[str, Any] = {
-        # An empty label is no label to Alertmanager.
-        "labels": {name: value or "(none)" for name, value in labels.items()},
+        # An empty label is no label to Alertmanager: `by` tells all together from a name that is empty.
+        "labels": {name: value for name, value in labels.items() if value},
         "annotations": {"summary": of.summary, "description": of.text, "owner": of.owner},
     }
     if of.state == "firing":

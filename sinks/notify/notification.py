@@ -6,7 +6,6 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.alerts import ALL
 from sinks.clickhouse.alerts import AlertRow
 
 
@@ -22,7 +21,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """What a webhook and the topic `alerts` get as JSON (docs/alerts.md).
 
     `key` is the same however often it is sent. `tick` is the end of the window in which the state changed, `since` is
-    when the state began. A dimension is `*` where all of its values are together. Null: not known, or there is none.
+    when the state began. A dimension is null where all of its names are together. Null otherwise: not known, or
+    there is none.
     """
 
     key: str
@@ -32,10 +32,10 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     summary: str
     owner: str
-    journey: str
-    stage: str
-    channel: str
-    segment: str
+    journey: str | None
+    stage: str | None
+    channel: str | None
+    segment: str | None
     metric: str
     window: str
     condition: str
@@ -88,7 +88,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     def place(self) -> str:
         """The group in words, such as `stage support, channel chat`."""
         dimensions = {"stage": self.stage, "channel": self.channel, "segment": self.segment}
-        return ", ".join(f"{name} {value or '(none)'}" for name, value in dimensions.items() if value != ALL) or (
+        return ", ".join(f"{name} {value or '(none)'}" for name, value in dimensions.items() if value is not None) or (
             f"journey {self.journey}"
         )
 

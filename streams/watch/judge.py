@@ -62,7 +62,7 @@ def judge(rule: Rule, metric: Metric, known: Mapping[Group, AlertRow], tick: Tic
     """Judge a tick. A group that has been judged at this tick or a later one is left as it is."""
     alerts, changes = [], []
     groups = {*tick.readings, *(group for group, alert in known.items() if alert.state in _ACTIVE)}
-    for group in sorted(groups):
+    for group in sorted(groups, key=lambda group: group.key):
         old = known.get(group) or AlertRow(rule.name, group, -1, OK, tick.tick_ms, CLEAR, About.of(rule), Reading(None))
         if old.tick_ms < tick.tick_ms:
             new = _judged(rule, metric, old, tick)
@@ -82,7 +82,7 @@ def retire(rule: Rule | None, alert: AlertRow) -> AlertRow | None:
 
 def _looks_at(rule: Rule, group: Group) -> bool:
     return all(
-        value != "*" if rule.is_each(name) else value == getattr(rule.where, name)
+        value is not None if rule.is_each(name) else value == rule.where.name(name)
         for name, value in zip(DIMENSIONS, (group.journey, group.stage, group.channel, group.segment), strict=True)
     )
 

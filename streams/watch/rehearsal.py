@@ -53,7 +53,7 @@ class Rehearsal:
     def changes(self, progress: Callable[[int], None] = lambda _: None) -> list[AlertRow]:
         """Every change, in the order of event time. progress: gets the number of windows judged."""
         found = [change for rule, ticks in self._plan for change in self._judged(rule, ticks, progress)]
-        return sorted(found, key=lambda change: (change.tick_ms, change.rule, change.group))
+        return sorted(found, key=lambda change: (change.tick_ms, change.rule, change.group.key))
 
     def _ticks(self, rule: Rule, from_ms: int, to_ms: int, as_known_now: bool) -> Sequence[int]:
         if not as_known_now:

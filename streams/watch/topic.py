@@ -1,6 +1,5 @@
 """Notifications to the topic `alerts`: JSON, by rule and group."""
 
-from dataclasses import astuple
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +55,7 @@ class AlertsTopic:
 
 
 def _message_key(of: Notification) -> bytes:
-    """rule|journey|stage|channel|segment, with % and | of a name percent-encoded: one alert keeps its order."""
+    """rule, then |dimension=name, with % and | of a name percent-encoded: one alert keeps its order."""
     group = Group(of.journey, of.stage, of.channel, of.segment)
-    return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in (of.rule, *astuple(group))).encode()
+    parts = (of.rule, *(f"{dimension}={name}" for dimension, name in group.key))
+    return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts).encode()

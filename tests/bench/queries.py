@@ -31,7 +31,7 @@ from sinks.clickhouse.live import Tick
 from sinks.clickhouse.migrations import Migrating, migrate
 from sinks.clickhouse.queries import DIMENSIONS, TOPIC, Cut, lanes, metrics
 from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import ALL, BY_NAME, journeys_now, rolling_now
+from sinks.clickhouse.rolling import BY_NAME, journeys_now, rolling_now
 from sinks.console.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
 from sinks.console.drawing import Drawing
 from sinks.console.reader import Reader
@@ -39,6 +39,9 @@ from sinks.console.selection import Selection
 from streams.cli.page import _firing
 from tests.bench.events import PLACES, SEGMENTS
 from tests.bench.filled import JOURNEY, WEEK_MS, Filled, fill
+
+ALL = None
+
 
 MEDIAN_MS_AIM: Final = 100.0
 """Of what the page asks."""

@@ -7,14 +7,17 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.rolling import ALL, BY_NAME
+from sinks.clickhouse.rolling import BY_NAME
+
+ALL = None
+
 
 STAYS_FRESH = -3_600_000
 """Written in an hour: what doesn't grow old however slow a test is."""
 DECLARED = ["awareness", "consideration", "purchase", "delivery", "use", "support", "loyalty"]
 
 
-def row(stage: str, channel: str = ALL, segment: str = ALL, **metrics: Any) -> dict[str, Any]:
+def row(stage: str | None, channel: str | None = None, segment: str | None = None, **metrics: Any) -> dict[str, Any]:
     """A row of `stage_metrics`: answers to every instrument, enough to be relied on."""
     answered = {
         "touches": 4211, "duplicates": 0, "late": 0, "customers": 1873,
@@ -48,7 +51,7 @@ def write_rows(
     tick_ms, step_ms = BY_NAME[window].live_tick(now_ms), BY_NAME[window].step_ms
     place = {"topic": "touchpoints", "window": window, "written_at": _instant(now_ms - ago_ms)}
     written = [
-        place | one | {"tick": _instant(tick_ms - back * step_ms), "completeness": 1.0 if back else 0.0}
+        place | in_group(one) | {"tick": _instant(tick_ms - back * step_ms), "completeness": 1.0 if back else 0.0}
         for back in range(ticks)
         for one in rows
     ]
@@ -56,17 +59,25 @@ def write_rows(
     client.insert("stage_metrics", [[one[name] for name in names] for one in written], names)
 
 
+def in_group(one: dict[str, Any]) -> dict[str, Any]:
+    """A row as the tables have it: its names in the key of its group."""
+    names = {name: one[name] for name in ("journey", "stage", "channel", "segment") if name in one}
+    key = [(dimension, name) for dimension, name in names.items() if name is not None]
+    return {name: value for name, value in one.items() if name not in names} | {"group_key": key}
+
+
 def write_visits(client: Client, stages: Sequence[str] = DECLARED, window: str = "5m") -> None:
     """Write what became of the visits to stages, with the largest numbers that a card has to hold."""
     now_ms = time.time_ns() // 1_000_000
     visits = {
         "topic": "touchpoints", "window": window, "tick": _instant(BY_NAME[window].live_tick(now_ms)),
-        "journey": "customer", "watermark": _instant(now_ms), "entered": 1_234_567, "progressed": 234_567,
+        "watermark": _instant(now_ms), "entered": 1_234_567, "progressed": 234_567,
         "dropped": 345_678, "open": 654_322, "recovered": 12, "conversion": 0.4042, "conversion_n": 580_245,
         "conversion_low": 0.4029, "conversion_high": 0.4055, "dwell_ms_p50": 187_399_000, "dwell_ms_p95": 987_399_000,
         "dwell_ms_n": 580_245, "dwell_open": 654_322,
     }  # fmt: skip
-    client.insert("journey_metrics", [[*visits.values(), stage] for stage in stages], [*visits, "stage"])
+    keys = [[("journey", "customer"), ("stage", stage)] for stage in stages]
+    client.insert("journey_metrics", [[*visits.values(), key] for key in keys], [*visits, "group_key"])
 
 
 def write_lanes(client: Client, lanes: int = 4, ago_ms: int = STAYS_FRESH, clock_ago_ms: int = STAYS_FRESH) -> None:

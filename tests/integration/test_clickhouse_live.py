@@ -14,12 +14,15 @@ from schemas.metrics import Catalogue
 from sinks.clickhouse import live
 from sinks.clickhouse.client import database_url
 from sinks.clickhouse.live import Tick
-from sinks.clickhouse.rolling import ALL, BY_NAME, rolling_now
+from sinks.clickhouse.rolling import BY_NAME, rolling_now
 from sinks.console.board import Board
 from sinks.console.reader import Reader
 from sinks.console.selection import Selection
 from tests.browser.rolling_rows import DECLARED, journey, row, write_rows
 from tests.clickhouse_rows import migrated_database
+
+ALL = None
+
 
 pytestmark = pytest.mark.stack
 

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from sinks.clickhouse.alerts import AlertTables, Group
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrations import Migrating, Migration, MigrationError, known_migrations, migrate
 from tests.clickhouse_rows import database_url, empty_database
@@ -77,6 +79,48 @@ def test_a_database_that_is_newer_than_the_code_is_refused(client: Client) -> No
     with pytest.raises(MigrationError, match=r"0002_two.*newer"):
         migrate(client, Migrating(), (A_TABLE,))
     assert "touchpoints" not in tables(client)
+
+
+def test_groups_of_before_are_the_same_groups_by_their_key(client: Client) -> None:
+    """Until 0017 `*` in a column stood for all together."""
+    before = known_migrations()[:16]
+    migrate(client, Migrating(), before)
+    at = datetime.now(UTC).replace(microsecond=0)
+    place = {"topic": "touchpoints", "window": "5m", "tick": at}
+    groups = [
+        ("customer", "*", "*", "*"),
+        ("customer", "use", "*", "*"),
+        ("customer", "use", "web", ""),
+        ("", "a", "*", "b"),
+    ]
+    names = ("journey", "stage", "channel", "segment")
+    for number, group in enumerate(groups):
+        named = dict(zip(names, group, strict=True))
+        rolling = place | named | {"completeness": 1.0, "touches": number, "nps": float(number), "nps_n": 1}
+        alert = {"topic": "touchpoints", "rule": "r", "tick": at, "state": "firing", "since": at, "n": number} | named
+        client.insert("stage_metrics", [list(rolling.values())], list(rolling))
+        client.insert("alerts", [list(alert.values())], list(alert))
+        change = alert | {"key": str(number), "destinations": ["webhook"]}
+        client.insert("alert_changes", [list(change.values())], list(change))
+    client.insert("journey_metrics", [[*place.values(), "customer", "*", 7]], [*place, "journey", "stage", "entered"])
+    migrate(client, Migrating())
+    migrate(client, Migrating())
+    expected = {tuple(None if name == "*" else name for name in group): n for n, group in enumerate(groups)}
+    said = "SELECT journey, stage, channel, segment, {number:Identifier} FROM {table:Identifier}"
+    for table, column in (
+        ("stage_metrics", "touches"),
+        ("alerts", "n"),
+        ("alert_changes", "n"),
+        ("stage_now", "touches"),
+    ):
+        found = client.query(said, {"number": column, "table": table}).result_rows
+        assert {tuple(row[:4]): row[4] for row in found} == expected, table
+    assert client.query("SELECT dimensions, journey, stage, entered FROM journey_now").result_rows == [
+        (["journey"], "customer", None, 7)
+    ]
+    assert {alert.group for alert in AlertTables(client, "touchpoints").alerts()} == {
+        Group(*group) for group in expected
+    }
 
 
 def test_raw_events_and_dead_letters_are_kept_as_long_as_the_settings_say_now(client: Client) -> None:

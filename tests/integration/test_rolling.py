@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from schemas.metrics import Catalogue
+from sinks.clickhouse import live
 from sinks.clickhouse.queries import metrics
-from sinks.clickhouse.rolling import ALL, WINDOWS, Window, rolling_at, write_rolling
+from sinks.clickhouse.rolling import BY_NAME, WINDOWS, Window, rolling_at, write_rolling
 from sinks.prometheus import PREFIX, RollingGauges
 from streams.roll import GAUGED, Roll
 from streams.stage_metrics import message
 from tests.asyncapi import SCHEMAS, wrong
 from tests.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import assert_equal, publish, write
+
+ALL = None
+
 
 pytestmark = pytest.mark.stack
 
@@ -73,7 +77,7 @@ def groups(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in SETS[-1] if row[name] != ALL)
 
 
-def exact(client: Client, window: Window, tick_ms: int) -> dict[tuple[str, ...], Row]:
+def exact(client: Client, window: Window, tick_ms: int) -> dict[tuple[str | None, ...], Row]:
     """The exact metrics of the window's interval, by the group as a rolling row has it."""
     found = {}
     for by in SETS:
@@ -124,8 +128,62 @@ def test_messages_of_the_topic_are_as_the_document_describes_them(client: Client
             assert [unquote(part) for part in key.decode().split("|")] == [
                 TOPIC,
                 window.name,
-                *(row[n] for n in SETS[-1]),
+                *(f"{name}={row[name]}" for name in SETS[-1] if row[name] is not None),
             ]
+
+
+NAMES = [
+    "*",
+    "**",
+    "",
+    "other",
+    "all",
+    "undeclared",
+    "none",
+    "NULL",
+    "\\N",
+    "journey",
+    "a|b=c",
+    "[]",
+    "', '",
+    "🧑‍🚀\u202e",
+]
+
+
+def test_a_name_is_itself_everywhere_and_changes_nothing_that_is_together(client: Client) -> None:
+    """Three events of a channel called `*` had turned an NPS of +98 into −100."""
+    plain = [touchpoint(number, occurred_at=TICK_MS - 1, nps=10) for number in range(100)]
+    at_noon(client, *plain)
+    write_rolling(client, TOPIC, [(BY_NAME["1h"], TICK_MS)])
+    before = {group_of(row): row for row in rolling_at(client, TOPIC, BY_NAME["1h"], TICK_MS)}
+    odd = {
+        (dimension, name): touchpoint(
+            200 + number, occurred_at=TICK_MS - 1, nps=0, journey="odd", **({dimension: name} if name else {})
+        )
+        for number, (dimension, name) in enumerate(
+            (dimension, name) for dimension in ("stage", "channel", "segment") for name in NAMES
+        )
+    }
+    publish(client, [*odd.values(), touchpoint(999, occurred_at=TICK_MS - 1, nps=0, journey="*")])
+    write_rolling(client, TOPIC, [(BY_NAME["1h"], TICK_MS)])
+    rows = {group_of(row): row for row in rolling_at(client, TOPIC, BY_NAME["1h"], TICK_MS)}
+    assert {group: rows[group] for group in before} == before
+    assert rows["odd", None, None, None]["touches"] == len(odd)
+    assert rows["*", None, None, None]["touches"] == 1
+    for (dimension, name), event in odd.items():
+        place = {"stage": event["stage"], "channel": None, "segment": None} | ({dimension: name} if name else {})
+        row = rows["odd", place["stage"], place["channel"], place["segment"]]
+        assert (row["touches"] == 1) == bool(name), (dimension, name)
+    tick = live.Tick(TOPIC, BY_NAME["1h"], TICK_MS, "odd")
+    stages = live.stages(client, tick, "*", None, [], 30)
+    assert [(row["stage"], row["channel"], row["touches"]) for row in stages.rows] == [("use", "*", 1)]
+    assert {*live.names(client, tick, 50)["channel"].shown} == {*filter(None, NAMES), "web"}
+    whole = live.stages(client, tick, None, None, ["*"], 50).rows
+    assert [(row["stage"], row["touches"]) for row in whole[:2]] == [(None, len(odd)), ("*", 1)]
+
+
+def group_of(row: Row) -> tuple[str | None, ...]:
+    return tuple(row[name] for name in SETS[-1])
 
 
 def roll(client: Client, partitions: int = 1) -> tuple[Roll, CollectorRegistry]:
@@ -211,7 +269,9 @@ def test_the_leader_shows_gauges_of_its_live_windows_and_none_once_it_rests(clie
     leader.step(TICK_MS)
 
     def shown(name: str, window: str) -> float | None:
-        return registry.get_sample_value(PREFIX + name, {"journey": "default", "stage": "use", "window": window})
+        return registry.get_sample_value(
+            PREFIX + name, {"by": "journey,stage", "journey": "default", "stage": "use", "window": window}
+        )
 
     assert [(shown("nps", window), shown("nps_n", window)) for window in GAUGED] == [(100.0, 1.0)] * len(GAUGED)
     assert shown("touches", "1m") is None

@@ -114,7 +114,7 @@ def test_nothing_to_read_is_idle_and_events_are_not(worker: Observed) -> None:
 
 def test_the_leader_has_gauges_of_its_rolling_rows(worker: Observed) -> None:
     worker.publish(20)
-    eventually(lambda: ("customer", "*", "5m") in worker.values("touchstream_stage_nps_n"))
+    eventually(lambda: ("journey", "customer", "", "5m") in worker.values("touchstream_stage_nps_n"))
     assert ("5m",) in worker.values("touchstream_stage_completeness")
 
 

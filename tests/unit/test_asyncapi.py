@@ -56,7 +56,7 @@ def test_alerts_are_as_described() -> None:
     instant = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
     alert = Notification(
         key="k", topic="touchpoints", rule="csat-low", state="firing", severity="page", summary="s", owner="o",
-        journey="customer", stage="support", channel="*", segment="*", metric="csat", window="5m", condition="c",
+        journey="customer", stage="support", channel=None, segment=None, metric="csat", window="5m", condition="c",
         verdict="breach", tick=instant, since=instant, value=44.7, n=322, low=39.4, high=50.2, completeness=1.0,
         baseline=None, baseline_n=None, baseline_tick=None,
     )  # fmt: skip

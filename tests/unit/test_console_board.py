@@ -5,16 +5,18 @@ from typing import Any
 from schemas.journey import Journeys
 from schemas.metrics import Catalogue
 from sinks.clickhouse.live import Groups, Names, Newest
-from sinks.clickhouse.rolling import ALL
 from sinks.console.board import STAGES_MAX, Alert, Board, Other, Readings, board
 from sinks.console.selection import Selection
+
+ALL = None
+
 
 JOURNEYS = Journeys.load().journeys
 DECLARED = [stage.id for stage in JOURNEYS[0].stages]
 NEWEST = Newest(0, 1_795_317_000_000, 1_795_316_999_000)
 
 
-def row(stage: str, touches: int = 5, channel: str = ALL) -> dict[str, Any]:
+def row(stage: str | None, touches: int = 5, channel: str | None = ALL) -> dict[str, Any]:
     return {"stage": stage, "channel": channel, "touches": touches, "completeness": 0.0}
 
 

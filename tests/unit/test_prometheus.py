@@ -7,26 +7,33 @@ import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from schemas.metrics import Catalogue
-from sinks.prometheus import ALL, GROUPS_MAX, OTHER, PREFIX, RollingGauges
+from sinks.prometheus import GROUPS_MAX, OTHER, PREFIX, RollingGauges
 from streams import metrics
 from tests.browser.rolling_rows import row
 from tests.openmetrics import exposition, strictly_parsed
 
-NAUGHTY = ['"', "\\", "\n", "{stage=\"use\"} 1", "", "ü🛫", "\x00", "# EOF"]  # fmt: skip
+ALL = None
 
 
-def stage(name: str, touches: int = 1, **changes: Any) -> dict[str, Any]:
+WHOLE, OTHERS = "the whole journey", "what has no gauge"
+NAUGHTY = ["*", '"', "\\", "\n", "{stage=\"use\"} 1", "", "ü🛫", "\x00", "# EOF"]  # fmt: skip
+
+
+def stage(name: str | None, touches: int = 1, **changes: Any) -> dict[str, Any]:
     return row(name, touches=touches, completeness=0.5) | changes
 
 
 def samples(gauges: RollingGauges) -> dict[tuple[str, str, str, str], float]:
-    """Strictly parsed: (name, journey, stage, window) to value."""
+    """Strictly parsed: (name, journey, stage, window) to value; by=journey has the stage WHOLE, by=other OTHERS."""
     registry = CollectorRegistry()
     registry.register(gauges)
     families = strictly_parsed(exposition(registry))
     found = {}
     for sample in (sample for family in families for sample in family.samples):
-        journey, stage, window = (sample.labels.get(name, "") for name in ("journey", "stage", "window"))
+        by, journey, stage, window = (sample.labels.get(name, "") for name in ("by", "journey", "stage", "window"))
+        if by in ("journey", "other"):
+            assert stage == ""
+            stage = {"journey": WHOLE, "other": OTHERS}[by]
         found[sample.name.removeprefix(PREFIX), journey, stage, window] = sample.value
     return found
 
@@ -70,17 +77,17 @@ def test_the_busiest_groups_have_gauges_and_the_others_are_summed_where_they_add
     named = [stage(f"s{n}", touches=1000 - n) for n in range(GROUPS_MAX + 9)]
     found = shown([*named, stage(ALL, touches=50_000)])
     touches = {key[2]: value for key, value in found.items() if key[0] == "touches"}
-    assert touches[ALL] == 50_000
-    assert touches[OTHER] == sum(row["touches"] for row in named[GROUPS_MAX - 1 :])
+    assert touches[WHOLE] == 50_000
+    assert touches[OTHERS] == sum(row["touches"] for row in named[GROUPS_MAX - 1 :])
     assert len(touches) == GROUPS_MAX + 1
-    assert ("nps", OTHER, OTHER, "5m") not in found
+    assert ("nps", "", OTHERS, "5m") not in found
     assert found["hidden_groups", "", "", "5m"] == 10
 
 
 def test_hidden_stages_are_not_counted_again_with_their_journey() -> None:
     busy = [stage(ALL, touches=10**6, journey=f"j{n}") for n in range(GROUPS_MAX)]
     found = shown([*busy, stage(ALL, touches=7, journey="small"), stage("use", touches=7, journey="small")])
-    assert found["touches", OTHER, OTHER, "5m"] == 7
+    assert found["touches", "", OTHERS, "5m"] == 7
 
 
 def test_a_group_that_is_called_other_makes_no_second_series() -> None:

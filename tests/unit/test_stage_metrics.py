@@ -16,10 +16,10 @@ from streams.measure.records import Headers
 from streams.stage_metrics import Complete, message, publish_forever
 from streams.topics import STAGE_METRICS_TOPIC
 
-NAMES = st.lists(st.text(alphabet="ab|%7C* ", max_size=4), min_size=4, max_size=4).map(tuple)
+NAMES = st.lists(st.none() | st.text(alphabet="ab|%7C*= ", max_size=4), min_size=4, max_size=4).map(tuple)
 
 
-def row(names: tuple[str, ...] = ("customer", "use", "*", "*"), **changes: Any) -> dict[str, Any]:
+def row(names: tuple[str | None, ...] = ("customer", "use", None, None), **changes: Any) -> dict[str, Any]:
     dimensions = dict(zip(("journey", "stage", "channel", "segment"), names, strict=True))
     at = datetime(2026, 1, 31, 9, 30)  # noqa: DTZ001 - the driver gives times in UTC that do not say so
     return {"window": "5m", "tick": at} | dimensions | changes
@@ -27,13 +27,17 @@ def row(names: tuple[str, ...] = ("customer", "use", "*", "*"), **changes: Any) 
 
 @given(NAMES, NAMES)
 @example(("|", "", "", ""), ("%7C", "", "", ""))
-def test_groups_of_different_names_have_different_keys(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+@example(("a", None, None, ""), ("a", None, None, None))
+@example(("a|stage=b", None, None, None), ("a", "b", None, None))
+def test_groups_of_different_names_have_different_keys(
+    one: tuple[str | None, ...], other: tuple[str | None, ...]
+) -> None:
     assert (message("t", row(one))[0] == message("t", row(other))[0]) == (one == other)
 
 
 def test_a_message_says_its_topic_and_its_tick_in_utc() -> None:
     key, value = message("touchpoints", row(touches=3))
-    assert key == b"touchpoints|5m|customer|use|*|*"
+    assert key == b"touchpoints|5m|journey=customer|stage=use"
     said = msgspec.json.decode(value)
     assert (said["topic"], said["tick"], said["touches"]) == ("touchpoints", "2026-01-31T09:30:00Z", 3)
 

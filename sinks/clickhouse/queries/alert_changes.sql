@@ -3,5 +3,5 @@ SELECT {alert_columns}
 FROM alert_changes FINAL
 WHERE topic = {topic:String} AND tick >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
   AND (empty({states:Array(String)}) OR has({states:Array(String)}, state))
-ORDER BY tick DESC, written_at DESC, rule, journey, stage, channel, segment
+ORDER BY tick DESC, written_at DESC, rule, group_key
 LIMIT {most:UInt32}

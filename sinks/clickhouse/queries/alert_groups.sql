@@ -1,6 +1,5 @@
--- The groups that a rule looks at: `places` has for journey, stage, channel and segment the value to look at, `each` says
--- of which each value but `*` is looked at. A condition.
-if({each:Array(Bool)}[1], journey != '*', journey = {places:Array(String)}[1])
-AND if({each:Array(Bool)}[2], stage   != '*', stage   = {places:Array(String)}[2])
-AND if({each:Array(Bool)}[3], channel != '*', channel = {places:Array(String)}[3])
-AND if({each:Array(Bool)}[4], segment != '*', segment = {places:Array(String)}[4])
+-- The groups that a rule looks at: of journey, stage, channel and segment {places} has the name to look at, or [] for all
+-- together, and {each} says of which every name is looked at. A condition.
+arrayAll(
+    (each_, place, found) -> multiIf(each_, isNotNull(found), empty(place), isNull(found), ifNull(found = place[1], false)),
+    {each:Array(Bool)}, {places:Array(Array(String))}, [journey, stage, channel, segment])

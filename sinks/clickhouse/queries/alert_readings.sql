@@ -11,5 +11,5 @@ WHERE topic = {topic:String} AND window = {window:String} AND completeness = 1
   AND tick >= fromUnixTimestamp64Milli(arrayMin({ticks:Array(Int64)}), 'UTC')
   AND tick <= fromUnixTimestamp64Milli(arrayMax({ticks:Array(Int64)}), 'UTC')
   AND {alert_groups}
-ORDER BY tick, journey, stage, channel, segment
+ORDER BY tick, group_key
 LIMIT {most:UInt32} BY tick

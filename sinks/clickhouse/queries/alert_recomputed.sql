@@ -9,5 +9,5 @@ SELECT
 FROM ({rolling_measured})
 WHERE (SELECT completeness FROM ({completeness})) = 1
   AND {alert_groups}
-ORDER BY journey, stage, channel, segment
+ORDER BY group_key
 LIMIT {most:UInt32}

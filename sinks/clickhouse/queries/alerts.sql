@@ -4,5 +4,5 @@ FROM alerts FINAL
 WHERE topic = {topic:String}
   AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))
   AND (empty({states:Array(String)}) OR has({states:Array(String)}, state))
-ORDER BY since DESC, rule, journey, stage, channel, segment
+ORDER BY since DESC, rule, group_key
 LIMIT {most:UInt32}

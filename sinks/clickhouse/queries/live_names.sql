@@ -2,7 +2,7 @@
 -- those with the most touches. `names` counts all of them.
 WITH tick_rows AS
 (
-    SELECT journey, stage, channel, segment, touches
+    SELECT dimensions, journey, channel, segment, touches
     FROM stage_metrics FINAL
     WHERE topic = {topic:String} AND window = {window:String}
       AND tick = fromUnixTimestamp64Milli({tick_ms:Int64}, 'UTC')
@@ -11,13 +11,13 @@ SELECT dimension, name, count() OVER (PARTITION BY dimension) AS names
 FROM
 (
     SELECT 'journey' AS dimension, journey AS name, sum(touches) AS name_touches
-    FROM tick_rows WHERE stage = '*' GROUP BY name
+    FROM tick_rows WHERE dimensions = ['journey'] GROUP BY name
     UNION ALL
     SELECT 'channel', channel, sum(touches)
-    FROM tick_rows WHERE journey = {journey:String} AND channel != '*' AND segment = '*' GROUP BY channel
+    FROM tick_rows WHERE journey = {journey:String} AND dimensions = ['journey', 'stage', 'channel'] GROUP BY channel
     UNION ALL
     SELECT 'segment', segment, sum(touches)
-    FROM tick_rows WHERE journey = {journey:String} AND channel = '*' AND segment != '*' GROUP BY segment
+    FROM tick_rows WHERE journey = {journey:String} AND dimensions = ['journey', 'stage', 'segment'] GROUP BY segment
 )
 ORDER BY dimension, name_touches DESC, name
 LIMIT {most:UInt32} BY dimension

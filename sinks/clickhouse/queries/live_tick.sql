@@ -1,7 +1,7 @@
 -- The rolling rows of a window at one tick in one journey. A source.
 (
-    SELECT * EXCEPT (topic, window, tick, journey, written_at)
+    SELECT dimensions, stage, channel, segment, * EXCEPT (topic, window, tick, written_at)
     FROM stage_metrics FINAL
     WHERE topic = {topic:String} AND window = {window:String}
-      AND tick = fromUnixTimestamp64Milli({tick_ms:Int64}, 'UTC') AND journey = {journey:String}
+      AND tick = fromUnixTimestamp64Milli({tick_ms:Int64}, 'UTC') AND group_key[1] = ('journey', {journey:String})
 )

@@ -1,11 +1,10 @@
 -- What a rolling window said of some stages at its ticks in (from_ms, tick_ms], by stage and tick.
 SELECT
-    stage, toUnixTimestamp64Milli(tick) AS at_ms, completeness,
+    assumeNotNull(stage) AS stage, toUnixTimestamp64Milli(tick) AS at_ms, completeness,
     touches, customers, nps, csat, ces, success_rate, duration_ms_p50
 FROM stage_metrics FINAL
 WHERE topic = {topic:String} AND window = {window:String}
   AND tick >  fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
   AND tick <= fromUnixTimestamp64Milli({tick_ms:Int64}, 'UTC')
-  AND journey = {journey:String} AND has({stages:Array(String)}, stage)
-  AND channel = {channel:String} AND segment = {segment:String}
+  AND group_key IN {keys:Array(Array(Tuple(String, String)))}
 ORDER BY stage, tick

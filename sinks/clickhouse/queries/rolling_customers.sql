@@ -1,14 +1,17 @@
 -- Unique customers of the windows of {cuts} for the groups of rolling_sums.sql, exactly, from the raw events; of those
--- windows only of which {with_customers} says so. A person is as in customers.sql; uniqExact would
+-- windows only of which {with_customers} says so. `group_key`: group_key.sql. A person is as in customers.sql; uniqExact would
 -- hash it in the same way (SipHash of 128 bits), in each of the groupings anew. `who`: who.sql.
 -- Each event is put into one set only: that of its group between two edges of windows. Windows and groupings are unions
 -- of such sets.
+SELECT cut AS cut_, {group_key} AS group_key_, customers
+FROM
+(
 SELECT
-    cut AS cut_,
-    if(grouping(journey) = 1, '*', journey) AS journey_,
-    if(grouping(stage) = 1, '*', stage)     AS stage_,
-    if(grouping(channel) = 1, '*', channel) AS channel_,
-    if(grouping(segment) = 1, '*', segment) AS segment_,
+    cut,
+    if(grouping(journey) = 1, NULL, journey) AS by_journey,
+    if(grouping(stage) = 1, NULL, stage)     AS by_stage,
+    if(grouping(channel) = 1, NULL, channel) AS by_channel,
+    if(grouping(segment) = 1, NULL, segment) AS by_segment,
     toInt64(uniqExactMerge(people)) AS customers
 FROM
 (
@@ -36,3 +39,4 @@ FROM
 GROUP BY GROUPING SETS
     ((cut, journey), (cut, journey, stage), (cut, journey, stage, channel), (cut, journey, stage, segment),
      (cut, journey, stage, channel, segment))
+)

@@ -1,12 +1,12 @@
--- Panes added up for rolling windows: by journey; with stage; with channel, with segment, and with both. `*`: all.
+-- Panes added up for rolling windows: by journey; with stage; with channel, with segment, and with both. Null: all together.
 -- `windows_panes`: windows_panes.sql. The columns are those of sums.sql.
 SELECT
     cut                                     AS by_cut,
-    if(grouping(journey) = 1, '*', journey) AS by_journey,
-    if(grouping(stage) = 1, '*', stage)     AS by_stage,
-    if(grouping(channel) = 1, '*', channel) AS by_channel,
-    '*'                                     AS by_touchpoint,
-    if(grouping(segment) = 1, '*', segment) AS by_segment,
+    if(grouping(journey) = 1, NULL, journey) AS by_journey,
+    if(grouping(stage) = 1, NULL, stage)     AS by_stage,
+    if(grouping(channel) = 1, NULL, channel) AS by_channel,
+    NULL                                    AS by_touchpoint,
+    if(grouping(segment) = 1, NULL, segment) AS by_segment,
     sum(touches)                     AS sum_touches,
     sum(duplicates)                  AS sum_duplicates,
     sum(late)                        AS sum_late,
