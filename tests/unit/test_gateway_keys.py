@@ -179,7 +179,7 @@ def test_a_line_says_what_a_key_may_speak_of() -> None:
     assert line.endswith(" send,read channels=a%2C%20b%20%3D%20%C3%BC,web actions=purchase")
     assert parse_line(line).bounds == bounds
     hexes = "0" * 64
-    for rest in ("channels=", "channels=a,,b", "channels=%ff", "expires=soon", "expires=2027-13-01", "owner=x",
+    for rest in ("channels=", "channels=a,,b", "channels=%ff", "expires=soon", "expires=2027-13-01", "sources=a",
                  "channels=a channels=b", "expires=2027-01-01 x"):  # fmt: skip
         with pytest.raises(ValueError, match=r"must|known|twice|empty|decode"):
             parse_line(f"shop sha256:{hexes} {rest}")

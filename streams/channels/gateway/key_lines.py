@@ -46,7 +46,6 @@ class Bounds:
 
     channels: frozenset[str] | None = None
     actions: frozenset[str] | None = None
-    sources: frozenset[str] | None = None
 
 
 ANYTHING: Final = Bounds()
@@ -103,7 +102,7 @@ def key_line(
     for name, at in (("created", created_at), ("expires", expires_at)):
         if at is not None:
             parts.append(f"{name}={at.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}")
-    for name in ("channels", "actions", "sources"):
+    for name in ("channels", "actions"):
         names = getattr(bounds, name)
         if names is not None:
             parts.append(f"{name}={','.join(quote(one, safe='') for one in sorted(names))}")
@@ -145,9 +144,9 @@ def _with(key: Key, name: str, value: str) -> Key:
         return replace(key, created_at=_moment(value))
     if name == "expires":
         return replace(key, expires_at=_moment(value))
-    if name not in ("channels", "actions", "sources"):
+    if name not in ("channels", "actions"):
         # A line of a newer version may bound the key in a way that is not known here: it isn't used at all.
-        raise ValueError(f"{name} isn't known; take created, expires, channels, actions or sources")
+        raise ValueError(f"{name} isn't known; take created, expires, channels or actions")
     names = frozenset(unquote(one, errors="strict") for one in value.split(","))
     if name == "actions":
         names = frozenset(one.lower() for one in names)  # as events are read
