@@ -100,3 +100,10 @@ def test_events_keep_their_order_over_many_slices() -> None:
 def test_events_are_written_as_the_encoder_writes_them() -> None:
     (record,) = judged(EVENT, encoder=Encoder(7)).records
     assert record.value[:5] == b"\x00\x00\x00\x00\x07"
+
+
+def test_the_name_of_the_key_is_kept_with_each_event_whatever_the_event_claims() -> None:
+    texts = [json.dumps(EVENT | more).encode() for more in ({}, {"sent_by": "another"}, {"sent_by": None})]
+    found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, sent_by="shop"))
+    assert [event["sent_by"] for event in decoded(found)] == ["shop"] * 3
+    assert [event["sent_by"] for event in decoded(judged(EVENT | {"sent_by": "claimed"}))] == [None]

@@ -114,7 +114,7 @@ class Gateway:
                 now_ms = time.time_ns() // 1_000_000
                 events = split_events(body, request.headers.get("content-type", ""))
                 self.rate.take(sender.owner, max(0, len(events.texts) - 1))
-                judged = await self._judged(events, body, now_ms, sender.bounds)
+                judged = await self._judged(events, body, now_ms, sender)
                 await self._deliver(judged, now_ms)
         answer = Answer(len(judged.records), judged.refused, judged.given_ids)
         return _json(answer, HTTPStatus.ACCEPTED)
@@ -182,9 +182,10 @@ class Gateway:
             raise Problem(403, "Not with this key", detail)
         return Sender(found.owner, found.bounds)
 
-    async def _judged(self, events: EventTexts, body: bytes, now_ms: int, bounds: Bounds) -> Judged:
+    async def _judged(self, events: EventTexts, body: bytes, now_ms: int, sender: Sender) -> Judged:
+        sent_by = None if self.keys is None else sender.owner
         try:
-            return await judge(events, self.delivery.encoder, now_ms, bounds)
+            return await judge(events, self.delivery.encoder, now_ms, sender.bounds, sent_by)
         except Undecodable as error:
             raise no_json(f"{error} (no line is JSON)" if events.lines else why_no_json(body)) from None
         except NotDelivered:

@@ -41,10 +41,14 @@ class Judged:
     given_ids: list[GivenId] = field(default_factory=list)
 
 
-async def judge(events: EventTexts, encoder: Encoder, now_ms: int, bounds: Bounds = ANYTHING) -> Judged:
+async def judge(
+    events: EventTexts, encoder: Encoder, now_ms: int, bounds: Bounds = ANYTHING, sent_by: str | None = None
+) -> Judged:
     """Reads, completes and checks events; `now_ms` is when they were received, and what "the future" is ahead of.
 
-    bounds: what the sender's key may speak of. Raises Undecodable if none of them is JSON.
+    bounds: what the sender's key may speak of. sent_by: its name, kept with each event whatever the event claims.
+
+    Raises Undecodable if none of them is JSON.
     """
     judged = Judged()
     unreadable: Undecodable | None = None
@@ -53,7 +57,7 @@ async def judge(events: EventTexts, encoder: Encoder, now_ms: int, bounds: Bound
         if index % SLICE_EVENTS == SLICE_EVENTS - 1:
             await asyncio.sleep(0)
         try:
-            _judge(judged, text, index, encoder, now_ms, bounds)
+            _judge(judged, text, index, encoder, now_ms, bounds, sent_by)
             readable = True
         except Undecodable as error:
             unreadable = unreadable or error
@@ -63,7 +67,9 @@ async def judge(events: EventTexts, encoder: Encoder, now_ms: int, bounds: Bound
     return judged
 
 
-def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: int, bounds: Bounds) -> None:
+def _judge(
+    judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: int, bounds: Bounds, sent_by: str | None
+) -> None:
     event, given_id = _read(text, index)
     if isinstance(event, Refusal):
         return _refuse(judged, event)
@@ -73,7 +79,7 @@ def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: in
     refusal = check(event, now_ms)
     if refusal is not None:
         return _refuse(judged, Refusal(index, refusal.reason, refusal.detail))
-    event = msgspec.structs.replace(event, received_at=now_ms, sent_by=None)
+    event = msgspec.structs.replace(event, received_at=now_ms, sent_by=sent_by)
     value = encoder.event(event)
     if len(value) > EVENT_BYTES_MAX:
         detail = f"{len(value)} bytes; an event has at most {EVENT_BYTES_MAX}"
