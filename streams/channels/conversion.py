@@ -57,6 +57,8 @@ class RowConverter:
             value = None if constant is None else step.convert(constant)
             if value is not None:
                 _put(self._constants, step, value)
+        if mapping and mapping.source is not None:
+            self._constants.setdefault("source", mapping.source)
 
     @property
     def notes(self) -> list[str]:

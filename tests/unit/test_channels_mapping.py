@@ -237,3 +237,10 @@ def test_a_missing_mapping_is_named(tmp_path: Path) -> None:
 def test_a_decimal_factor_is_taken_as_written(tmp_path: Path) -> None:
     mapped = mapping(tmp_path, "columns:\n  nps: n\nfactors:\n  nps: 0.1\n")
     assert json.dumps(converted(mapped, {"n": "90"})) == '{"nps": 9}'
+
+
+def test_the_source_of_a_mapping_is_that_of_its_events_unless_a_column_says_another() -> None:
+    mapped = FieldMapping.model_validate({"columns": {"event_id": "no"}, "source": "shop-berlin"})
+    assert converted(mapped, {"no": "1"}) == {"event_id": "1", "source": "shop-berlin"}
+    mapped = FieldMapping.model_validate({"columns": {"event_id": "no", "source": "shop"}, "source": "shop-berlin"})
+    assert converted(mapped, {"no": "1", "shop": "rome"}) == {"event_id": "1", "source": "rome"}
