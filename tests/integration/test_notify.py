@@ -139,7 +139,7 @@ def test_the_topic_gets_every_notification_by_rule_and_group(client: Client, kaf
     consumer.close()
     said = [msgspec.json.decode(message.value, type=Notification) for message in messages]
     assert [one.state for one in said] == [FIRING, RESOLVED]
-    assert {message.key for message in messages} == {b"csat_low|customer|support|*|*"}
+    assert {message.key for message in messages} == {b"csat_low|journey=customer|stage=support"}
     assert [dict(message.headers)["idempotency-key"] for message in messages] == [one.key.encode() for one in said]
     assert (said[0].value, said[0].n, said[0].completeness) == (40.0, 200, 1.0)
 

@@ -102,7 +102,13 @@ def test_every_field_arrives(kafka_url: str, topic: str) -> None:
     with Producer(kafka_url, topic=topic) as producer:
         producer.publish(**fields)
     (event,) = published(kafka_url, topic)
-    expected = fields | {"occurred_at": 1259653500000, "received_at": None, "position": 0}
+    expected = fields | {
+        "occurred_at": 1259653500000,
+        "received_at": None,
+        "position": 0,
+        "source": None,
+        "sent_by": None,
+    }
     assert event | {"attributes": dict(fields["attributes"])} == expected
     assert "x" in str(event["attributes"])
 
