@@ -14,7 +14,7 @@ from deploy.local.process import Process, running
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrations import Migrating, migrate
 from tests.browser.conftest import OpenPage
-from tests.browser.rolling_rows import journey, write_lanes, write_rows
+from tests.browser.rolling_rows import journey, write_lanes, write_round, write_rows
 from tests.browser.running_page import expect_state, figures, running_page
 from tests.clickhouse_rows import database_url
 from tests.stack import eventually
@@ -31,6 +31,7 @@ def clickhouse(tmp_path: Path) -> Iterator[tuple[ClickHouse, Process]]:
         migrate(client, Migrating())
         write_lanes(client)
         write_rows(client, journey())
+        write_round(client)
         yield server, process
 
 
