@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
+
+from deploy.local.after_restart import AfterRestart
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,12 @@ RESTART_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """How long a restart waits, by the number of deaths in a row soon after a start. The last one goes on."""
 SOON_SECONDS = 10.0
 """A child that lived this long has recovered: its next death is a first one again."""
+STARTS_MAX = 3
+"""Of a child that was never ready and died each time: then its start has failed."""
+LOOK_SECONDS = 5.0
+"""Between two questions whether a child is well."""
+SILENT_LOOKS_MAX = 12
+"""A child that didn't answer so often in a row, for a minute, hangs."""
 _LEASH = Path(__file__).with_name("leash.py")
 _LOG_TAIL_BYTES = 2000
 
@@ -34,7 +42,9 @@ class Child:
     """A process to be run. `ready` is asked several times a second, must answer soon, and may not raise.
 
     `env` is added to the environment of this process. `restarted` is called each time when the child is ready again
-    after a death, for what it forgot by dying (the local broker forgets its topics); what it raises ends the caller.
+    after a death, for what it forgot by dying (the local broker forgets its topics); in a thread of its own, with
+    back-off until it doesn't raise. `well` is asked every few seconds once the child is ready: False says that the
+    child wants to be replaced, None that it doesn't answer.
     """
 
     name: str
@@ -43,7 +53,8 @@ class Child:
     env: Mapping[str, str] = field(default_factory=dict)
     ready_seconds: float = 60.0
     grace_seconds: float = 10.0
-    restarted: Callable[[], None] | None = None
+    restarted: Callable[[], object] | None = None
+    well: Callable[[], bool | None] | None = None
 
 
 class Process:
@@ -57,6 +68,11 @@ class Process:
         self._started_at = 0.0
         self._restart_at: float | None = None
         self._deaths_in_a_row = 0
+        self._was_ready = False
+        self._first_started_at: float | None = None
+        self._look_at, self._silent_looks = 0.0, 0
+        self._kill_at: float | None = None
+        self._after_restart = AfterRestart(child.name, child.restarted) if child.restarted is not None else None
 
     @property
     def pid(self) -> int | None:
@@ -64,10 +80,11 @@ class Process:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> None:
-        """Start it; `ready` is False until `await_ready` or `tick` found it ready."""
+        """Start it; `ready` is False until `await_ready` or `tick` found it ready. Raises OSError."""
+        self.ready, self._restart_at, self._kill_at, self._started_at = False, None, None, time.monotonic()
+        self._first_started_at = self._first_started_at or self._started_at
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()))
-        self.ready, self._restart_at, self._started_at = False, None, time.monotonic()
         with self.log_path.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 — the command is ours
                 (*leash, *self.child.argv),
@@ -91,16 +108,37 @@ class Process:
                 f"{self.child.name} runs, but isn't ready after {self.child.ready_seconds:g} s; {self._log_tail()}"
             )
 
+    def check_start(self) -> None:
+        """For a child that `tick` sees to: raises ChildError if its start failed STARTS_MAX times or takes too long."""
+        if self._was_ready:
+            return
+        if self.pid is None and self._deaths_in_a_row >= STARTS_MAX:
+            raise ChildError(
+                f"{self.child.name} {self._ending()} before it was ready, as {STARTS_MAX - 1} times before;"
+                f" {self._log_tail()}"
+            )
+        if self._first_started_at and time.monotonic() - self._first_started_at > self.child.ready_seconds:
+            raise ChildError(
+                f"{self.child.name} runs, but isn't ready after {self.child.ready_seconds:g} s; {self._log_tail()}"
+            )
+
     def tick(self) -> None:
-        """See to it: bound the log, notice that it is ready, or that it died, and start it again when that is due."""
+        """See to it: bound the log, notice that it is ready, hangs, or died, and start it again when that is due."""
         self._bound_log()
+        now = time.monotonic()
         if self._restart_at is not None:
-            if time.monotonic() >= self._restart_at:
-                self.start()
+            if now >= self._restart_at:
+                self._start_again()
         elif self.pid is None:
             self._plan_restart()
+        elif self._kill_at is not None:
+            if now >= self._kill_at:
+                log.warning("child didn't end, killing it", child=self.child.name)
+                self.kill()
         elif not self.ready:
-            self._look_after_restart()
+            self._look_whether_ready()
+        elif self.child.well is not None and now >= self._look_at:
+            self._look_whether_well(self.child.well)
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
@@ -129,15 +167,38 @@ class Process:
             self._process.kill()
             self._process.wait()
 
-    def _look_after_restart(self) -> None:
+    def cancel(self) -> None:
+        """Do no more of what a restart needs."""
+        if self._after_restart is not None:
+            self._after_restart.cancel()
+
+    def _start_again(self) -> None:
+        try:
+            self.start()
+        except OSError as error:  # no room for another process or for its log: the next tick plans another try
+            log.warning("child can't be started", child=self.child.name, error=str(error))
+
+    def _look_whether_ready(self) -> None:
         if self.child.ready():
-            self.ready = True
-            log.info("child is ready again", child=self.child.name, pid=self.pid)
-            if self.child.restarted is not None:
-                self.child.restarted()
-        elif self._seconds_running() > self.child.ready_seconds:
+            again, self.ready, self._was_ready = self._was_ready, True, True
+            self._look_at, self._silent_looks = time.monotonic() + LOOK_SECONDS, 0
+            if again:
+                log.info("child is ready again", child=self.child.name, pid=self.pid)
+                if self._after_restart is not None:
+                    self._after_restart.request()
+        elif self._was_ready and self._seconds_running() > self.child.ready_seconds:
             log.error("child isn't ready, killing it", child=self.child.name, log=str(self.log_path))
             self.kill()
+
+    def _look_whether_well(self, well: Callable[[], bool | None]) -> None:
+        answer, now = well(), time.monotonic()
+        self._look_at = now + LOOK_SECONDS
+        self._silent_looks = self._silent_looks + 1 if answer is None else 0
+        if answer is False or self._silent_looks >= SILENT_LOOKS_MAX:
+            reason = "it says that it is stuck" if answer is False else "it doesn't answer"
+            log.error("child hangs, ending it", child=self.child.name, reason=reason, log=str(self.log_path))
+            self.terminate()
+            self._kill_at = now + self.child.grace_seconds
 
     def _plan_restart(self) -> None:
         soon = self._seconds_running() < SOON_SECONDS
@@ -169,9 +230,18 @@ class Process:
 
     def _bound_log(self) -> None:
         # The child holds the file open for appending: copied and cut, it goes on at the beginning.
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES_MAX:
-            shutil.copyfile(self.log_path, self.log_path.with_suffix(".log.1"))
+        try:
+            if self.log_path.stat().st_size <= LOG_BYTES_MAX:
+                return
+            before = self.log_path.with_suffix(".log.1")
+            try:
+                shutil.copyfile(self.log_path, before)
+            except OSError:  # a full disk: the log is cut all the same, which makes room
+                with suppress(OSError):
+                    before.unlink(missing_ok=True)
             os.truncate(self.log_path, 0)
+        except OSError:
+            return  # there is no log yet, or none that can be cut: no reason to end
 
 
 @contextmanager

@@ -46,21 +46,23 @@ class Supervisor:
         return self
 
     def start(self, *names: str) -> None:
-        """Start these children together and return when all of them are ready.
+        """Start these children together and return when all of them are ready. One that dies is started again.
 
-        Raises ChildError, with the end of its log, if one dies or isn't ready in its `ready_seconds`; the children
-        started so far go on running until `stop`.
+        Raises ChildError, with the end of its log, if one dies STARTS_MAX times or isn't ready in its `ready_seconds`,
+        OSError if none can be started; the children started so far go on running until `stop`.
         """
         self._started.append(names)
-        for name in names:
-            self._processes[name].start()
-        while not all(self._processes[name].ready for name in names):
-            for name in names:
-                self._processes[name].await_ready()
+        starting = [self._processes[name] for name in names]
+        for process in starting:
+            process.start()
+        while not all(process.ready for process in starting):
+            self.tick()
+            for process in starting:
+                process.check_start()
             time.sleep(TICK_SECONDS)
 
     def run_until(self, stop: threading.Event) -> None:
-        """Start again what dies, sooner or later by how often it died, and bound the logs, until `stop` is set."""
+        """Start again what dies or hangs, the later the more often it died, and bound the logs, until `stop` is set."""
         while not stop.wait(TICK_SECONDS):
             self.tick()
 
@@ -73,11 +75,17 @@ class Supervisor:
         """The process id of a child now: another one after a restart, None between death and restart."""
         return self._processes[name].pid
 
+    def is_ready(self, *names: str) -> bool:
+        """Whether all of these run and are ready."""
+        return all(self._processes[name].ready and self._processes[name].pid is not None for name in names)
+
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after `grace_seconds`, for the last started first. Those of one `start` end together.
 
         When this returns or raises, no child is left. It may be called twice.
         """
+        for process in self._processes.values():
+            process.cancel()
         try:
             while self._started:
                 group = [self._processes[name] for name in self._started[-1]]

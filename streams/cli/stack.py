@@ -1,33 +1,35 @@
 """The whole stack on this machine, without Docker: what `touchstream up` runs."""
 
-import json
-import os
 import sys
+import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.data_directory import DataDirectory
+from deploy.local.loopback import body, is_well
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.supervisor import Child, Supervisor
 from streams.prepare import prepare
 from streams.settings import Settings
 from streams.topics import partition_count
 
+log = structlog.get_logger(__name__)
+_Done = TypeVar("_Done")
+
 _READY_SECONDS: Final = 180  # on a slow and busy machine
 _LANES_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.1
 DEMO_LATENESS_SECONDS: Final = 10.0
 """Alerts wait for complete windows: nobody wants to watch for a minute what has happened already."""
-_ANSWER_SECONDS: Final = 1.0
 
 
 class NotReady(RuntimeError):  # noqa: N818 - said to a person
@@ -79,11 +81,12 @@ class Stack:
             }
         )
         self._commands: list[str] = []
+        self._preparing = threading.Lock()
         self.supervisor = Supervisor(data.logs)
         self.supervisor.add(clickhouse.child())
         self._servers = ["clickhouse"]
         if broker:
-            self.supervisor.add(replace(broker.child(), restarted=self._prepare))
+            self.supervisor.add(replace(broker.child(), restarted=self._prepared))
             self._servers.insert(0, "broker")
         self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._metrics = [self._add(name, "worker", "metrics", "/metrics") for name in self._workers]
@@ -99,7 +102,7 @@ class Stack:
         """Start everything in order and wait until the workers own all lanes. Raises ChildError, NotReady."""
         say(f"starting {' and '.join(self._servers)}")
         self.supervisor.start(*self._servers)
-        for line in prepare(self.settings):
+        for line in self._with_servers(self._prepared):
             if line.startswith("warning:"):
                 say(line)
         say(f"starting workers ({len(self._workers)}), watch, gateway and page")
@@ -111,7 +114,7 @@ class Stack:
     def _await_lanes(self) -> None:
         deadline = time.monotonic() + _LANES_SECONDS
         # Not the setting: the topic of a Kafka that was there before may have another number.
-        lanes = partition_count(self.settings.kafka_connection(), self.settings.topic)
+        lanes = self._with_servers(lambda: partition_count(self.settings.kafka_connection(), self.settings.topic))
         while self._lanes_owned() < lanes:
             if time.monotonic() > deadline:
                 raise NotReady("the workers do not own all lanes after two minutes; see the logs in the data directory")
@@ -130,9 +133,32 @@ class Stack:
             worker_pids=tuple(pid for name in self._workers if (pid := self.supervisor.pid(name)) is not None),
         )
 
-    def _prepare(self) -> None:
-        for _ in prepare(self.settings):
-            pass
+    def _prepared(self) -> list[str]:
+        """What `prepare` says; from the start or from the thread that sees to a broker that came back, never both."""
+        with self._preparing:
+            return list(prepare(self.settings))
+
+    def _with_servers(self, work: Callable[[], _Done]) -> _Done:
+        """What `work` returns; where it failed because a server died meanwhile, it is done again with the new one."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            before = self._server_pids()
+            try:
+                return work()
+            except Exception as error:
+                if self._server_pids() == before and None not in before:
+                    raise
+                log.warning("a server died at the start, trying again", error=str(error))
+            while not self.supervisor.is_ready(*self._servers):
+                if time.monotonic() > deadline:
+                    raise NotReady(
+                        f"{' and '.join(self._servers)} don't stay alive; see the logs in the data directory"
+                    )
+                self.supervisor.tick()
+                time.sleep(_LOOK_SECONDS)
+
+    def _server_pids(self) -> list[int | None]:
+        return [self.supervisor.pid(name) for name in self._servers]
 
     def _add(self, name: str, command: str, kind: str, path: str, *arguments: str) -> str:
         """Add a component that answers HTTP on the port that the setting `kind`_port prefers; the URL of its `path`."""
@@ -140,7 +166,9 @@ class Stack:
         self._commands.append(command)
         url = f"http://{LOOPBACK}:{port}{path}"
         port_setting = {f"TOUCHSTREAM_{kind.upper()}_PORT": str(port)}
-        self.supervisor.add(self._child(name, (command, *arguments), lambda: _answer(url) is not None, port_setting))
+        child = self._child(name, (command, *arguments), lambda: body(url) is not None, port_setting)
+        health = f"{_origin(url)}/healthz"
+        self.supervisor.add(replace(child, well=lambda: is_well(health)))
         return url
 
     def _child(self, name: str, command: tuple[str, ...], ready: Callable[[], bool], more: dict[str, str]) -> Child:
@@ -159,7 +187,7 @@ class Stack:
         )
 
     def _lanes_owned(self) -> float:
-        return sum(_gauge(_answer(url) or "", "touchstream_lanes_owned") for url in self._metrics)
+        return sum(_gauge(body(url) or "", "touchstream_lanes_owned") for url in self._metrics)
 
 
 @contextmanager
@@ -182,26 +210,10 @@ def running(
             yield stack
 
 
-def write_ready_file(path: Path, addresses: Addresses) -> None:
-    """One JSON object, there in whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(addresses.document()) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
 def _lateness_seconds(settings: Settings, simulate: bool) -> float:
     """In a demo windows are complete sooner, unless somebody has said when."""
     given = settings.origins.get("lateness_seconds", "default") != "default"
     return DEMO_LATENESS_SECONDS if simulate and not given else settings.lateness_seconds
-
-
-def _answer(url: str) -> str | None:
-    try:
-        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - our own loopback address
-            text: str = answer.read().decode()
-            return text
-    except OSError:
-        return None
 
 
 def _origin(url: str) -> str:
@@ -209,5 +221,9 @@ def _origin(url: str) -> str:
 
 
 def _gauge(text: str, name: str) -> float:
-    families = text_string_to_metric_families(text)
+    """The sum of a gauge in a page of metrics; 0 where the text is none."""
+    try:
+        families = list(text_string_to_metric_families(text))
+    except ValueError:
+        return 0.0
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)

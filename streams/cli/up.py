@@ -1,5 +1,6 @@
 """The command `up`: the whole stack on this machine."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,6 +14,7 @@ from sinks.clickhouse.client import connect
 from sinks.clickhouse.queries import metrics
 from sinks.notify.notification import Notification
 from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
+from streams.cli.ready_file import ReadyFile
 from streams.connection import kafka_servers
 from streams.logs import configure_logs
 from streams.settings import Settings
@@ -55,34 +57,34 @@ def up(
         from deploy.local.broker import BrokerNotInstalledError
         from deploy.local.data_directory import DataDirectoryInUseError
         from deploy.local.supervisor import ChildError
-        from streams.cli.stack import NotReady, running, write_ready_file
+        from streams.cli.stack import NotReady, running
     except ModuleNotFoundError as error:
         fail(f"the local stack is not installed ({error.name}): pip install 'touchstream\\[local]'")
     settings = load_settings()
     configure_logs(settings.log_format)
     stop = Stop.on_signals()
     started, started_ms = time.monotonic(), time.time_ns() // 1_000_000
+    with errors_in_one_line():
+        ready = ReadyFile(ready_file) if ready_file else None
     try:
         with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say, kafka) as stack:
             addresses = stack.addresses()
             _say(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             for name, value in _links(addresses):
-                people.print(f"  {name:11} {value}", markup=False, soft_wrap=True)
+                _say(f"  {name:11} {value}")
             deadline = None if seconds is None else time.monotonic() + seconds
-            written = None
             while not stop.wait(0.05) and (deadline is None or time.monotonic() < deadline):
                 stack.supervisor.tick()
-                if ready_file and (now := stack.addresses()) != written:
-                    write_ready_file(ready_file, now)
-                    written = now
+                if ready:
+                    ready.keep(stack.addresses().document())
             if demo:
                 _summary(stack.settings, started_ms)
             _say("stopping")
     except (ChildError, NotReady, BrokerNotInstalledError, DataDirectoryInUseError) as error:
         fail(escaped(str(error)))
     finally:
-        if ready_file:
-            ready_file.unlink(missing_ok=True)
+        if ready:
+            ready.remove()
 
 
 def _links(addresses: "Addresses") -> list[tuple[str, str]]:
@@ -114,4 +116,6 @@ def _summary(settings: Settings, since_ms: int) -> None:
 
 
 def _say(text: str) -> None:
-    people.print(text, markup=False)
+    # Where standard error is a file on a full disk, the stack goes on without being heard.
+    with contextlib.suppress(OSError):
+        people.print(text, markup=False, soft_wrap=True)

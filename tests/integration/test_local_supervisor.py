@@ -12,8 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from deploy.local import leash, process
-from deploy.local.process import RESTART_SECONDS, Child, ChildError
+from deploy.local.loopback import is_well
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.process import RESTART_SECONDS, STARTS_MAX, Child, ChildError
 from deploy.local.supervisor import Supervisor
+from tests.full_disk import filled, small_disk
 
 STAY = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 
@@ -86,10 +89,93 @@ def test_a_child_that_dies_again_and_again_is_started_ever_more_slowly(superviso
     assert {entry["ending"] for entry in deaths} == {"exited with status 3"}
 
 
-def test_a_child_that_dies_at_its_start_says_why(supervisor: Supervisor) -> None:
+def test_what_a_restart_needs_is_tried_until_it_works_while_another_child_is_started_again(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    signs, done = {name: tmp_path / name for name in ("broker", "tables")}, []
+
+    def prepare() -> None:
+        if not signs["tables"].exists():
+            raise ConnectionRefusedError("no tables")
+        done.append("prepared")
+
+    supervisor.add(
+        Child("broker", (sys.executable, "-c", STAY, str(signs["broker"])), signs["broker"].exists, restarted=prepare)
+    )
+    slow = "import time; time.sleep(0.5); " + STAY
+    supervisor.add(child("tables", slow, signs["tables"], ready=signs["tables"].exists))
+    supervisor.start("broker", "tables")
+    with capture_logs() as logs:
+        for name, sign in signs.items():
+            sign.unlink()
+            os.kill(supervisor.pid(name) or 0, signal.SIGKILL)
+        until(lambda: done, supervisor)
+    assert done == ["prepared"]
+    failed = [entry for entry in logs if entry.get("error") == "no tables"]
+    assert [entry["child"] for entry in failed] == ["broker"]  # said once
+
+
+def test_a_child_that_dies_at_its_start_is_started_again(supervisor: Supervisor, tmp_path: Path) -> None:
+    tried, sign = tmp_path / "tried", tmp_path / "sign"
+    second_time = (
+        "import pathlib, sys, time\ntried = pathlib.Path(sys.argv[2])\n"
+        "if not tried.exists():\n    tried.touch(); sys.exit(1)\n"
+        "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+    )
+    supervisor.add(child("worker", second_time, sign, tried, ready=sign.exists)).start("worker")
+    assert supervisor.is_ready("worker")
+
+
+def test_a_child_that_dies_while_others_start_is_started_again_meanwhile(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    sign = tmp_path / "sign"
+    supervisor.add(child("tables", STAY, sign, ready=sign.exists)).start("tables")
+    sign.unlink()
+    os.kill(supervisor.pid("tables") or 0, signal.SIGKILL)
+    supervisor.add(child("worker", STAY, tmp_path / "worker", ready=sign.exists)).start("worker")
+    until(lambda: supervisor.is_ready("tables"), supervisor)
+
+
+SERVE = """
+import signal, sys, time, pathlib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if pathlib.Path(sys.argv[2]).exists() and sys.argv[3] == "silent": time.sleep(600)
+        self.send_response(503 if pathlib.Path(sys.argv[2]).exists() else 200)
+        self.end_headers()
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("ill", ["says so", "silent"])
+def test_a_child_that_hangs_is_ended_and_started_again(
+    ill: str, supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(process, "SILENT_LOOKS_MAX", 2)
+    port, sick = free_port(), tmp_path / "sick"
+    url = f"http://{LOOPBACK}:{port}/healthz"
+    argv = (sys.executable, "-c", SERVE, str(port), str(sick), ill)
+    supervisor.add(
+        Child("worker", argv, ready=lambda: is_well(url) is True, well=lambda: is_well(url), grace_seconds=0.1)
+    )
+    supervisor.start("worker")
+    before = supervisor.pid("worker")
+    assert before is not None
+    sick.touch()
+    until(lambda: not is_alive(before), supervisor)  # deaf to SIGTERM: it takes SIGKILL
+    sick.unlink()
+    until(lambda: supervisor.is_ready("worker") and supervisor.pid("worker") != before, supervisor)
+
+
+def test_a_child_that_dies_at_its_start_says_why(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.add(child("broken", "print('no such port'); raise SystemExit(2)", ready=lambda: False))
     with pytest.raises(ChildError, match=r"(?s)broken exited with status 2 before it was ready.*no such port"):
         supervisor.start("broken")
+    assert (tmp_path / "logs" / "broken.log").read_text().count("no such port") == STARTS_MAX
 
 
 def test_a_command_that_does_not_exist_says_so(supervisor: Supervisor) -> None:
@@ -181,6 +267,23 @@ def test_a_log_is_cut_when_it_is_full_and_what_was_in_it_is_kept_once(
     assert before.stat().st_size > 10_000
     until(lambda: 0 < log.stat().st_size < 10_000, supervisor)
     assert b"\0" not in log.read_bytes()  # it goes on at the beginning, not where it was
+
+
+def test_a_full_log_is_cut_on_a_full_disk_without_ending_the_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = "import time\nprint('x' * 20_000, flush=True)\nwhile True: time.sleep(1)"
+    with small_disk(tmp_path / "disk", "256k") as disk, Supervisor(disk / "logs") as supervisor:
+        log = disk / "logs" / "talking.log"
+        supervisor.add(child("talking", talk, ready=lambda: log.stat().st_size > 10_000))
+        monkeypatch.setattr(process, "LOG_BYTES_MAX", 100_000)
+        supervisor.start("talking")
+        monkeypatch.setattr(process, "LOG_BYTES_MAX", 10_000)
+        with filled(disk):
+            supervisor.tick()
+            assert log.stat().st_size == 0
+            assert not log.with_suffix(".log.1").exists()
+        assert supervisor.is_ready("talking")
 
 
 def test_two_children_of_one_name_are_refused(supervisor: Supervisor) -> None:
