@@ -12,6 +12,7 @@ from streams import metrics
 from streams.measure.events import DeadLetter
 from streams.measure.lane import Lane, LaneRow, LaneRows
 from streams.measure.records import Headers
+from streams.measure.refused import REFUSED, REFUSED_DETAIL, TRUNCATED, bytes_before_cut, values
 from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,7 @@ Send = Callable[[str, bytes | None, bytes | None, Headers], Awaitable[Any]]
 REPLAY_OF: Final = "touchstream-replay-of"
 """Header of a letter that was published again: log_id/partition/offset where it was refused first."""
 REPLAY_ATTEMPT: Final = "touchstream-replay-attempt"
-TRUNCATED: Final = "touchstream-truncated"
-"""Header of a letter in the topic whose value was cut: how many bytes it had."""
+_NOT_REPLAYED: Final = (REPLAY_OF, REPLAY_ATTEMPT, REFUSED, REFUSED_DETAIL)
 _RETRY_SECONDS: Final = 1.0
 _RETRY_SECONDS_MAX: Final = 10.0
 _BATCH_BYTES: Final = 61
@@ -60,7 +60,9 @@ class Message:
     def excerpt(self) -> "Message":
         """What any topic takes; the table keeps the whole."""
         key, value = (None if one is None else one[:_EXCERPT_BYTES] for one in (self.key, self.value))
-        headers = [*self.own_headers, (TRUNCATED, str(len(self.value or b"")).encode())]
+        headers = list(self.own_headers)
+        if not values(headers, TRUNCATED):  # it came as an excerpt
+            headers.append((TRUNCATED, str(len(self.value or b"")).encode()))
         return Message(key, value, headers, self.own_headers, is_excerpt=True)
 
 
@@ -182,7 +184,8 @@ def letter_headers(row: LaneRow, letter: DeadLetter) -> Headers:
     """The record's own headers, then Kafka Connect's names for its origin, then our reason. No personal data."""
     origin = _origin(row, letter)
     # What the record itself said under these names is in the table; to readers of the topic it would look like ours.
-    ours = {TRUNCATED, *(name for name, _ in origin)}
+    # Nor do those of a refusal go on, which would make a refused record of whatever is made of the letter.
+    ours = {TRUNCATED, REFUSED, REFUSED_DETAIL, *(name for name, _ in origin)}
     return [*((name, value) for name, value in letter.headers if name not in ours), *origin]
 
 
@@ -194,11 +197,16 @@ def _origin(row: LaneRow, letter: DeadLetter) -> Headers:
         "touchstream-log-id": row.log_id,
         "touchstream-reason": letter.reason.value,
     }
-    return [(name, value.encode()) for name, value in origin.items()]
+    had = bytes_before_cut(letter.headers)
+    cut = [] if had is None else [(TRUNCATED, had)]
+    return [*((name, value.encode()) for name, value in origin.items()), *cut]
 
 
 def replay_headers(headers: Iterable[tuple[bytes, bytes]], letter: str, attempt: int) -> list[tuple[str, bytes]]:
-    """The record's own headers, and which letter it is: refused again, it is still the same one."""
+    """The record's own headers, and which letter it is: refused again, it is still the same one.
+
+    That a door had refused it is left out: now it is an event, which its lane judges.
+    """
     own = [(name.decode("utf-8", "replace"), value) for name, value in headers]
-    kept = [(name, value) for name, value in own if name not in (REPLAY_OF, REPLAY_ATTEMPT)]
+    kept = [(name, value) for name, value in own if name not in _NOT_REPLAYED]
     return [*kept, (REPLAY_OF, letter.encode()), (REPLAY_ATTEMPT, str(attempt).encode())]

@@ -156,6 +156,11 @@ GATEWAY_EVENTS: Final = Counter(
     " their refusal.",
     ["outcome"],
 )
+GATEWAY_REFUSED_NOT_KEPT: Final = Counter(
+    "touchstream_gateway_refused_not_kept",
+    "Refused events that are no dead letters, because their key had sent too many in that minute, by reason.",
+    ["reason"],
+)
 GATEWAY_AT_WORK: Final = Gauge(
     "touchstream_gateway_at_work", "Requests whose events are being judged or sent now; above a bound, others wait."
 )

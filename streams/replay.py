@@ -14,10 +14,11 @@ What was sent twice all the same, by two runs at one time, is a duplicate within
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -25,7 +26,7 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from schemas.codec import WriterSchemas
+from schemas.codec import Undecodable, WriterSchemas, parse_json
 from schemas.registry import HttpSchemaRegistry
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.definitions import known_definitions
@@ -48,6 +49,7 @@ from streams.measure.definitions import Definitions
 from streams.measure.events import Clocks, decode, measured
 from streams.measure.identity import identities
 from streams.measure.records import Records
+from streams.measure.refused import REFUSED, SENT_BY, bytes_before_cut, values
 from streams.settings import Settings
 from streams.topics import EVENT_MESSAGE_BYTES_MAX, log_identity, partition_count
 from streams.waiting import reached, wait_until_measured
@@ -76,7 +78,7 @@ class ReplayError(RuntimeError):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters: of a reason, or of all (None); recorded since (ms since 1970); the oldest so many."""
+    """Which letters: of a reason, or of all but `not_allowed` (None); since (ms since 1970); the oldest so many."""
 
     reason: str | None = None
     since_ms: int = -(2**62)
@@ -190,7 +192,8 @@ class Replay:
         raw_since, seen = raw_inserted_since(self._client), set[bytes]()
         for some in _bounded(letters):
             contents = letters_at(self._client, some)
-            judged = self._judge([(one, contents[one.letter]) for one in some if one.letter in contents])
+            found = [(one, contents[one.letter]) for one in some if one.letter in contents]
+            judged = self._judge([(letter, _as_taken(content)) for letter, content in found])
             ids = {one.event["event_id"] for one in judged if one.event is not None}
             known = set(_identities(counted(self._client, self._settings.topic, ids))) if ids else set()
             yield [_in_view_of(one, known, seen, raw_since) for one in judged]
@@ -251,7 +254,10 @@ def _judge(
     )
     frame, refused = decode(records, Clocks.of(records, now_ms), writers, definitions)
     verdicts = {one.log_offset: one.reason.value for one in refused}
+    cut = {at: letter.reason for at, (letter, content) in enumerate(letters) if _is_cut(content)}
+    verdicts |= cut
     events = _events(frame, definitions) if frame.height else {}
+    events = {at: event for at, event in events.items() if at not in cut}
     return [
         Judged(letter, content, verdicts.get(at, ACCEPTED), events.get(at))
         for at, (letter, content) in enumerate(letters)
@@ -265,6 +271,30 @@ def _events(frame: pl.DataFrame, definitions: Definitions) -> dict[int, dict[str
     resolved = journeys.resolve(journeys.with_attributes(events))
     rows = resolved.select("log_offset", "event_id", "identity", "journey", "stage", "action", *ANSWERS).to_dicts()
     return {row["log_offset"]: row for row in rows}
+
+
+def _as_taken(content: DeadLetter) -> DeadLetter:
+    """A letter as it is published: of what the gateway refused, with what the gateway says, whatever its sender did."""
+    headers = _texts(content.headers)
+    if not values(headers, REFUSED) or content.value is None:
+        return content
+    try:
+        fields = parse_json(content.value)
+    except Undecodable:
+        return content
+    if not isinstance(fields, dict):
+        return content
+    by = next((one.decode(errors="replace") for one in values(headers, SENT_BY)), None)
+    return replace(content, value=msgspec.json.encode(fields | {"received_at": content.record_at_ms, "sent_by": by}))
+
+
+def _is_cut(content: DeadLetter) -> bool:
+    """Whether it holds the beginning of what was refused: an event by chance at most."""
+    return bytes_before_cut(_texts(content.headers)) is not None
+
+
+def _texts(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, bytes]]:
+    return [(name.decode(errors="replace"), value) for name, value in headers]
 
 
 def _in_view_of(judged: Judged, known: set[bytes], seen: set[bytes], raw_since_ms: int) -> Judged:

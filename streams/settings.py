@@ -216,6 +216,12 @@ class Settings(BaseSettings):
     gateway_body_bytes_max: int = Field(
         5 * 2**20, ge=1024, le=64 * 2**20, description="Bytes of a request to the gateway, decompressed, at most."
     )
+    gateway_letters_per_minute: int = Field(
+        1_000,
+        ge=0,
+        le=1_000_000,
+        description="Refused events of one API key that become dead letters, in a minute; more are only counted.",
+    )
     gateway_delivery_seconds: float = Field(
         10,
         ge=0.5,

@@ -18,6 +18,7 @@ from streams.measure.identity import CANONICAL_KEY
 from streams.measure.measures import sentiment_micro
 from streams.measure.panes import SERIES, Series
 from streams.measure.records import Headers, Records
+from streams.measure.refused import refused_before
 
 Times = npt.NDArray[np.int64]
 
@@ -62,6 +63,12 @@ def decode(
     records: Records, clocks: Clocks, writers: WriterSchemas, definitions: Definitions
 ) -> tuple[pl.DataFrame, list[DeadLetter]]:
     """The usable events of a run, with log_offset, record_at, lane_clock, kafka_key beside the touchpoint's own."""
+    if said := refused_before(records.headers):
+        others = np.ones(len(records), np.bool_)
+        others[[refusal.position for refusal in said]] = False
+        frame, letters = decode(records.chosen(others), clocks[others], writers, definitions)
+        letters += dead_letters(records, clocks, said)
+        return frame, sorted(letters, key=lambda letter: letter.log_offset)
     decoded = decode_batch(records.values, writers)
     frame, invalid = refusals(decoded.frame, clocks.record_at, definitions.void_ids)
     positions = frame["position"].to_numpy()

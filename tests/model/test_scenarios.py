@@ -9,6 +9,7 @@ import pytest
 from schemas.touchpoint import Reason
 from tests.model.scenarios import KINDS, LIMITS, Scenario, scenario_of
 from tests.oracle.control import signed
+from tests.oracle.log import REFUSED_HEADER
 from tests.oracle.panes import empty_pane
 from tests.oracle.recompute import Row, Tables, recompute
 from tests.oracle.strategies import DEFINITIONS_KNOWN, LANE, WRITER_SCHEMAS
@@ -17,6 +18,15 @@ from tests.oracle.strategies import DEFINITIONS_KNOWN, LANE, WRITER_SCHEMAS
 @pytest.fixture(scope="module")
 def drawn() -> list[Scenario]:
     return [scenario_of(seed) for seed in range(300)]
+
+
+def test_a_door_has_refused_records_for_a_reason_for_none_and_beside_events_that_would_count(
+    drawn: list[Scenario],
+) -> None:
+    refused = [record for one in drawn for record in one.logs[0] if record.refused]
+    said = {tuple(value for name, value in one.headers if name == REFUSED_HEADER) for one in refused}
+    assert said >= {(b"not_allowed",), (b"out_of_scale",), (b"control_refused",), (b"not_allowed", b"not_allowed")}
+    assert any(b'"e1"' in (one.value or b"") for one in refused)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +70,7 @@ def test_customers_stages_definitions_and_refusals_are_of_all_kinds(measured: li
     assert any(len(versions) > 1 for versions in switched)
     assert any(row["late"] for row in rows)
     refused = {reason for tables in measured for reason in tables.dead_letters.values()}
-    assert refused >= {reason.value for reason in Reason} - {Reason.NOT_ALLOWED}  # that one is the gateway's
+    assert refused >= {reason.value for reason in Reason}
     assert any(tables.erasures for tables in measured)
     assert {obeyed for tables in measured for obeyed in tables.controls.values()} == {True, False}
     assert len({tables.lane["control_keys"] for tables in measured}) > 2

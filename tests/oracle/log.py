@@ -12,6 +12,12 @@ DEFINITIONS = b"definitions"
 FORGET = b"forget"
 KEYS = b"keys"
 SIGNATURE_HEADER = "touchstream-signature"
+REFUSED_HEADER = "touchstream-refused"
+REFUSED_REASONS = (
+    *("undecodable", "unknown_schema", "missing_field", "wrong_type", "out_of_scale", "from_the_future", "too_old"),
+    *("too_large", "no_customer", "not_allowed"),
+)
+"""What a door may refuse an event for."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,15 @@ class Record:
         """What kind of control record this is, None for an event. Where the header repeats it is of no kind: empty."""
         kinds = [value for name, value in self.headers if name == CONTROL_HEADER]
         return (kinds[0] if len(kinds) == 1 else b"") if kinds else None
+
+    @property
+    def refused(self) -> str | None:
+        """For which reason a door has refused it before, None for an event. Not a reason, or several: undecodable."""
+        said = [value for name, value in self.headers if name == REFUSED_HEADER]
+        if not said:
+            return None
+        names = [one for one in REFUSED_REASONS if [one.encode()] == said]
+        return names[0] if names else "undecodable"
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,8 @@ class _Oracle:
 
     def apply_event(self, record: Record, record_at: int) -> None:
         """Count an event, or its being a duplicate."""
+        if record.refused is not None:
+            raise Refused(record.refused, "at a door")
         event = check(self.decoder.event(record.value), record_at)
         self.refuse_too_old(event)
         row = self.touchpoint_row(record, record_at, event)

@@ -27,6 +27,7 @@ from tests.oracle.log import (
     FORGET,
     HEARTBEAT,
     KEYS,
+    REFUSED_HEADER,
     Definitions,
     Lane,
     Record,
@@ -48,7 +49,10 @@ STEPS_MS = (
 GAPS = (1, 1, 1, 1, 1, 1, 2, 7, 1_000)
 HEADERS: tuple[tuple[tuple[str, bytes], ...], ...] = ((), (), (("traceparent", b"00-1"),), (("content-type", b"\xff"),))
 RARE_KINDS = ("damaged", "broken", "heartbeat", "definitions", "forget", "other control", "no time")
-KINDS = ("absent",) + ("event",) * 22 + ("faulty",) * 4 + RARE_KINDS
+KINDS = ("absent",) + ("event",) * 21 + ("refused",) + ("faulty",) * 4 + RARE_KINDS
+# what the headers of a refused record say: mostly a reason, and what is none
+REFUSALS = (b"not_allowed", b"not_allowed", b"out_of_scale", b"undecodable", b"too_large", b"no reason", b"", b"\xff")
+NO_REFUSALS = (b"control_refused", b"Not_Allowed", b"not_allowed ")
 
 
 _FIRST_JOURNEY = {
@@ -147,6 +151,8 @@ def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, 
     if kind == "broken":
         return Record(offset, timestamp_ms, b"k", choices.of(BROKEN_VALUES), choices.of(HEADERS))
     headers = choices.of(HEADERS)
+    if kind == "refused":
+        headers += _refused(choices)
     made = event(choices, now, offset)
     canonical = (made["customer_id"] or made["anonymous_id"] or "").encode()
     key = choices.of((canonical,) * 12 + (None, b"", b"ann", b"\xff\x00"))
@@ -154,6 +160,12 @@ def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, 
         made = choices.of(FAULTS)(made)
     value = encode(choices, made)
     return Record(offset, timestamp_ms, key, damage(choices, value) if kind == "damaged" else value, headers)
+
+
+def _refused(choices: Choices) -> tuple[tuple[str, bytes], ...]:
+    """Mostly one reason; the event beside it would count, or not."""
+    said = (REFUSED_HEADER, choices.of(REFUSALS + NO_REFUSALS))
+    return choices.of(((said,),) * 6 + ((said, said),))
 
 
 def _signing(choices: Choices, now: int) -> Signing | None:

@@ -17,6 +17,7 @@ from streams.channels.gateway import KeyFileError
 from streams.channels.gateway.app import Gateway
 from streams.channels.gateway.delivery import Delivery
 from streams.channels.gateway.key_lines import key_line
+from streams.channels.gateway.letters import Letters
 from streams.channels.gateway.rate import Rate
 from streams.channels.gateway.server import gateway
 from streams.connection import KafkaConnection
@@ -67,7 +68,7 @@ class Broken(Delivery):
 
 def test_what_goes_wrong_inside_stays_inside() -> None:
     delivery = Broken(Destination(KafkaConnection.from_url("kafka://127.0.0.1:1")), 1)
-    application = Gateway(delivery, None, Rate(1000), Rate(1000), 1000).application()
+    application = Gateway(delivery, None, Rate(1000), Rate(1000), 1000, Letters(10)).application()
 
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(application, raise_app_exceptions=True)

@@ -1,5 +1,6 @@
 -- Dead letters that may be published again, the oldest first: never sent, or it is not known whether (`unacknowledged`), or
--- refused again since. Not what was erased, what would steer a lane, or what panes count already (`rejected`).
+-- refused again since. Not what was erased, what would steer a lane, or what panes count already (`rejected`). What a key was
+-- not made for (`not_allowed`) only where it is asked for: judged without the key it would be fine.
 SELECT
     refused.letter AS letter, place.1 AS log_id, place.2 AS partition, place.3 AS log_offset,
     record_at_ms, last_reason AS reason, bytes,
@@ -31,7 +32,7 @@ LEFT JOIN
     GROUP BY letter
 ) AS replays ON replays.letter = refused.letter
 WHERE (refused_again >= attempts OR replayed_at_ms = 0)
-  AND (empty({reasons:Array(String)}) OR has({reasons:Array(String)}, last_reason))
+  AND if(empty({reasons:Array(String)}), last_reason != 'not_allowed', has({reasons:Array(String)}, last_reason))
   AND record_at_ms >= {since_ms:Int64}
 ORDER BY record_at_ms, letter
 LIMIT {limit:UInt32}

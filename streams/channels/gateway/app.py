@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.codec import Undecodable
+from schemas.touchpoint import DETAIL_CHARS_MAX, Reason
 from sinks.clickhouse.customer_reader import CustomerReader
 from sinks.scrape import scraped
 from streams import metrics
@@ -28,10 +29,11 @@ from streams.channels.gateway.delivery import Delivery, NotDelivered
 from streams.channels.gateway.intake import Judged, judge
 from streams.channels.gateway.key_lines import ANYTHING, Bounds, Permission
 from streams.channels.gateway.keys import KeyFile, KeysUnavailable
+from streams.channels.gateway.letters import Letters
 from streams.channels.gateway.openapi import document
 from streams.channels.gateway.people import CUSTOMER, CUSTOMERS, is_this_machine, person
 from streams.channels.gateway.places import BODIES_MAX, REQUESTS_AT_ONCE_MAX, RETRY_SECONDS, Bodies, Places
-from streams.channels.gateway.problems import Answer, Problem, come_back, no_json
+from streams.channels.gateway.problems import Answer, NoJson, Problem, RefusedEvent, come_back
 from streams.channels.gateway.rate import Rate
 
 log = structlog.get_logger(__name__)
@@ -56,7 +58,7 @@ class Sender:
 class Gateway:
     """What the routes share. `keys` None: no key is asked for. `customers` None: there are none to read.
 
-    rate, byte_rate: events and bytes a second of a key.
+    rate, byte_rate: events and bytes a second of a key. letters: makes records of what is refused.
     """
 
     delivery: Delivery
@@ -64,6 +66,7 @@ class Gateway:
     rate: Rate
     byte_rate: Rate
     body_bytes_max: int
+    letters: Letters
     customers: CustomerReader | None = None
     bodies: Bodies = field(init=False)
     places: Places = field(init=False)
@@ -112,10 +115,14 @@ class Gateway:
             self.byte_rate.take(sender.owner, len(body))
             async with self.places.place(sender.owner):
                 now_ms = time.time_ns() // 1_000_000
-                events = split_events(body, request.headers.get("content-type", ""))
-                self.rate.take(sender.owner, max(0, len(events.texts) - 1))
-                judged = await self._judged(events, body, now_ms, sender)
-                await self._deliver(judged, now_ms)
+                try:
+                    events = split_events(body, request.headers.get("content-type", ""))
+                    self.rate.take(sender.owner, max(0, len(events.texts) - 1))
+                    judged = await self._judged(events, body, now_ms, sender)
+                except NoJson as problem:
+                    await self._keep(body, problem.details.detail, now_ms, sender)
+                    raise
+                await self._deliver(judged, events.texts, now_ms, sender)
         answer = Answer(len(judged.records), judged.refused, judged.given_ids)
         return _json(answer, HTTPStatus.ACCEPTED)
 
@@ -183,23 +190,36 @@ class Gateway:
         return Sender(found.owner, found.bounds)
 
     async def _judged(self, events: EventTexts, body: bytes, now_ms: int, sender: Sender) -> Judged:
-        sent_by = None if self.keys is None else sender.owner
         try:
-            return await judge(events, self.delivery.encoder, now_ms, sender.bounds, sent_by)
+            return await judge(events, self.delivery.encoder, now_ms, sender.bounds, self._sent_by(sender))
         except Undecodable as error:
-            raise no_json(f"{error} (no line is JSON)" if events.lines else why_no_json(body)) from None
+            raise NoJson(f"{error} (no line is JSON)" if events.lines else why_no_json(body)) from None
         except NotDelivered:
             raise _kafka_away(Judged()) from None
 
-    async def _deliver(self, judged: Judged, now_ms: int) -> None:
+    def _sent_by(self, sender: Sender) -> str | None:
+        return None if self.keys is None else sender.owner
+
+    async def _keep(self, body: bytes, why: str, now_ms: int, sender: Sender) -> None:
+        """A body that holds no event that could be told apart, as one letter; an empty one holds nothing to keep."""
+        if body.strip():
+            whole = Judged(refused=[RefusedEvent(0, Reason.UNDECODABLE, why[:DETAIL_CHARS_MAX])])
+            await self._deliver(whole, [body], now_ms, sender)
+
+    async def _deliver(self, judged: Judged, texts: Sequence[bytes], now_ms: int, sender: Sender) -> None:
+        """What is used, and what is not, until Kafka has acknowledged both. Raises Problem: 503."""
+        letters = self.letters.of(judged.refused, texts, sender.owner, self._sent_by(sender))
         try:
-            await self.delivery.send(judged.records, now_ms)
+            await self.delivery.send([*judged.records, *letters], now_ms)
         except NotDelivered:
+            self.letters.give_back(sender.owner, len(letters))
             metrics.GATEWAY_EVENTS.labels("unacknowledged").inc(len(judged.records))
             raise _kafka_away(judged) from None
         metrics.GATEWAY_EVENTS.labels("accepted").inc(len(judged.records))
         for refused in judged.refused:
             metrics.GATEWAY_EVENTS.labels(refused.reason.value).inc()
+        for refused in judged.refused[len(letters) :]:
+            metrics.GATEWAY_REFUSED_NOT_KEPT.labels(refused.reason.value).inc()
 
 
 class Observed:

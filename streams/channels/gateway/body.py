@@ -14,7 +14,7 @@ from starlette.requests import Request
 from schemas.codec import Undecodable, parse_json
 from streams.channels.gateway.elements import parted
 from streams.channels.gateway.places import Body
-from streams.channels.gateway.problems import Problem, no_json, too_large
+from streams.channels.gateway.problems import NoJson, Problem, too_large
 from streams.channels.lines import UTF8_BOM, UTF16_BOMS
 
 EVENTS_MAX: Final = 10_000
@@ -62,10 +62,10 @@ def split_events(body: bytes, content_type: str) -> EventTexts:
     Raises Problem: 400 for what is no JSON, 413 for more than 10,000 events.
     """
     if body.startswith(UTF16_BOMS) or body[:1] == b"\0" or body[1:2] == b"\0":
-        raise no_json("it is UTF-16 or UTF-32; send UTF-8: iconv -f UTF-16 -t UTF-8")
+        raise NoJson("it is UTF-16 or UTF-32; send UTF-8: iconv -f UTF-16 -t UTF-8")
     body = body.removeprefix(UTF8_BOM)
     if not body.strip(_BLANK):
-        raise no_json("the body is empty; send an event, an array of events, or one event a line")
+        raise NoJson("the body is empty; send an event, an array of events, or one event a line")
     if content_type.partition(";")[0].strip().lower() in NDJSON_TYPES or _looks_like_lines(body):
         return EventTexts(_lines(body), lines=True)
     if body.lstrip(_BLANK).startswith(b"["):
@@ -178,7 +178,7 @@ def _elements(body: bytes) -> list[bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         elements = parted(body, EVENTS_MAX)
         if elements is None:
-            raise no_json(why_no_json(body)) from None
+            raise NoJson(why_no_json(body)) from None
     if len(elements) > EVENTS_MAX:
         raise _too_many()
     return [bytes(element) for element in elements]

@@ -116,8 +116,17 @@ class Delivery:
         producer, topic = self._link[0], self._destination.topic
         for record in records:
             lanes = len(await producer.partitions_for(topic))
-            lane = lane_of(record.key, lanes)
-            sent.append(await producer.send(topic, record.value, record.key, partition=lane, timestamp_ms=timestamp_ms))
+            lane = lane_of(record.key or b"", lanes)
+            sent.append(
+                await producer.send(
+                    topic,
+                    record.value,
+                    record.key,
+                    partition=lane,
+                    timestamp_ms=timestamp_ms,
+                    headers=list(record.headers),
+                )
+            )
 
     async def _connect_until_it_works(self) -> None:
         while self._link is None:

@@ -20,16 +20,18 @@ from streams.channels.event_ids import new_event_id
 from streams.channels.gateway.body import EventTexts, why_no_json
 from streams.channels.gateway.key_lines import ANYTHING, Bounds
 from streams.channels.gateway.problems import GivenId, RefusedEvent
+from streams.measure.records import Headers
 
 SLICE_EVENTS: Final = 100  # four milliseconds; then others have their turn
 
 
 @dataclass(frozen=True)
 class Record:
-    """An event for Kafka: its key and its bytes."""
+    """An event for Kafka: its key and its bytes. Headers are of what was refused (`streams.measure.refused`)."""
 
-    key: bytes
+    key: bytes | None
     value: bytes
+    headers: Headers = ()
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,11 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
         return Response(msgspec.json.encode(self.details), self.status, self.headers, PROBLEM_TYPE)
 
 
-def no_json(detail: str) -> Problem:
+class NoJson(Problem):
     """The body can't be read."""
-    return Problem(400, "The body is no JSON", detail)
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(400, "The body is no JSON", detail)
 
 
 def too_large(detail: str) -> Problem:

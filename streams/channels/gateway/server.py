@@ -16,6 +16,7 @@ from streams.channels.gateway.app import Gateway
 from streams.channels.gateway.delivery import Delivery
 from streams.channels.gateway.key_lines import KeyFileError
 from streams.channels.gateway.keys import KeyFile
+from streams.channels.gateway.letters import Letters
 from streams.channels.gateway.rate import Rate
 from streams.settings import Settings
 
@@ -57,6 +58,7 @@ def gateway(settings: Settings) -> Gateway:
         rate=Rate(settings.gateway_events_per_second),
         byte_rate=Rate(settings.gateway_bytes_per_second),
         body_bytes_max=settings.gateway_body_bytes_max,
+        letters=Letters(settings.gateway_letters_per_minute),
         customers=_customers(settings),
     )
 
