@@ -19,6 +19,7 @@ from deploy.local.process import Child, Process, running
 from schemas.codec import WriterSchemas
 from schemas.columns import decode_batch
 from streams.connection import KafkaConnection
+from streams.measure.refused import REFUSED
 from streams.settings import Settings
 from streams.topics import ensure_topics, log_identity, topic_specs
 
@@ -121,8 +122,9 @@ class Log:
         return found
 
     def events(self) -> list[dict[str, Any]]:
-        """Decoded, lane by lane in the log's order."""
-        frame, refused = decode_batch([record.value for record in self.records()], WriterSchemas())
+        """Decoded, lane by lane in the log's order, without what the gateway has refused."""
+        accepted = [record for record in self.records() if REFUSED not in dict(record.headers)]
+        frame, refused = decode_batch([record.value for record in accepted], WriterSchemas())
         assert refused == []
         return frame.to_dicts()
 

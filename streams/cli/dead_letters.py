@@ -70,7 +70,8 @@ def replay_dead_letters(
 ) -> None:
     """Publish dead letters again, after a mend, with their own event_id. What would be refused again is left as it is.
 
-    None counts twice: not when this is interrupted, nor when it runs again, now or later.
+    None counts twice: not when this is interrupted, nor when it runs again, now or later. What the gateway refused
+    because its key may not send it comes back only with --reason not_allowed.
 
     Example: touchstream dead-letters replay --reason unknown_schema --since -2d --dry-run
     """

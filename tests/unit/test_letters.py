@@ -8,7 +8,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.touchpoint import Reason
 from streams import letters
-from streams.letters import LetterTopic
+from streams.letters import LetterTopic, replay_headers
 from streams.measure.events import DeadLetter
 from streams.measure.lane import LaneRow
 from streams.measure.records import Headers
@@ -71,3 +71,20 @@ def test_a_topic_that_takes_not_even_that_is_waited_for(monkeypatch: pytest.Monk
     value, headers = sent(topic, b"x" * 1_000_000)
     assert topic.attempts == 5
     assert (len(value or b""), headers[TRUNCATED]) == (65_536, [b"1000000"])
+
+
+def test_what_a_door_has_refused_goes_on_as_a_letter_that_makes_no_refused_record_of_its_copies() -> None:
+    said = [("touchstream-refused", b"too_large"), ("touchstream-refused-detail", b"of ann"), (TRUNCATED, b"2000000")]
+    letter = DeadLetter(
+        7, 1, Reason.TOO_LARGE, "of ann", None, b"x" * 65_536, [*said, ("touchstream-sent-by", b"shop")]
+    )
+    for limit in (2_000_000, 65_536):
+        topic = Topic(limit)
+        asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send, limit).send(ROW, [letter]))
+        ((value, headers),) = topic.taken
+        assert (value, headers[TRUNCATED], headers["touchstream-reason"]) == (
+            b"x" * 65_536, [b"2000000"], [b"too_large"],
+        )  # fmt: skip
+        assert not {"touchstream-refused", "touchstream-refused-detail"} & headers.keys()
+    again = dict(replay_headers([(name.encode(), value) for name, value in letter.headers], "log/0/7", 1))
+    assert again.keys() == {TRUNCATED, "touchstream-sent-by", "touchstream-replay-of", "touchstream-replay-attempt"}

@@ -104,7 +104,8 @@ def _touchpoints(keys_needed: bool, body_bytes_max: int) -> Schema:
             "An event, an array of events, or one event a line (NDJSON); compressed with gzip or not; at most"
             f" {body_bytes_max} bytes and {EVENTS_MAX} events. Each event is judged by itself: those that can be used"
             " are accepted, the others listed with their index (from 0) and a reason. An event without `event_id` is"
-            " given one, which the answer tells: send your own, if you may have to send the event again."
+            " given one, which the answer tells: send your own, if you may have to send the event again. What is"
+            " refused is kept as a dead letter, a bounded number of each key's a minute."
         ),
         **({"security": [{"apiKey": []}]} if keys_needed else {}),
         "requestBody": {"required": True, "content": _bodies()},
