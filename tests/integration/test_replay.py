@@ -27,6 +27,7 @@ from tests.clickhouse_rows import Row, database_url, dead_letter, lane, migrated
 pytestmark = pytest.mark.stack
 
 PARTITIONS = 3
+NOW_MS = 1_790_000_100_000
 
 DEFINITIONS = document(
     read_source(DEFAULT_FILE.read_text(), "journey").content,
@@ -251,6 +252,28 @@ def test_a_dry_run_says_which_metrics_would_change_and_changes_nothing(letters: 
         "too_old": {"touches": 1, "purchases": 1, "revenue_minor": 1},
     }
     assert (len(letters.open()), letters.in_log()) == (4, [])
+
+
+def test_what_a_gateway_refused_comes_back_as_an_event_that_it_would_have_taken_and_an_excerpt_never(
+    letters: Letters,
+) -> None:
+    def refused(offset: int, value: bytes, *more: tuple[bytes, bytes], reason: str = "unknown_schema") -> Row:
+        said = [(b"touchstream-refused", b"too_old"), (b"touchstream-refused-detail", b"why"), *more]
+        headers = [{"name": name, "value": content} for name, content in said]
+        return letters.refused(offset, value=value, headers=headers, reason=reason, record_at=NOW_MS)
+
+    claims = event(1, sent_by="another", received_at=5)
+    letters.insert(
+        "dead_letters",
+        refused(1, claims, (b"touchstream-sent-by", b"shop")), refused(2, event(2, sent_by="another")),
+        refused(3, event(3), (b"touchstream-truncated", b"99")), refused(4, event(4), reason="not_allowed"),
+    )  # fmt: skip
+    assert letters.replay().verdicts == {"accepted": 2, "unknown_schema": 1}
+    shops, nobodys = sorted(letters.in_log(), key=lambda record: str(json.loads(record.value)["event_id"]))
+    assert json.loads(shops.value) == json.loads(claims) | {"sent_by": "shop", "received_at": NOW_MS}
+    assert json.loads(nobodys.value)["sent_by"] is None
+    assert dict(shops.headers).keys() == {"touchstream-sent-by", "touchstream-replay-of", "touchstream-replay-attempt"}
+    assert letters.replay(Selection("not_allowed")).published == 1
 
 
 def test_reason_and_time_choose(letters: Letters) -> None:
