@@ -7,27 +7,28 @@ of several connections run in parallel, without Python's lock. While it streams 
 
 import re
 import shutil
-from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from threading import Lock
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from chdb import _chdb as _untyped
 
 from deploy.local.clickhouse_body import Buffer
+from deploy.local.clickhouse_config import BACKUPS, make_private, refuse_links, write_config
 from deploy.local.clickhouse_errors import ClickHouseError, Code, from_engine, refused
-from deploy.local.clickhouse_sql import Insert, names_a_file, output_format, split_insert
+from deploy.local.clickhouse_guard import check_setting
+from deploy.local.clickhouse_sql import Insert, output_format, split_insert
+from deploy.local.clickhouse_statements import Statements, forbidden_by
 
 # The module below chDB's Python interface, because only there is `classify_query`. It has no type hints.
 _chdb: Any = _untyped
 
 DEFAULT_FORMAT = "TabSeparated"
+_PARAMETER = "param_"
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # chDB hands a stream out as one whole document per block; only in these formats is their sequence a document again.
 _STREAMED_FORMATS = frozenset({"Native", "RowBinary", "JSONEachRow", "TabSeparated", "TSV", "CSV"})
@@ -35,8 +36,6 @@ _STREAMED_FORMATS = frozenset({"Native", "RowBinary", "JSONEachRow", "TabSeparat
 # What else only reads (SHOW, DESCRIBE, EXPLAIN) chDB doesn't stream.
 _SELECTS = re.compile(rb"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
 _NOT_ONLY_ROWS = re.compile(rb"\b(totals|extremes|output_format_json_array_of_rows)\b", re.IGNORECASE)
-_TEXTS_KEPT: Final = 256
-_TEXT_BYTES_KEPT: Final = 65_536
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,9 @@ class Query:
 
     `external` are tables that are there for this statement only.
 
-    `settings` and `parameters` are names and values as texts; `default_format` is for a text without FORMAT; with
-    `readonly` the engine refuses whatever changes something; with `streamed` rows may be sent before all are known.
+    `settings` and `parameters` are names and values as texts; `default_format` is for a text without FORMAT;
+    `readonly` is ClickHouse's setting, put in force last (1, 2: the engine refuses whatever changes something); with
+    `streamed` rows may be sent before all are known.
     """
 
     text: bytes
@@ -66,7 +66,7 @@ class Query:
     parameters: Mapping[str, str] = field(default_factory=dict)
     external: Sequence[External] = ()
     default_format: str = DEFAULT_FORMAT
-    readonly: bool = False
+    readonly: str | None = None
     streamed: bool = False
 
 
@@ -91,14 +91,11 @@ class Answer:
         return self.size is None
 
 
-_CONFIG: Final = "<clickhouse><backups><allowed_path>{backups}/</allowed_path></backups></clickhouse>\n"
-"""Without a place that is allowed, BACKUP and RESTORE are refused."""
-
-
 class Engine:
     """The engine on a directory, from construction to `close`. For any number of threads.
 
-    Raises ClickHouseError at construction if another process has the directory.
+    Raises at construction ClickHouseError if another process has the directory, or if it defines what isn't allowed;
+    OSError if it isn't ours.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,15 +103,16 @@ class Engine:
         if set("?&*{}") & set(self._path):
             raise ValueError("the engine reads ? & * { } in a path as options or patterns; choose one without them")
         self.version = "unknown"
-        path.mkdir(parents=True, exist_ok=True)
-        self._backups = path.absolute() / "backups"
-        self._config = path.absolute() / "config.xml"
-        self._config.write_text(_CONFIG.format(backups=escape(str(self._backups))), encoding="utf-8")
+        make_private(path)
+        make_private(path / BACKUPS)
+        refuse_links(path)
+        self._statements = Statements(forbidden_by(path.rglob("*.sql")))
+        self._config = write_config(path.absolute())
         # Held open: the engine ends with the last connection.
         self._root = self._connect()
         self._incoming = path.absolute() / "incoming"
         shutil.rmtree(self._incoming, ignore_errors=True)  # bodies that an earlier process was killed over
-        self._incoming.mkdir()
+        self._incoming.mkdir(mode=0o700)
         text = bytes(self._root.query("SELECT version(), timezone(), displayName()", DEFAULT_FORMAT).bytes()).decode()
         self.version, self.timezone, self.display_name = text.strip().split("\t")
 
@@ -142,32 +140,47 @@ class Engine:
             raise from_engine(error, self.version) from error
 
     def _answer(self, connection: Any, query: Query) -> Answer:
-        connection.query(_set_statement(query))
-        for table in query.external:
-            connection.query(f"CREATE TEMPORARY TABLE {_quoted(table.name)} ({table.structure}) ENGINE = Memory")
-            self._insert(
-                connection, Insert(f"INSERT INTO {_quoted(table.name)} ".encode(), b"", table.format, 0), (table.data,)
-            )
-        if query.readonly:
-            connection.query("SET readonly = 2")
-        insert = split_insert(query.text)
-        if insert is not None:
-            return self._insert(connection, insert, chain((query.text[insert.data_start :],), query.data))
-        text = b"".join((query.text, *query.data))
-        read_only = _admit(connection, text)
-        name = (output_format(text) if read_only else None) or query.default_format
-        rows = read_only and _SELECTS.match(text) and not _NOT_ONLY_ROWS.search(text)
+        head = split_insert(query.text)
+        text = b"".join((query.text, *query.data)) if head is None else head.statement
+        # First of all: a client's settings could change what the engine makes of a text.
+        admitted = self._statements.admit(connection, text)
+        tables = [(table, *self._admit_external(connection, table)) for table in query.external]
+        if (settings := _set_statement(query)) is not None:
+            connection.query(settings)
+        for table, statement, insert in tables:
+            connection.query(statement)
+            self._insert(connection, insert, (table.data,))
+        if query.readonly is not None:
+            connection.query(f"SET readonly = {query.readonly}")
+        if head is not None:
+            if admitted.insert is None:
+                raise refused(Code.SYNTAX_ERROR, "Syntax error: an INSERT of a SELECT has no FORMAT")
+            return self._insert(connection, admitted.insert, chain((query.text[head.data_start :],), query.data))
+        return self._statement(connection, query, text, admitted.reads)
+
+    def _statement(self, connection: Any, query: Query, text: bytes, reads: bool) -> Answer:
+        name = (output_format(text) if reads else None) or query.default_format
+        rows = reads and _SELECTS.match(text) and not _NOT_ONLY_ROWS.search(text)
         if query.streamed and rows and name in _STREAMED_FORMATS:
             return self._streamed(connection, text, name)
         result = connection.query(text, name)
         size = result.size()
         # An empty result of a SELECT has its format all the same; a DDL statement has none.
-        shown = name if read_only or size else None
+        shown = name if reads or size else None
         return Answer(_whole(result), _read_summary(result), shown, size, result)
 
+    def _admit_external(self, connection: Any, table: External) -> tuple[bytes, Insert]:
+        """The statements that make and fill a client's own table."""
+        name = _quoted(table.name)
+        made = f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory".encode(errors="surrogateescape")
+        self._statements.admit(connection, made)
+        filled = f"INSERT INTO {name} FORMAT {table.format}".encode(errors="surrogateescape")
+        insert = self._statements.admit(connection, filled).insert
+        if insert is None:
+            raise refused(Code.SYNTAX_ERROR, f"External table {table.name}: its format must be a name")
+        return made, insert
+
     def _insert(self, connection: Any, insert: Insert, data: Iterable[bytes]) -> Answer:
-        if names_a_file(insert.target):
-            raise _files_refused()
         # By way of a file, because chDB's own streaming insert swallows what goes wrong at its end: a constraint, too
         # many partitions. Besides, nothing is inserted before all of it has come.
         with NamedTemporaryFile(dir=self._incoming) as file:
@@ -197,21 +210,19 @@ class Engine:
             connection.streaming_cancel_query(stream)
 
 
-def _set_statement(query: Query) -> bytes:
-    for name in (*query.settings, *query.parameters):
+def _set_statement(query: Query) -> bytes | None:
+    for name in query.parameters:
         if not SETTING_NAME.fullmatch(name):
-            raise refused(Code.UNKNOWN_SETTING, f"Unknown setting '{name}'")
-    # chDB is a ClickHouse for command lines, where `1 + 1` is a query; a server wants the SELECT.
-    assignments = {"implicit_select": "0"} | dict(query.settings)
-    assignments |= {f"param_{name}": value for name, value in query.parameters.items()}
+            raise refused(Code.UNKNOWN_SETTING, f"Unknown setting '{_PARAMETER}{name}'")
+    for name in query.settings:
+        check_setting(name)
+    assignments = dict(query.settings) | {f"{_PARAMETER}{name}": value for name, value in query.parameters.items()}
     if query.database:
         assignments["database"] = query.database
+    if not assignments:
+        return None
     statement = "SET " + ", ".join(f"{name} = {_literal(value)}" for name, value in assignments.items())
     return statement.encode(errors="surrogateescape")
-
-
-def _files_refused() -> ClickHouseError:
-    return refused(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE and FROM INFILE are not allowed")
 
 
 def _quoted(name: str) -> str:
@@ -220,45 +231,6 @@ def _quoted(name: str) -> str:
 
 def _literal(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _admit(connection: Any, text: bytes) -> bool:
-    """Whether the statement only reads. Raises ClickHouseError for what a server doesn't take."""
-    if names_a_file(text):
-        raise _files_refused()
-    statements, reads = _classified(connection, text)
-    if statements == 0:
-        connection.query(text)  # raises what is wrong with it
-        raise refused(Code.SYNTAX_ERROR, "Syntax error: Empty query")
-    if statements > 1:
-        raise refused(Code.SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed): send one statement")
-    return reads
-
-
-class _Classes:
-    """What kinds of statements texts are: parsing a long one takes some 15 ms, and few texts come again and again."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[bytes, tuple[int, bool]] = OrderedDict()
-        self._lock = Lock()
-
-    def __call__(self, connection: Any, text: bytes) -> tuple[int, bool]:
-        """The number of statements, and whether they only read."""
-        with self._lock:
-            if (known := self._known.get(text)) is not None:
-                self._known.move_to_end(text)
-                return known
-        verdict = connection.classify_query(text)
-        found = int(verdict["statement_count"]), bool(verdict["query_class"] == _chdb.query_class.READ_ONLY)
-        if len(text) <= _TEXT_BYTES_KEPT:
-            with self._lock:
-                self._known[text] = found
-                if len(self._known) > _TEXTS_KEPT:
-                    self._known.popitem(last=False)
-        return found
-
-
-_classified: Final = _Classes()
 
 
 def _whole(result: Any) -> Generator[Buffer]:

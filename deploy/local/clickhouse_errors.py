@@ -10,6 +10,7 @@ _CODE = re.compile(r"Code: (\d+)\.")
 class Code(IntEnum):
     """The codes that this server raises itself; the engine raises all the others."""
 
+    BAD_ARGUMENTS = 36
     NOT_IMPLEMENTED = 48
     SYNTAX_ERROR = 62
     UNKNOWN_COMPRESSION_METHOD = 89
@@ -17,6 +18,7 @@ class Code(IntEnum):
     QUERY_IS_TOO_LARGE = 229
     CANNOT_DECOMPRESS = 271
     INTO_OUTFILE_NOT_ALLOWED = 358
+    ACCESS_DENIED = 497
     AUTHENTICATION_FAILED = 516
     STD_EXCEPTION = 1001
 

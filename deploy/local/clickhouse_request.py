@@ -23,7 +23,7 @@ from deploy.local.clickhouse_body import (
     read_length,
 )
 from deploy.local.clickhouse_engine import DEFAULT_FORMAT, External, Query
-from deploy.local.clickhouse_errors import Code, refused
+from deploy.local.clickhouse_errors import ClickHouseError, Code, refused
 
 STATEMENT_BYTES_MAX = 1 << 18
 """How far into a body an INSERT's data may begin; the engine's own `max_query_size`."""
@@ -35,7 +35,9 @@ _RESERVED = frozenset(
     | {"session_id", "session_timeout", "session_check", "close_session", "quota_key", "role", "stacktrace"}
     | {"compress", "decompress", "buffer_size", "client_protocol_version"}
 )
-_LOOPBACK_HOST = re.compile(r"(https?://)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?", re.IGNORECASE)
+_LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\]):\d+", re.IGNORECASE)
+_OWN_SITE = ("same-origin", "none")
+_READONLY = ("0", "1", "2")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Request:
         """The statement with its settings, for the engine."""
         given = self.parameters
         settings = {name: given[name] for name in given if name not in _RESERVED and not name.startswith(_PARAMETER)}
+        readonly = settings.pop("readonly", None)
         return Query(
             text=self.text or b"",
             data=self.data,
@@ -76,9 +79,14 @@ class Request:
             parameters={name.removeprefix(_PARAMETER): given[name] for name in given if name.startswith(_PARAMETER)},
             external=self.external,
             default_format=given.get("default_format") or self.headers.get("X-ClickHouse-Format") or DEFAULT_FORMAT,
-            readonly=self.only_reads and settings.get("readonly", "0") == "0",
+            readonly=self._readonly(readonly),
             streamed=given.get("wait_end_of_query", "0") in ("0", "false"),
         )
+
+    def _readonly(self, given: str | None) -> str | None:
+        if given is not None and given not in _READONLY:
+            raise refused(Code.BAD_ARGUMENTS, f"readonly is one of {', '.join(_READONLY)}, not {given[:20]!r}")
+        return "2" if self.only_reads and given in (None, "0") else given
 
     def compressor(self) -> tuple[str, Compressor] | None:
         """The answer's Content-Encoding and its compressor, if the client accepts one and hasn't switched it off."""
@@ -199,8 +207,17 @@ def _authenticate(parameters: Mapping[str, str], headers: Message) -> None:
 
 
 def _refuse_other_sites(headers: Message) -> None:
-    """A page of any web site can have a browser send requests to loopback, and there is no password here."""
-    for name in ("Host", "Origin"):
-        value = headers.get(name)
-        if value is not None and not _LOOPBACK_HOST.fullmatch(value.strip()):
-            raise refused(Code.AUTHENTICATION_FAILED, f"{name} {value[:100]!r}: only this machine may ask")
+    """A page of any web site can have a browser send requests to loopback, under a name of its own as well."""
+    hosts = headers.get_all("Host", [])
+    if len(hosts) != 1 or not _LOOPBACK_HOST.fullmatch(hosts[0].strip()):
+        raise _other_site("Host", ", ".join(hosts))
+    for origin in headers.get_all("Origin", []):
+        if origin.strip().lower() != f"http://{hosts[0].strip().lower()}":
+            raise _other_site("Origin", origin)
+    for site in headers.get_all("Sec-Fetch-Site", []):
+        if site.strip().lower() not in _OWN_SITE:
+            raise _other_site("Sec-Fetch-Site", site)
+
+
+def _other_site(name: str, value: str) -> ClickHouseError:
+    return refused(Code.AUTHENTICATION_FAILED, f"{name} {value[:100]!r}: only this machine may ask, and no other page")

@@ -30,6 +30,11 @@ class Insert:
     format: str
     data_start: int
 
+    @property
+    def statement(self) -> bytes:
+        """All of it but the data."""
+        return b"".join((self.target, self.settings, b"FORMAT ", self.format.encode()))
+
 
 def split_insert(text: bytes) -> Insert | None:
     """The INSERT … FORMAT at the start of `text`, which may be cut anywhere in the data that follows.
@@ -67,14 +72,6 @@ def output_format(text: bytes) -> str | None:
             elif word == b"SELECT":
                 found = None  # that was a name, as in `SELECT format x FROM …`
     return found
-
-
-def names_a_file(text: bytes) -> bool:
-    """Whether a statement reads or writes a file by INTO OUTFILE or FROM INFILE, which is for command lines."""
-    folded = text.lower()
-    if b"outfile" not in folded and b"infile" not in folded:
-        return False
-    return any((before, word) in ((b"INTO", b"OUTFILE"), (b"FROM", b"INFILE")) for word, before, _, _ in _words(text))
 
 
 def _data_start(text: bytes, name_end: int) -> int:

@@ -37,17 +37,17 @@ def test_a_backup_that_is_taken_while_lanes_go_on_and_what_kafka_holds_end_in_th
     measure(settings)
     client = connect_directly(settings.clickhouse_url)
     name = str(client.database)  # in these statements it can't be a parameter
-    client.command(f"BACKUP TABLE {name}.lanes TO File('{name}-lanes')", use_database=False)
+    client.command(f"BACKUP TABLE {name}.lanes TO Disk('backups', '{name}-lanes')", use_database=False)
     stand.init(NEW)
     stand.publish(*events(150, 200))
     measure(settings)
-    client.command(f"BACKUP DATABASE {name} EXCEPT TABLES {name}.lanes TO File('{name}')", use_database=False)
+    client.command(f"BACKUP DATABASE {name} EXCEPT TABLES {name}.lanes TO Disk('backups', '{name}')", use_database=False)
     stand.publish(*events(350, 200))
     measure(settings)
     before = tables(client)
     lost(client)
-    client.command(f"RESTORE DATABASE {name} FROM File('{name}')", use_database=False)
-    client.command(f"RESTORE TABLE {name}.lanes FROM File('{name}-lanes')", use_database=False)
+    client.command(f"RESTORE DATABASE {name} FROM Disk('backups', '{name}')", use_database=False)
+    client.command(f"RESTORE TABLE {name}.lanes FROM Disk('backups', '{name}-lanes')", use_database=False)
     stand.init(NEW)
     measure(settings)
     assert tables(client) == before
@@ -75,7 +75,7 @@ def test_a_backup_from_before_an_erasure_brings_nobody_back_while_kafka_still_ho
     measure(settings)
     client = connect_directly(settings.clickhouse_url)
     name = str(client.database)
-    client.command(f"BACKUP DATABASE {name} TO File('{name}-before')", use_database=False)
+    client.command(f"BACKUP DATABASE {name} TO Disk('backups', '{name}-before')", use_database=False)
     person = Person(str(client.command("SELECT any(customer_id) FROM touchpoints WHERE customer_id != ''")), ())
     held = "SELECT count() FROM touchpoints FINAL WHERE customer_id = {id:String}"
     assert client.command(held, {"id": person.customer_id})
@@ -84,7 +84,7 @@ def test_a_backup_from_before_an_erasure_brings_nobody_back_while_kafka_still_ho
     erase(client)
     assert client.command(held, {"id": person.customer_id}) == 0
     lost(client)
-    client.command(f"RESTORE DATABASE {name} FROM File('{name}-before')", use_database=False)
+    client.command(f"RESTORE DATABASE {name} FROM Disk('backups', '{name}-before')", use_database=False)
     assert client.command(held, {"id": person.customer_id})
     measure(settings)
     # What the leading worker does first, and every minute after it.

@@ -114,7 +114,7 @@ def test_an_answer_says_what_a_servers_does(wire: Wire, table: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "status", "code"),
     [
-        ("SELECT * FROM missing", 404, "60"),
+        ("SELECT * FROM system.missing", 404, "60"),
         ("SELECT * FROM missing.missing", 404, "81"),
         ("SELECT 1 SETTINGS missing = 1", 404, "115"),
         ("selec", 400, "62"),
@@ -147,6 +147,22 @@ def test_get_changes_nothing(wire: Wire, table: str) -> None:
     for statement in (f"INSERT INTO {table} VALUES (1)", f"DROP TABLE {table}", "CREATE DATABASE never"):
         assert wire.ask(statement, method="GET").code == "164"
     assert wire.ask(f"SELECT count() FROM {table}", method="GET", max_threads="1").body == b"0\n"
+
+
+@pytest.mark.parametrize("readonly", ["00", "+0", " 0", "0.0", "0x0", "false", "", "3", "-1"])
+def test_readonly_is_one_of_three_texts(wire: Wire, table: str, readonly: str) -> None:
+    for method in ("GET", "POST"):
+        answer = wire.ask(f"INSERT INTO {table} VALUES (1)", method=method, readonly=readonly)
+        assert (answer.status, answer.code) == (400, "36")
+    assert wire.ask(f"SELECT count() FROM {table}").body == b"0\n"
+
+
+@pytest.mark.parametrize(("readonly", "code"), [("0", None), ("1", "164"), ("2", "164")])
+def test_readonly_holds_and_get_is_always_so(wire: Wire, table: str, readonly: str, code: str | None) -> None:
+    assert wire.ask(f"INSERT INTO {table} FORMAT CSV", body=b"1\n", readonly=readonly).code == code
+    for statement in (f"INSERT INTO {table} VALUES (1)", f"INSERT INTO {table} SETTINGS readonly = 0 VALUES (1)"):
+        assert wire.ask(statement, method="GET", readonly=readonly).code == "164"
+    assert wire.ask("SELECT 1", method="GET", readonly=readonly).body == b"1\n"
 
 
 def test_the_database_is_the_clients(wire: Wire, table: str) -> None:
@@ -272,10 +288,45 @@ def test_nobody_else_may(wire: Wire, headers: dict[str, str], parameters: dict[s
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Origin": "https://example.com"}, {"Origin": "null"}, {"Host": "rebound.example.com:8123"}]
+    "headers",
+    [
+        {"Origin": "https://example.com"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Host": "rebound.example.com:8123"},
+        {"Host": "127.0.0.1.example.com:8123"},
+        {"Host": "127.0.0.1"},
+        {"Host": ""},
+        # as an image tag sends it, which sends no Origin
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
 )
-def test_web_pages_of_other_sites_may_not_ask(wire: Wire, headers: dict[str, str]) -> None:
-    assert wire.ask("SELECT 1", headers=headers).status == 403
+@pytest.mark.parametrize("path", ["/", "/ping"])
+def test_web_pages_of_other_sites_may_not_ask(wire: Wire, headers: dict[str, str], path: str) -> None:
+    assert wire.ask("SELECT 1", headers=headers, path=path).status == 403
+    assert wire.ask("SELECT 1", headers=headers, path=path, method="GET").status == 403
+
+
+def test_a_request_without_a_host_or_with_two_is_refused(wire: Wire) -> None:
+    for hosts in ([], ["127.0.0.1:1", "127.0.0.1:1"]):
+        wire.connection.putrequest("GET", "/ping", skip_host=True)
+        for host in hosts:
+            wire.connection.putheader("Host", host)
+        wire.connection.endheaders()
+        response = wire.connection.getresponse()
+        assert (response.status, b"only this machine" in response.read()) == (403, True)
+
+
+def test_this_machine_asks_under_any_of_its_names(wire: Wire) -> None:
+    own = f"127.0.0.1:{wire.connection.port}"
+    for headers in (
+        {"Host": "localhost:8123"},
+        {"Host": "[::1]:8123"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": f"http://{own}"},
+    ):
+        assert wire.ask("SELECT 1", headers=headers).body == b"1\n"
 
 
 def test_headers_of_an_answer_hold_no_line_ends_of_the_client(wire: Wire) -> None:

@@ -33,7 +33,10 @@ for number in range(1, 21):
 
 
 def connect(url: str) -> Client:
-    return clickhouse_connect.get_client(host="127.0.0.1", port=urlsplit(url).port, autogenerate_session_id=False)
+    client = clickhouse_connect.get_client(host="127.0.0.1", port=urlsplit(url).port, autogenerate_session_id=False)
+    client.command("CREATE DATABASE IF NOT EXISTS mine")
+    client.database = "mine"
+    return client
 
 
 def batch(number: int) -> list[list[int]]:

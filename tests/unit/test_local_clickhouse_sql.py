@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.local.clickhouse_sql import Insert, names_a_file, output_format, split_insert
+from deploy.local.clickhouse_sql import Insert, output_format, split_insert
 
 
 def split(text: bytes) -> tuple[bytes, bytes, str, bytes]:
@@ -79,12 +79,6 @@ def test_every_other_statement_is_one_whole_text(text: bytes) -> None:
 )
 def test_the_format_of_an_answer_is_the_one_asked_for(text: bytes, name: str | None) -> None:
     assert output_format(text) == name
-
-
-def test_files_are_noticed_outside_of_literals_only() -> None:
-    assert names_a_file(b"SELECT 1 INTO OUTFILE '/x'")
-    assert names_a_file(b"insert into t from\n infile 'x' format CSV")
-    assert not names_a_file(b"SELECT 'INTO OUTFILE', `from infile`, outfile FROM infile_names")
 
 
 def test_an_insert_is_the_same_however_it_is_spelled() -> None:
