@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Final
+from typing import Any
 
 from chdb import _chdb as _untyped
 
@@ -94,8 +94,8 @@ class Answer:
 class Engine:
     """The engine on a directory, from construction to `close`. For any number of threads.
 
-    Raises at construction ClickHouseError if another process has the directory, or if it defines what isn't allowed;
-    OSError if it isn't ours.
+    Raises at construction ClickHouseError if another process has the directory, ValueError if it defines what isn't
+    allowed, OSError if it isn't ours.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,8 +104,8 @@ class Engine:
             raise ValueError("the engine reads ? & * { } in a path as options or patterns; choose one without them")
         self.version = "unknown"
         make_private(path)
-        make_private(path / BACKUPS)
         refuse_links(path)
+        make_private(path / BACKUPS)
         self._statements = Statements(forbidden_by(path.rglob("*.sql")))
         self._config = write_config(path.absolute())
         # Held open: the engine ends with the last connection.
@@ -171,14 +171,12 @@ class Engine:
 
     def _admit_external(self, connection: Any, table: External) -> tuple[bytes, Insert]:
         """The statements that make and fill a client's own table."""
+        if not SETTING_NAME.fullmatch(table.format):
+            raise refused(Code.BAD_ARGUMENTS, f"External table {table.name}: its format must be a name")
         name = _quoted(table.name)
         made = f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory".encode(errors="surrogateescape")
         self._statements.admit(connection, made)
-        filled = f"INSERT INTO {name} FORMAT {table.format}".encode(errors="surrogateescape")
-        insert = self._statements.admit(connection, filled).insert
-        if insert is None:
-            raise refused(Code.SYNTAX_ERROR, f"External table {table.name}: its format must be a name")
-        return made, insert
+        return made, Insert(f"INSERT INTO {name} ".encode(errors="surrogateescape"), b"", table.format, 0)
 
     def _insert(self, connection: Any, insert: Insert, data: Iterable[bytes]) -> Answer:
         # By way of a file, because chDB's own streaming insert swallows what goes wrong at its end: a constraint, too

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from deploy.local.clickhouse_errors import ClickHouseError, Code, from_engine, refused
+from deploy.local.clickhouse_errors import ClickHouseError, Code, refused
 
 TABLE_FUNCTIONS: Final = frozenset(
     {"numbers", "numbers_mt", "zeros", "zeros_mt", "generateseries", "generate_series", "merge", "view"}
@@ -92,10 +92,10 @@ def forbidden_calls(connection: Any) -> frozenset[str]:
     return frozenset(found) - TABLE_FUNCTIONS
 
 
-def canonical(connection: Any, text: bytes, version: str = "") -> str:
+def canonical(connection: Any, text: bytes) -> str:
     """The one statement of a text as the engine has parsed it, without an INSERT's data.
 
-    Raises ClickHouseError (SYNTAX_ERROR) for what the engine can't parse, and for several statements.
+    Raises RuntimeError, the engine's, for what it can't parse, and for several statements.
     """
     escaped = text.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
     if long := len(escaped) > _STATEMENT_BYTES // 2:
@@ -103,7 +103,7 @@ def canonical(connection: Any, text: bytes, version: str = "") -> str:
     try:
         parsed = connection.query(b"SELECT formatQuerySingleLine('" + escaped + b"')", "RawBLOB")
     except RuntimeError as error:
-        raise from_engine(RuntimeError(_IN_SCOPE.sub("", str(error), count=1)), version) from None
+        raise RuntimeError(_IN_SCOPE.sub("", str(error), count=1)) from None
     finally:
         if long:
             connection.query(f"SET max_query_size = {_STATEMENT_BYTES}")

@@ -36,7 +36,9 @@ class Statements:
         self._lock = Lock()
 
     def admit(self, connection: Any, text: bytes) -> Admitted:
-        """Look at a whole statement. Raises ClickHouseError for one that may not run, or is none, or several.
+        """Look at a whole statement.
+
+        Raises ClickHouseError for one that may not run, or several; RuntimeError, the engine's, for what is none.
 
         Ask before the client's settings are set on the connection: they could change what the engine makes of it.
         """
@@ -67,7 +69,7 @@ def forbidden_by(definitions: Iterable[Path]) -> frozenset[str]:
 
     definitions: files in which an engine of before has kept its tables, views and databases.
 
-    Raises ClickHouseError with the file's name for what isn't allowed: it would be at work once its engine is there.
+    Raises ValueError with the file's name for what isn't allowed: it would be at work once its engine is there.
     """
     connection = _chdb.connect(":memory:")
     try:
@@ -75,8 +77,8 @@ def forbidden_by(definitions: Iterable[Path]) -> frozenset[str]:
         for path in definitions:
             try:
                 check(canonical(connection, path.read_bytes()), forbidden, stored=True)
-            except ClickHouseError as error:
-                raise ClickHouseError(error.code, f"{path}: {error.text}") from None
+            except (ClickHouseError, RuntimeError) as error:
+                raise ValueError(f"{path}: {str(error).strip()}") from None
     finally:
         connection.close()
     return forbidden

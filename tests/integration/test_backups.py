@@ -41,7 +41,9 @@ def test_a_backup_that_is_taken_while_lanes_go_on_and_what_kafka_holds_end_in_th
     stand.init(NEW)
     stand.publish(*events(150, 200))
     measure(settings)
-    client.command(f"BACKUP DATABASE {name} EXCEPT TABLES {name}.lanes TO Disk('backups', '{name}')", use_database=False)
+    client.command(
+        f"BACKUP DATABASE {name} EXCEPT TABLES {name}.lanes TO Disk('backups', '{name}')", use_database=False
+    )
     stand.publish(*events(350, 200))
     measure(settings)
     before = tables(client)
