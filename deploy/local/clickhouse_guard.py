@@ -67,13 +67,13 @@ _STATEMENTS: Final = frozenset(
     | {"TRUNCATE", "OPTIMIZE", "RENAME", "EXCHANGE", "DELETE", "UPDATE", "BACKUP", "RESTORE", "KILL", "(", "CREATE"}
     | {"ALTER"}
 )
-_SECOND: Final = {
+_SECOND: Final[dict[str, tuple[str, ...]]] = {
     "CREATE": _CREATED,
     "ALTER": ("TABLE", "DATABASE"),
     "KILL": ("QUERY", "MUTATION"),
     "DROP": ("TABLE", "TEMPORARY", "VIEW", "DATABASE"),
 }
-_STORED: Final = {"ATTACH": (*_CREATED, "DICTIONARY")}
+_STORED: Final[dict[str, tuple[str, ...]]] = {"ATTACH": (*_CREATED, "DICTIONARY")}
 _TOKEN: Final = re.compile(
     r"(?P<text>'(?:[^'\\]|\\.)*')|(?P<quoted>`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\")|(?P<word>[A-Za-z_]\w*)"
     r"|(?P<number>\d[\w.]*)|\s+|(?P<sign>.)",
