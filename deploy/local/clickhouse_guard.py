@@ -9,7 +9,7 @@ Unicode are gone, every string is in '…' and every odd name in `…`, with bac
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from deploy.local.clickhouse_errors import ClickHouseError, Code, refused
@@ -80,6 +80,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _IN_SCOPE: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \()", re.DOTALL)
+_NAMES: Final = ("word", "quoted")
 _CLOSING: Final = {")": -1, "]": -1, "}": -1, "(": 1, "[": 1, "{": 1}
 _OUTSIDE: Final = "the local ClickHouse reads and writes nothing outside of its own directory"
 # The default of the setting max_query_size; of a longer statement only an INSERT's data may be beyond it.
@@ -161,8 +162,11 @@ def _check_words(tokens: list[Token], forbidden: frozenset[str]) -> None:
     for place, (kind, text) in enumerate(tokens):
         before = tokens[place - 1] if place else nothing
         after = tokens[place + 1] if place + 1 < len(tokens) else nothing
-        if after == ("sign", "(") and kind in ("word", "quoted") and text.lower() in forbidden:
-            raise _denied(f"{text}()")
+        if kind in _NAMES and (called := text.lower()) in forbidden:
+            # `APPLY file` and `arrayMap(file, …)` call it as well: a column of that name has to be `table.file`.
+            named = called == "file" and before[1] not in (".", "AS")
+            if named or after == ("sign", "("):
+                raise _denied(f"{text}()")
         if kind != "word":
             continue
         if (before[1], text) in (("INTO", "OUTFILE"), ("FROM", "INFILE")):
@@ -179,34 +183,39 @@ def _check_words(tokens: list[Token], forbidden: frozenset[str]) -> None:
 
 def _setting_names(tokens: list[Token]) -> Iterator[str]:
     """The names in every list of settings: after SETTINGS, MODIFY SETTING and SET, at any depth."""
+    if tokens[0][1] == "SHOW":
+        return
     for place, token in enumerate(tokens):
-        if token not in (("word", "SETTINGS"), ("word", "SETTING")) and (place or token != ("word", "SET")):
-            continue
-        start = place + 1
-        if tokens[start : start + 1] == [("sign", "(")]:
-            start += 1
-        yield from _names_of_list(tokens[start:])
-        if place == 0 and tokens[start + 1 : start + 2] != [("sign", "=")]:
-            raise _denied("SET of anything but settings")
+        if token in (("word", "SETTINGS"), ("word", "SETTING")) or (place == 0 and token == ("word", "SET")):
+            start = place + 2 if tokens[place + 1 : place + 2] == [("sign", "(")] else place + 1
+            yield from _names_of_list(tokens[start:])
 
 
-def _names_of_list(tokens: Iterable[Token]) -> Iterator[str]:
-    """`name = value, name = value …`: the list ends where something else comes."""
-    depth, before, name = 0, ",", ""
-    for kind, text in tokens:
-        if depth == 0 and before == ",":
-            name = text
-        elif depth == 0 and name:
-            if text != "=":
-                return
-            yield name
-            name = ""
-        elif depth == 0 and kind in ("word", "quoted") and before not in ("=", "-"):
+def _names_of_list(tokens: list[Token]) -> Iterator[str]:
+    """`name = value, name, a.b = value …`, up to where something else comes; nothing where no name comes first."""
+    place = 0
+    while place < len(tokens) and tokens[place][0] in _NAMES:
+        name, place = tokens[place][1], place + 1
+        while tokens[place : place + 1] == [("sign", ".")] and place + 1 < len(tokens):
+            name, place = f"{name}.{tokens[place + 1][1]}", place + 2
+        yield name
+        if tokens[place : place + 1] == [("sign", "=")]:
+            place = _after_value(tokens, place + 1)
+        if tokens[place : place + 1] != [("sign", ",")]:
             return
+        place += 1
+
+
+def _after_value(tokens: list[Token], start: int) -> int:
+    """The place behind a setting's value: a literal, or one word, and what stands in brackets."""
+    depth = 0
+    for place in range(start, len(tokens)):
+        kind, text = tokens[place]
+        over = text in (",", ")") if kind == "sign" else kind in _NAMES and tokens[place - 1][1] not in ("=", "-")
+        if depth == 0 and over:
+            return place
         depth += _CLOSING.get(text, 0)
-        if depth < 0:
-            return
-        before = text
+    return len(tokens)
 
 
 def _denied(what: str) -> ClickHouseError:

@@ -83,6 +83,11 @@ SELECT file('{read}')
 SELECT FILE('{read}')
 SELECT `file`('{read}'), "file"('{read}')
 SELECT fi/**/le('{read}')
+SELECT * APPLY(file) FROM (SELECT '{read}' AS a)
+SELECT COLUMNS('a') APPLY `file` FROM (SELECT '{read}' AS a)
+SELECT * APPLY(x -> file(x)) FROM (SELECT '{read}' AS a)
+SELECT arrayMap(file, ['{read}'])
+SELECT arrayMap(`file`, ['{read}'])
 SELECT * FROM file/* ( */('{read}', 'LineAsString')
 SELECT $x$'$x$, file('{read}') -- '
 SELECT ‘ x’, file(‘{read}’)
@@ -230,6 +235,11 @@ def test_no_setting_reaches_a_file_or_an_address(wire: Wire, table: str, outside
         wire.ask(f"SELECT 1 FORMAT Template {clause}"),
         wire.ask(f"SELECT 1 /* */ SETTINGS max_threads = 1, {clause.removeprefix('SETTINGS ')}"),
         wire.ask(f"SELECT * FROM (SELECT 1 {clause})"),
+        wire.ask(f"SELECT * FROM (SELECT 1 SETTINGS extremes, {clause.removeprefix('SETTINGS ')})"),
+        wire.ask(f"SELECT * FROM (SELECT 1 SETTINGS a.b = 1, {clause.removeprefix('SETTINGS ')})"),
+        wire.ask(f"SELECT * FROM (SELECT 1 SETTINGS limit = (1), {clause.removeprefix('SETTINGS ')})"),
+        wire.ask(f"SELECT * FROM (SELECT 1 SETTINGS log_comment = [1, 2], {clause.removeprefix('SETTINGS ')})"),
+        wire.ask(f"SELECT * FROM (SELECT 1 SETTINGS `{name}`)"),
         wire.ask(f"SELECT 1 WHERE 1 IN (SELECT 1 {clause})"),
         wire.ask(f"WITH x AS (SELECT 1 {clause}) SELECT * FROM x UNION ALL SELECT 2"),
         wire.ask(f"SELECT 1 UNION ALL (SELECT 1 {clause})"),
@@ -283,7 +293,10 @@ def test_several_statements_are_refused_however_they_are_hidden(wire: Wire, tabl
 def test_what_only_looks_like_it_goes_on_working(wire: Wire, table: str) -> None:
     for statement, answer in (
         ("SELECT 'file(\\'/x\\') INTO OUTFILE', `settings` FROM (SELECT 1 AS settings) WHERE settings = 1", None),
-        ("SELECT file, url FROM (SELECT 1 AS file, 2 AS url) WHERE file = 1 ORDER BY url", b"1\t2\n"),
+        ("SELECT x.file, url FROM (SELECT 1 AS file, 2 AS url) AS x WHERE x.file = 1 ORDER BY url", b"1\t2\n"),
+        ("SELECT settings, a = 1 FROM (SELECT 1 AS settings, 2 AS a) ORDER BY settings, a", b"1\t0\n"),
+        ("SELECT 1 SETTINGS max_execution_time = 9.5, limit = 1 FORMAT TSV", b"1\n"),
+        ("SHOW SETTINGS LIKE 'max_threads'", None),
         ("SELECT 1 AS y UNION ALL (SELECT 1 SETTINGS max_threads = 1) SETTINGS max_block_size = 10", b"1\n1\n"),
         ("SELECT (SELECT 1 SETTINGS max_threads = 1), number = 2 FROM numbers(1)", b"1\t0\n"),
         ("SELECT count() FROM merge(currentDatabase(), '^t$')", None),
