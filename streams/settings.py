@@ -26,6 +26,7 @@ from streams.settings_sources import (
     SECRETS,
     WHOLLY_SECRET,
     Environment,
+    LocalStack,
     Origins,
     SettingsError,
     TomlFile,
@@ -76,7 +77,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kafka_url: Annotated[str, AfterValidator(_kafka_url)] = Field(
-        "kafka://127.0.0.1:9092", description="Kafka's servers: kafka://host:port, several separated by commas."
+        "kafka://127.0.0.1:9092",
+        description="Kafka's servers: kafka://host:port, several separated by commas. Without this and"
+        " CLICKHOUSE_URL: those of the stack that `touchstream up` runs in DATA_DIR.",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How the connection to Kafka is protected."
@@ -264,9 +267,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments before the environment before the file; then a note of which won."""
-        environment, file = Environment(settings_cls), TomlFile(settings_cls)
-        return init_settings, environment, file, Origins(settings_cls, environment, file)
+        """Arguments before the environment before the file before the stack that runs here; a note of which won."""
+        sources = Environment(settings_cls), TomlFile(settings_cls), LocalStack(settings_cls)
+        return init_settings, *sources, Origins(settings_cls, *sources)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -1,8 +1,9 @@
-"""Where settings come from: the environment, a TOML file, and files that hold secrets."""
+"""Where settings come from: the environment, a TOML file, files that hold secrets, and the stack that runs here."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -16,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 PREFIX = "TOUCHSTREAM_"
 CONFIG_VARIABLE = "TOUCHSTREAM_CONFIG"
 CONFIG_FILE = "touchstream.toml"
+READY_FILE = "ready.json"
+"""In DATA_DIR, while `touchstream up` runs: its addresses, with ClickHouse's password."""
 SECRETS = (
     "clickhouse_url",
     "schema_registry_url",
@@ -27,6 +30,8 @@ SECRETS = (
 )
 # Their paths hold tokens: nothing of them is shown.
 WHOLLY_SECRET = ("kafka_sasl_password", "alerts_webhook_url", "alerts_slack_url", "erasure_key")
+_ADDRESSES = {"kafka": "kafka_url", "clickhouse": "clickhouse_url"}
+"""Of the ready file, as settings."""
 SECRET_BYTES_MAX = 64 * 1024  # a secret is a line; a path to something larger is a mistake
 
 # Kubernetes puts every Service of the namespace into the environment: one named `touchstream-page` gives
@@ -105,17 +110,42 @@ class TomlFile(_Source):
         return self.resolve(entries, str(path), str)
 
 
+class LocalStack(_Source):
+    """The addresses of a stack that `touchstream up` runs in DATA_DIR, where no Kafka and no ClickHouse is named."""
+
+    def __call__(self) -> dict[str, Any]:
+        """`kafka_url` and `clickhouse_url`, or nothing."""
+        if any(name in self.current_state for name in _ADDRESSES.values()):
+            return {}
+        directory = Path(self.current_state.get("data_dir") or self.settings_cls.model_fields["data_dir"].default)
+        path = directory / READY_FILE
+        try:
+            # After a kill the file is still there: what it says holds while the process that wrote it lives.
+            os.kill(int((directory / "lock").read_text(encoding="utf-8")), 0)
+            if path.lstat().st_uid != os.getuid():
+                return {}
+            found = json.loads(path.read_text(encoding="utf-8"))
+            values = {name: str(found[key]) for key, name in _ADDRESSES.items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        self.origins = dict.fromkeys(values, str(path))
+        return values
+
+
 class Origins(_Source):
     """Last in the row: notes for each setting which of the sources before it won."""
 
-    def __init__(self, settings_cls: type[BaseSettings], environment: _Source, file: _Source) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], *sources: _Source) -> None:
+        """sources: those that know where a setting came from, the strongest first."""
         super().__init__(settings_cls)
-        self._environment, self._file = environment, file
+        self._sources = sources
 
     def __call__(self) -> dict[str, Any]:
         """Where each setting came from, as the setting `origins`."""
         given = dict.fromkeys(self.current_state, "argument")
-        return {"origins": given | self._file.origins | self._environment.origins | self._arguments()}
+        for source in reversed(self._sources):
+            given |= source.origins
+        return {"origins": given | self._arguments()}
 
     def _arguments(self) -> dict[str, str]:
         return dict.fromkeys(self.settings_sources_data.get("InitSettingsSource", {}), "argument")

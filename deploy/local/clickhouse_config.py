@@ -1,13 +1,12 @@
 """What the engine is started with: a user that may use the data directory and no more, and files that only we write."""
 
 import os
-import stat
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-PRIVATE_DIRECTORY: Final = 0o700
-_PRIVATE_FILE: Final = 0o600
+from deploy.local.private_files import write_private
+
 BACKUPS: Final = "backups"
 """The disk of BACKUP … TO Disk('backups', 'NAME'), and its directory."""
 
@@ -39,30 +38,6 @@ _USERS: Final = """<clickhouse>
   <quotas><default/></quotas>
 </clickhouse>
 """
-
-
-def make_private(directory: Path) -> None:
-    """Make a directory that only its owner may enter, or close one that is there.
-
-    Raises OSError, with what to do, for one that is a link or somebody else's.
-    """
-    directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(f"{directory} is a link or a file; name the directory itself")
-    if found.st_uid != os.getuid():
-        raise PermissionError(f"{directory} belongs to another user; name a directory of your own")
-    directory.chmod(PRIVATE_DIRECTORY)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, there in whole or not at all; a link in its place is replaced."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE_FILE)
-    with os.fdopen(file, "w", encoding="utf-8") as writer:
-        writer.write(text)
-    partial.replace(path)
 
 
 def refuse_links(directory: Path) -> None:

@@ -18,11 +18,12 @@ from typing import Any
 from chdb import _chdb as _untyped
 
 from deploy.local.clickhouse_body import Buffer
-from deploy.local.clickhouse_config import BACKUPS, make_private, refuse_links, write_config
+from deploy.local.clickhouse_config import BACKUPS, refuse_links, write_config
 from deploy.local.clickhouse_errors import ClickHouseError, Code, from_engine, refused
 from deploy.local.clickhouse_guard import check_setting
 from deploy.local.clickhouse_sql import Insert, output_format, split_insert
 from deploy.local.clickhouse_statements import Statements, forbidden_by
+from deploy.local.private_files import make_private
 
 # The module below chDB's Python interface, because only there is `classify_query`. It has no type hints.
 _chdb: Any = _untyped
@@ -112,7 +113,7 @@ class Engine:
         self._root = self._connect()
         self._incoming = path.absolute() / "incoming"
         shutil.rmtree(self._incoming, ignore_errors=True)  # bodies that an earlier process was killed over
-        self._incoming.mkdir(mode=0o700)
+        make_private(self._incoming)
         text = bytes(self._root.query("SELECT version(), timezone(), displayName()", DEFAULT_FORMAT).bytes()).decode()
         self.version, self.timezone, self.display_name = text.strip().split("\t")
 

@@ -54,9 +54,9 @@ class ClickHouseServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = CONNECTIONS_WAITING_MAX
 
-    def __init__(self, engine: Engine, port: int) -> None:
+    def __init__(self, engine: Engine, port: int, password: str) -> None:
         super().__init__((LOOPBACK, port), _Handler)
-        self.engine = engine
+        self.engine, self.password = engine, password
         self.slots = threading.BoundedSemaphore(QUERIES_MAX)
 
     def queries_done(self, seconds: float) -> bool:
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         try:
-            request = read_request(self.command, self.path, self.headers, self.rfile)
+            request = read_request(self.command, self.path, self.headers, self.rfile, self.server.password)
         except ClickHouseError as error:
             # What the client still sends was not read: this connection can't go on.
             self.close_connection = True

@@ -1,6 +1,7 @@
 """A request to ClickHouse's HTTP interface, read: who asks, which statement, with which settings and which data."""
 
 import re
+import secrets
 import uuid
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -96,24 +97,27 @@ class Request:
         return next(((name, make()) for name, make in COMPRESSORS.items() if name in accepted), None)
 
 
-def read_request(command: str, target: str, headers: Message, source: BufferedIOBase) -> Request:
+def read_request(command: str, target: str, headers: Message, source: BufferedIOBase, password: str) -> Request:
     """Read a request up to where its data begins.
 
-    Raises ClickHouseError for what can't be accepted: another user, a web page of elsewhere, a body too large, a
-    compression or an interface that this server hasn't; TruncatedBodyError if the client goes away.
+    Raises ClickHouseError for what can't be accepted: another password than this, a web page of elsewhere, a body too
+    large, a compression or an interface that this server hasn't; TruncatedBodyError if the client goes away.
     """
     _refuse_other_sites(headers)
     path, _, question = target.partition("?")
     # Statements may hold any bytes; surrogates carry through what is no UTF-8.
     parameters = dict(parse_qsl(question, keep_blank_values=True, errors="surrogateescape"))
+    form = headers.get_content_type() == "multipart/form-data"
+    if question or form or command == "POST":
+        # The rest are health checks, open as a server's are.
+        _authenticate(parameters, headers, password)
     raw = _raw_body(headers, source)
     body = bounded(decompressed(raw, headers.get("Content-Encoding", "").strip().lower()))
     external: tuple[External, ...] = ()
-    if headers.get_content_type() == "multipart/form-data":
+    if form:
         fields, files = _form(headers, body)
         parameters |= fields
         external = _external(parameters, files)
-    _authenticate(parameters, headers)
     for name in ("compress", "decompress"):
         if parameters.get(name, "0") not in ("0", "false"):
             raise refused(
@@ -187,7 +191,7 @@ def _external(parameters: dict[str, str], files: Mapping[str, bytes]) -> tuple[E
     return tuple(tables)
 
 
-def _authenticate(parameters: Mapping[str, str], headers: Message) -> None:
+def _authenticate(parameters: Mapping[str, str], headers: Message, wanted: str) -> None:
     user = headers.get("X-ClickHouse-User") or parameters.get("user") or "default"
     password = headers.get("X-ClickHouse-Key") or parameters.get("password") or ""
     authorization = headers.get("Authorization")
@@ -199,7 +203,8 @@ def _authenticate(parameters: Mapping[str, str], headers: Message) -> None:
             scheme = ""
         if scheme.lower() != "basic":
             raise refused(Code.AUTHENTICATION_FAILED, "Invalid authentication: Basic is the only scheme here")
-    if (user or "default") != "default" or password:
+    same = secrets.compare_digest(password.encode(errors="replace"), wanted.encode())
+    if (user or "default") != "default" or not same:
         raise refused(
             Code.AUTHENTICATION_FAILED,
             f"{user}: Authentication failed: password is incorrect, or there is no user with such name",

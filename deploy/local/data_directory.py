@@ -1,10 +1,12 @@
-"""`--data DIR`: where the local stack keeps its rows and its logs, for one stack at a time."""
+"""`--data DIR`: where the local stack keeps its rows and its logs, for one stack at a time and its user alone."""
 
 import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from deploy.local.private_files import make_private
 
 
 class DataDirectoryInUseError(RuntimeError):
@@ -27,9 +29,12 @@ class DataDirectory:
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
+        # One that is there may hold other things as well, and stays as open as it is; what is ours in it is closed.
+        if not self.path.exists():
+            make_private(self.path)
         for directory in (self.clickhouse, self.logs):
-            directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            make_private(directory)
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

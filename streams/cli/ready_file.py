@@ -1,13 +1,17 @@
-"""`ready.json`: where a running stack answers, for programs. There in whole or not at all, for its owner alone."""
+"""`ready.json`: where a running stack answers, for programs. There in whole or not at all, for its owner alone.
+
+ClickHouse's password is in it.
+"""
 
 import contextlib
 import errno
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -23,8 +27,8 @@ class ReadyFile:
     Raises OSError where it can't, or where there is no directory for a new one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, written_as: Callable[[Mapping[str, Any]], str] = json.dumps) -> None:
+        self._path, self._written_as = path, written_as
         self._written: dict[str, Any] | None = None
         self._retry_at = 0.0
         self._failing = False
@@ -40,7 +44,7 @@ class ReadyFile:
         if content == self._written or time.monotonic() < self._retry_at:
             return
         try:
-            self._write(json.dumps(content) + "\n")
+            self._write(self._written_as(content) + "\n")
         except OSError as error:
             if self._written is None and error.errno not in _NO_ROOM:
                 raise
@@ -67,3 +71,9 @@ class ReadyFile:
         except OSError:
             partial.unlink(missing_ok=True)
             raise
+
+
+def netrc(content: Mapping[str, Any]) -> str:
+    """ClickHouse's user and password as `curl --netrc-file` reads them."""
+    url = urlsplit(content["clickhouse"])
+    return f"machine {url.hostname} login {url.username} password {url.password}"

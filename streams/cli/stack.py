@@ -80,6 +80,7 @@ class Stack:
                 "lateness_seconds": _lateness_seconds(settings, simulate),
             }
         )
+        self.data = data
         self._commands: list[str] = []
         self._preparing = threading.Lock()
         self.supervisor = Supervisor(data.logs)

@@ -10,14 +10,15 @@ import typer
 from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from schemas.journey import Journeys
 from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, redacted
 from sinks.clickhouse.queries import metrics
 from sinks.notify.notification import Notification
 from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
-from streams.cli.ready_file import ReadyFile
+from streams.cli.ready_file import ReadyFile, netrc
 from streams.connection import kafka_servers
 from streams.logs import configure_logs
 from streams.settings import Settings
+from streams.settings_sources import READY_FILE
 from streams.stopping import Stop
 from streams.watch.judge import FIRING, RESOLVED
 
@@ -65,26 +66,28 @@ def up(
     stop = Stop.on_signals()
     started, started_ms = time.monotonic(), time.time_ns() // 1_000_000
     with errors_in_one_line():
-        ready = ReadyFile(ready_file) if ready_file else None
+        ready = [ReadyFile(ready_file)] if ready_file else []
     try:
         with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say, kafka) as stack:
             addresses = stack.addresses()
+            # Where commands of the same user find the stack without being told, and curl its password.
+            ready += [ReadyFile(stack.data.path / READY_FILE), ReadyFile(stack.data.path / "netrc", netrc)]
             _say(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             for name, value in _links(addresses):
                 _say(f"  {name:11} {value}")
             deadline = None if seconds is None else time.monotonic() + seconds
             while not stop.wait(0.05) and (deadline is None or time.monotonic() < deadline):
                 stack.supervisor.tick()
-                if ready:
-                    ready.keep(stack.addresses().document())
+                for file in ready:
+                    file.keep(stack.addresses().document())
             if demo:
                 _summary(stack.settings, started_ms)
             _say("stopping")
     except (ChildError, NotReady, BrokerNotInstalledError, DataDirectoryInUseError) as error:
         fail(escaped(str(error)))
     finally:
-        if ready:
-            ready.remove()
+        for file in ready:
+            file.remove()
 
 
 def _links(addresses: "Addresses") -> list[tuple[str, str]]:
@@ -93,7 +96,7 @@ def _links(addresses: "Addresses") -> list[tuple[str, str]]:
         ("page", addresses.page),
         ("gateway", f"{addresses.gateway}/v1/touchpoints"),
         ("kafka", addresses.kafka),
-        ("clickhouse", addresses.clickhouse),
+        ("clickhouse", redacted(addresses.clickhouse)),
         *(("worker", url) for url in addresses.metrics),
         ("watch", addresses.watch),
     ]

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -99,7 +99,7 @@ class Stand:
         self.kafka, self.kafka_proxies, self.kafka_url, proxied = _kafka(directory, layout.kafka_nodes, around)
         self._worker_settings = {
             "TOUCHSTREAM_KAFKA_URL": proxied,
-            "TOUCHSTREAM_CLICKHOUSE_URL": ClickHouse(clickhouse.path, self.clickhouse_proxy.port).url(),
+            "TOUCHSTREAM_CLICKHOUSE_URL": replace(clickhouse, port=self.clickhouse_proxy.port).url(),
             "TOUCHSTREAM_DATA_DIR": str(directory),
         }
         self.workers = [WorkerPlace(f"worker-{number}", _free_url()) for number in range(1, layout.workers + 1)]
