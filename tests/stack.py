@@ -27,11 +27,12 @@ class RunningStack:
 
     def __init__(self, ready_file: Path, process: "subprocess.Popen[bytes]", kafka: Process | None = None) -> None:
         """kafka: Apache Kafka where the tests run on it, and None with the broker that `up` starts."""
-        self._ready_file, self.process, self.kafka = ready_file, process, kafka
+        self.ready_file, self.process, self.kafka = ready_file, process, kafka
+        self.data = ready_file.with_name("data")
 
     @property
     def addresses(self) -> dict[str, Any]:
-        addresses: dict[str, Any] = json.loads(self._ready_file.read_text())
+        addresses: dict[str, Any] = json.loads(self.ready_file.read_text())
         return addresses
 
     @property
@@ -40,7 +41,7 @@ class RunningStack:
         return os.environ | {
             "TOUCHSTREAM_KAFKA_URL": addresses["kafka"],
             "TOUCHSTREAM_CLICKHOUSE_URL": addresses["clickhouse"],
-            "TOUCHSTREAM_DATA_DIR": str(self._ready_file.with_name("data")),
+            "TOUCHSTREAM_DATA_DIR": str(self.data),
         }
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":

@@ -45,7 +45,14 @@ ROW: tuple[Any, ...] = (
 
 def connect(clickhouse_url: str, database: str | None = None, **options: Any) -> Client:
     url = urlsplit(clickhouse_url)
-    return clickhouse_connect.get_client(host=url.hostname, port=url.port, database=database, **options)
+    return clickhouse_connect.get_client(
+        host=url.hostname,
+        port=url.port,
+        username=url.username,
+        password=url.password or "",
+        database=database,
+        **options,
+    )
 
 
 @pytest.fixture

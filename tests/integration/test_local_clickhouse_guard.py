@@ -17,6 +17,7 @@ from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import running
 from tests.integration.test_local_clickhouse_http import Wire
+from tests.integration.test_local_clickhouse_process import started
 
 pytestmark = pytest.mark.stack
 
@@ -359,7 +360,7 @@ def test_what_an_old_data_directory_defines_does_not_run(tmp_path: Path, outside
     subprocess.run([sys.executable, "-c", MAKE_OLD, str(data), made], check=True)
     for definition in data.rglob("old.sql") if lacks else ():
         definition.write_text(definition.read_text().replace("SECURITY INVOKER", "SECURITY NONE"))
-    server = subprocess.run(ClickHouse(data, free_port()).child().argv, capture_output=True, text=True, check=False)
+    server = started(ClickHouse(data, free_port()))
     assert server.returncode == 1
     assert "old.sql: Code: " in server.stderr
     assert outside.untouched()
@@ -371,14 +372,14 @@ def test_links_in_a_data_directory_are_not_followed(tmp_path: Path, outside: Out
     outside.written.write_text("before")
     for name in ("config.xml", "users.xml", "backups", "incoming"):
         (data / name).symlink_to(outside.written if name.endswith("xml") else tmp_path)
-        server = subprocess.run(ClickHouse(data, free_port()).child().argv, capture_output=True, text=True, check=False)
+        server = started(ClickHouse(data, free_port()))
         assert server.returncode == 1
         assert f"{data / name} is a link" in server.stderr
         (data / name).unlink()
     assert outside.written.read_text() == "before"
     whole = tmp_path / "link"
     whole.symlink_to(data)
-    server = subprocess.run(ClickHouse(whole, free_port()).child().argv, capture_output=True, text=True, check=False)
+    server = started(ClickHouse(whole, free_port()))
     assert "is a link" in server.stderr
 
 

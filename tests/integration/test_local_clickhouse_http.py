@@ -29,11 +29,22 @@ class Answer:
         return self.headers.get("X-ClickHouse-Exception-Code")
 
 
+def basic(credentials: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
+
+
+def password_of(url: str) -> dict[str, str]:
+    """The header with which a client authenticates."""
+    return basic(f"{urlsplit(url).username}:{urlsplit(url).password}")
+
+
 class Wire:
     """One connection that is kept."""
 
     def __init__(self, url: str) -> None:
         self.connection = HTTPConnection(urlsplit(url).netloc.rpartition("@")[2])
+        self.password = urlsplit(url).password or ""
+        self.headers = password_of(url)
 
     def ask(
         self,
@@ -47,7 +58,8 @@ class Wire:
     ) -> Answer:
         if statement is not None:
             parameters["query"] = statement
-        self.connection.request(method, f"{path}?{urlencode(parameters)}" if parameters else path, body, headers or {})
+        target = f"{path}?{urlencode(parameters)}" if parameters else path
+        self.connection.request(method, target, body, {**self.headers, **(headers or {})})
         response = self.connection.getresponse()
         return Answer(response.status, dict(response.headers.items()), response.read())
 
@@ -225,6 +237,7 @@ def test_native_compression_is_refused_with_what_to_use(wire: Wire) -> None:
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(wire: Wire, table: str) -> None:
     wire.connection.putrequest("POST", f"/?{urlencode({'query': f'INSERT INTO {table} FORMAT CSV'})}")
+    wire.connection.putheader("Authorization", wire.headers["Authorization"])
     wire.connection.putheader("Content-Length", str(2 << 30))
     wire.connection.endheaders()
     response = wire.connection.getresponse()
@@ -234,6 +247,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(wire: Wire, table
 
 def test_an_insert_that_breaks_off_inserts_nothing(wire: Wire, clickhouse_url: str, table: str) -> None:
     wire.connection.putrequest("POST", f"/?{urlencode({'query': f'INSERT INTO {table} FORMAT CSV'})}")
+    wire.connection.putheader("Authorization", wire.headers["Authorization"])
     wire.connection.putheader("Content-Length", "1000")
     wire.connection.endheaders(b"1\n2\n3\n")
     wire.connection.close()
@@ -247,7 +261,8 @@ def test_an_insert_that_breaks_off_inserts_nothing(wire: Wire, clickhouse_url: s
 def test_an_endless_query_is_answered_at_once_and_ends_when_the_client_goes(
     wire: Wire, clickhouse_url: str, unique_name: str, form: str
 ) -> None:
-    wire.connection.request("POST", "/", f"SELECT number, '{unique_name}' FROM system.numbers FORMAT {form}")
+    endless = f"SELECT number, '{unique_name}' FROM system.numbers FORMAT {form}"
+    wire.connection.request("POST", "/", endless, wire.headers)
     response = wire.connection.getresponse()
     assert len(response.read(100_000)) == 100_000
     other = Wire(clickhouse_url)
@@ -260,31 +275,51 @@ def test_an_endless_query_is_answered_at_once_and_ends_when_the_client_goes(
     other.connection.close()
 
 
-def basic(credentials: str) -> dict[str, str]:
-    return {"Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
+def test_a_client_says_the_password_in_any_of_a_servers_ways(wire: Wire) -> None:
+    password, wire.headers = wire.password, {}
+    for headers, parameters in (
+        (basic(f"default:{password}"), {}),
+        (basic(f":{password}"), {}),
+        ({"X-ClickHouse-User": "default", "X-ClickHouse-Key": password}, {}),
+        ({"X-ClickHouse-Key": password}, {}),
+        ({}, {"user": "default", "password": password}),
+    ):
+        given: dict[str, Any] = parameters
+        assert wire.ask("SELECT currentUser()", headers=headers, **given).body == b"default\n"
 
 
-@pytest.mark.parametrize("headers", [{}, basic("default:"), {"X-ClickHouse-User": "default", "X-ClickHouse-Key": ""}])
-def test_default_without_a_password_may_ask(wire: Wire, headers: dict[str, str]) -> None:
-    assert wire.ask("SELECT currentUser()", headers=headers).body == b"default\n"
-
-
-@pytest.mark.parametrize(
-    ("headers", "parameters"),
-    [
-        (basic("eve:"), {}),
+def test_nobody_else_may(wire: Wire) -> None:
+    password, wire.headers = wire.password, {}
+    for headers, parameters in (
+        ({}, {}),
+        (basic("default:"), {}),
         (basic("default:secret"), {}),
-        ({"Authorization": "Bearer x"}, {}),
+        (basic(f"eve:{password}"), {}),
+        (basic(f"default:{password} "), {}),
+        ({"Authorization": f"Bearer {password}"}, {}),
         ({"Authorization": "Basic ???"}, {}),
-        ({"X-ClickHouse-User": "eve"}, {}),
+        ({"X-ClickHouse-User": "eve", "X-ClickHouse-Key": password}, {}),
+        ({"X-ClickHouse-User": "default"}, {}),
         ({"X-ClickHouse-Key": "secret"}, {}),
-        ({}, {"user": "eve"}),
+        ({}, {"user": "eve", "password": password}),
+        ({}, {"user": "default"}),
         ({}, {"password": "secret"}),
-    ],
-)
-def test_nobody_else_may(wire: Wire, headers: dict[str, str], parameters: dict[str, Any]) -> None:
-    answer = wire.ask("SELECT 1", headers=headers, **parameters)
-    assert (answer.status, answer.code) == (403, "516")
+    ):
+        given: dict[str, Any] = parameters
+        for method in ("GET", "POST"):
+            answer = wire.ask("SELECT 1", headers=headers, method=method, **given)
+            assert (answer.status, answer.code) == (403, "516")
+            assert password.encode() not in answer.body
+
+
+def test_a_form_is_not_read_before_the_password(wire: Wire) -> None:
+    edge = "edge"
+    sent = f'--{edge}\r\nContent-Disposition: form-data; name="query"\r\n\r\nSELECT 1\r\n--{edge}--\r\n'
+    wire.headers = {}
+    for method in ("GET", "POST"):
+        kind = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+        assert wire.ask(body=sent.encode(), method=method, headers=kind).code == "516"
+    assert wire.ask(method="GET", path="/ping").body == b"Ok.\n"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import ChildError, running
+from tests.integration.test_local_clickhouse_http import password_of
 
 pytestmark = pytest.mark.stack
 
@@ -24,8 +25,8 @@ TABLE = "CREATE TABLE kept (batch UInt64, n UInt64) ENGINE = MergeTree ORDER BY 
 BATCH_ROWS = 1000
 WRITER = """
 import sys, clickhouse_connect
-port, database, me = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-client = clickhouse_connect.get_client(host="127.0.0.1", port=port, database=database)
+url, database, me = sys.argv[1], sys.argv[2], int(sys.argv[3])
+client = clickhouse_connect.get_client(dsn=url, database=database)
 for number in range(1, 21):
     client.raw_insert("kept", ["batch", "n"], f"{me},7\\n" * 1000, fmt="CSV")
     assert client.command("SELECT count() FROM kept WHERE batch = {b:UInt64}", {"b": me}) == number * 1000
@@ -33,10 +34,24 @@ for number in range(1, 21):
 
 
 def connect(url: str) -> Client:
-    client = clickhouse_connect.get_client(host="127.0.0.1", port=urlsplit(url).port, autogenerate_session_id=False)
+    place = urlsplit(url)
+    client = clickhouse_connect.get_client(
+        host=place.hostname,
+        port=place.port,
+        username=place.username,
+        password=place.password or "",
+        autogenerate_session_id=False,
+    )
     client.command("CREATE DATABASE IF NOT EXISTS mine")
     client.database = "mine"
     return client
+
+
+def started(clickhouse: ClickHouse) -> "subprocess.CompletedProcess[str]":
+    """A server that doesn't come up."""
+    child = clickhouse.child()
+    environment = os.environ | child.env
+    return subprocess.run(child.argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def batch(number: int) -> list[list[int]]:
@@ -91,8 +106,7 @@ def test_four_processes_write_and_read_at_once(clickhouse_url: str, unique_name:
     client.database = unique_name
     client.command(TABLE)
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(urlsplit(clickhouse_url).port), unique_name, str(me)])
-        for me in range(4)
+        subprocess.Popen([sys.executable, "-c", WRITER, clickhouse_url, unique_name, str(me)]) for me in range(4)
     ]
     assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
     counts = client.query("SELECT batch, count() FROM kept GROUP BY batch ORDER BY batch").result_rows
@@ -112,9 +126,7 @@ def test_a_directory_in_use_and_a_port_in_use_are_said_plainly(tmp_path: Path, c
         ):
             pass
     # Its own check for readiness would find the other ClickHouse on that port.
-    third = subprocess.run(
-        ClickHouse(tmp_path / "other", taken).child().argv, capture_output=True, text=True, check=False
-    )
+    third = started(ClickHouse(tmp_path / "other", taken))
     assert third.returncode == 1
     assert f"can't listen on 127.0.0.1:{taken}: Address already in use; choose another port" in third.stderr
 
@@ -136,13 +148,13 @@ def test_a_server_that_is_gone_is_an_error_soon(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("waits", ["0", "1"])
 def test_answers_to_many_at_once_are_whole_and_nobody_elses(clickhouse_url: str, waits: str) -> None:
-    place = urlsplit(clickhouse_url).netloc.rpartition("@")[2]
+    place, headers = urlsplit(clickhouse_url).netloc.rpartition("@")[2], password_of(clickhouse_url)
     asked = "SELECT number, '{me}', repeat('{me}', number % 1000) FROM numbers(2000) FORMAT RowBinary"
 
     def answers(me: int) -> set[bytes]:
         connection, found = HTTPConnection(place), set()
         for _ in range(20):
-            connection.request("POST", f"/?wait_end_of_query={waits}", asked.format(me=me))
+            connection.request("POST", f"/?wait_end_of_query={waits}", asked.format(me=me), headers)
             found.add(connection.getresponse().read())
         connection.close()
         return found

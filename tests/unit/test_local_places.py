@@ -9,14 +9,42 @@ import pytest
 
 from deploy.local.data_directory import DataDirectory, DataDirectoryInUseError
 from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.private_files import write_private
 
 HOLD = "import sys, pathlib; from deploy.local.data_directory import DataDirectory as D; "
 
 
 def test_a_data_directory_is_made_with_its_parts(tmp_path: Path) -> None:
     with DataDirectory(tmp_path / "new" / "data") as data:
-        assert data.clickhouse.is_dir()
-        assert data.logs.is_dir()
+        for made in (data.path, data.clickhouse, data.logs):
+            assert made.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_data_directory_of_before_left_open_is_closed_but_not_the_directory_of_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "logs").mkdir(mode=0o755)
+    with DataDirectory(tmp_path) as data:
+        assert (data.path.stat().st_mode & 0o777, data.logs.stat().st_mode & 0o777) == (0o755, 0o700)
+
+
+@pytest.mark.parametrize("name", ["lock", "logs", "clickhouse"])
+def test_a_link_in_a_data_directory_is_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    directory = tmp_path / "data"
+    directory.mkdir()
+    (directory / name).symlink_to(tmp_path / "elsewhere" if name != "lock" else tmp_path / "other")
+    with pytest.raises(OSError, match=name), DataDirectory(directory):
+        pass
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_private_file_takes_the_place_of_a_link_and_leaves_what_it_leads_to(tmp_path: Path) -> None:
+    other, path = tmp_path / "other", tmp_path / "ready.json"
+    other.write_text("before")
+    path.symlink_to(other)
+    write_private(path, "{}")
+    assert (path.read_text(), path.is_symlink(), path.stat().st_mode & 0o777) == ("{}", False, 0o600)
+    assert other.read_text() == "before"
 
 
 def test_a_second_stack_on_the_same_directory_is_told_who_has_it(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,6 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in list(os.environ):
         if name.startswith("TOUCHSTREAM_"):
             monkeypatch.delenv(name)
@@ -242,3 +243,41 @@ def test_every_setting_is_described_and_documented() -> None:
     for line in Settings().sources():
         assert line.description.endswith("."), line.name
         assert f"`{line.name}`" in page
+
+
+def running_stack(directory: Path, pid: int) -> None:
+    directory.mkdir(exist_ok=True)
+    (directory / "lock").write_text(f"{pid}\n")
+    addresses = {"kafka": "kafka://127.0.0.1:1", "clickhouse": "http://default:secret@127.0.0.1:2/touchstream"}
+    (directory / "ready.json").write_text(json.dumps(addresses))
+
+
+def test_a_stack_that_runs_in_the_data_directory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    running_stack(Path("here"), os.getpid())
+    assert Settings().kafka_url == "kafka://127.0.0.1:9092"
+    monkeypatch.setenv("TOUCHSTREAM_DATA_DIR", "here")
+    settings = Settings()
+    assert (settings.kafka_url, settings.clickhouse_url) == (
+        "kafka://127.0.0.1:1",
+        "http://default:secret@127.0.0.1:2/touchstream",
+    )
+    shown, where = origin(settings, "TOUCHSTREAM_CLICKHOUSE_URL")
+    assert (shown, where) == ("http://default:***@127.0.0.1:2/touchstream", "here/ready.json")
+
+
+def test_a_stack_is_not_mixed_with_addresses_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    running_stack(Path(".touchstream"), os.getpid())
+    assert Settings(kafka_url="kafka://mine:9092").clickhouse_url == "http://default@127.0.0.1:8123/touchstream"
+    monkeypatch.setenv("TOUCHSTREAM_CLICKHOUSE_URL", "http://mine/x")
+    assert Settings().kafka_url == "kafka://127.0.0.1:9092"
+
+
+def test_what_a_stack_that_is_gone_has_left_is_passed_over() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    running_stack(Path(".touchstream"), gone.pid)
+    assert Settings().kafka_url == "kafka://127.0.0.1:9092"
+    running_stack(Path(".touchstream"), os.getpid())
+    for text in ("", "[]", "{}", '{"kafka": 1', '{"kafka": "kafka://127.0.0.1:1"}'):
+        Path(".touchstream/ready.json").write_text(text)
+        assert Settings().kafka_url == "kafka://127.0.0.1:9092"
