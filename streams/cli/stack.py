@@ -18,8 +18,10 @@ from deploy.local.data_directory import DataDirectory
 from deploy.local.loopback import body, is_well
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.supervisor import Child, Supervisor
+from streams.cli.ready_file import ReadyFile, netrc
 from streams.prepare import prepare
 from streams.settings import Settings
+from streams.settings_sources import READY_FILE
 from streams.topics import partition_count
 
 log = structlog.get_logger(__name__)
@@ -80,7 +82,8 @@ class Stack:
                 "lateness_seconds": _lateness_seconds(settings, simulate),
             }
         )
-        self.data = data
+        # Where commands of the same user find the stack without being told, and curl its password.
+        self.ready_files = [ReadyFile(data.path / READY_FILE), ReadyFile(data.path / "netrc", netrc)]
         self._commands: list[str] = []
         self._preparing = threading.Lock()
         self.supervisor = Supervisor(data.logs)

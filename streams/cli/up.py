@@ -14,11 +14,10 @@ from sinks.clickhouse.client import connect, redacted
 from sinks.clickhouse.queries import metrics
 from sinks.notify.notification import Notification
 from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
-from streams.cli.ready_file import ReadyFile, netrc
+from streams.cli.ready_file import ReadyFile
 from streams.connection import kafka_servers
 from streams.logs import configure_logs
 from streams.settings import Settings
-from streams.settings_sources import READY_FILE
 from streams.stopping import Stop
 from streams.watch.judge import FIRING, RESOLVED
 
@@ -70,8 +69,7 @@ def up(
     try:
         with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say, kafka) as stack:
             addresses = stack.addresses()
-            # Where commands of the same user find the stack without being told, and curl its password.
-            ready += [ReadyFile(stack.data.path / READY_FILE), ReadyFile(stack.data.path / "netrc", netrc)]
+            ready += stack.ready_files
             _say(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             for name, value in _links(addresses):
                 _say(f"  {name:11} {value}")
