@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.clickhouse.rows import EVENT_IDENTITY, EVENT_IDS, PANE_KEY, TABLES, in_commit_order
+from sinks.clickhouse.rows import EVENT_CONTENT, EVENT_IDENTITY, EVENT_IDS, PANE_KEY, TABLES, in_commit_order
 from sinks.sink import REJECTED, Flush, LaneRow, Rejected, SinkBusy, SinkRefused
 
 Row = Mapping[str, Any]
@@ -122,9 +122,10 @@ def _id(letter: Row) -> Row:
     event = json.loads(letter["value"])
     lane_clock = datetime.fromisoformat(event["lane_clock"])
     key = event["kafka_key"]
-    identity = {name: event[name] for name in EVENT_IDENTITY}
+    said = {name: event[name] for name in (*EVENT_IDENTITY, *EVENT_CONTENT)}
     place = {"log_offset": letter["log_offset"], "lane_clock": lane_clock}
-    return identity | place | {"kafka_key": None if key is None else base64.b64decode(key)}
+    times = {"occurred_at": datetime.fromisoformat(event["occurred_at"])}
+    return said | times | place | {"kafka_key": None if key is None else base64.b64decode(key)}
 
 
 def _lane_row(row: Row) -> LaneRow:

@@ -122,7 +122,7 @@ class LaneReader(Protocol):
     def counted_event_ids(
         self, log_id: str, partition: int, offsets: tuple[int, int], clock_from_ms: int
     ) -> Iterator[pa.Table]:
-        """`log_offset`, `lane_clock`, `event_id` of counted events, by offset, in bounded tables.
+        """Counted events by offset, in bounded tables: where, when by the lane's clock, which event, and what it said.
 
         Also of those that the sink refused as rows: what counts as seen is for the log to say, not for the sink.
         offsets: from the first, below the second.

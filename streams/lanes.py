@@ -329,11 +329,12 @@ class Lanes:
 
 def _count(lane: Lane) -> int:
     """Hand the lane's outcomes on to Prometheus; how many events there were."""
-    late = lane.outcomes.pop("late", 0)
+    late, conflicting = lane.outcomes.pop("late", 0), lane.outcomes.pop("conflicting", 0)
     judged = lane.outcomes.total()
     for outcome, events in lane.outcomes.items():
         metrics.EVENTS.labels(outcome).inc(events)
     metrics.LATE.inc(late)
+    metrics.CONFLICTING.inc(conflicting)
     lane.outcomes.clear()
     return judged
 

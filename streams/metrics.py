@@ -45,6 +45,9 @@ EVENTS: Final = Counter(
     ["outcome"],
 )
 LATE: Final = Counter("touchstream_late_events", "Counted events that occurred long before their record's timestamp.")
+CONFLICTING: Final = Counter(
+    "touchstream_conflicting_events", "Duplicates that say something else than the event that was counted."
+)
 LANES_OWNED: Final = Gauge("touchstream_lanes_owned", "Lanes that this worker has taken over and measures.")
 TAKE_OVERS: Final = Counter(
     "touchstream_take_overs", "Lanes loaded from the tables: at the start, and whenever partitions moved here."

@@ -46,7 +46,7 @@ class LaneTables(Protocol):
         """The rows of `stage_panes` that exist for keys (resolution_s, pane_start, journey … segment)."""
 
     def counted_ids(self, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int) -> Iterable[pa.Table]:
-        """log_offset, lane_clock (ms) and what identifies an event (`identity.identities`), in offset order.
+        """log_offset, lane_clock (ms), and columns of `identity.identities` and `content.contents`, in offset order.
 
         offsets: from the first, below the second; since_ms: not those that were counted at an earlier lane clock.
         """

@@ -88,7 +88,7 @@ def _with_reasons(row: dict[str, Any]) -> dict[str, Any]:
     if row["customers"] is None:
         reasons["customers"] = "raw_events_past_retention"
     if row["duplicates"] is None:
-        reasons["duplicates"] = "edge_within_ten_seconds"
+        reasons |= dict.fromkeys(("duplicates", "conflicting"), "edge_within_ten_seconds")
     if row["conversion_estimate"] is not None and row["conversion_estimate_low"] is None:
         reasons["conversion_estimate_low"] = "all_or_none_went_on"
     return row | {"reasons": {name: reason for name, reason in reasons.items() if reason}}

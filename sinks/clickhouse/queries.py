@@ -81,7 +81,8 @@ def metrics(
     also where nothing was measured. where: dimension to the one value that is kept.
 
     Null where not known: statistics without answers; `revenue_minor` over several currencies; `customers` and the
-    response rates where raw events are past their retention; `duplicates` where an edge is no whole ten seconds.
+    response rates where raw events are past their retention; `duplicates` and `conflicting` where an edge is no whole
+    ten seconds.
     `completeness` is the same in all objects (queries/completeness.sql).
 
     Raises ValueError for an unknown dimension; IntervalError for an empty interval, or one with an edge that is no
@@ -97,7 +98,7 @@ def metrics(
     people = {_group(row): row for row in _rows(client, query_text("customers"), parameters)}
     if cut.ragged_tens():
         _require_raw_events(client, cut.ragged_tens())
-        measured = [row | {"duplicates": None} for row in measured]
+        measured = [row | {"duplicates": None, "conflicting": None} for row in measured]
     measured.sort(key=lambda row: [row[name] for name in groups])
     return [
         {name: row[name] for name in groups}

@@ -62,8 +62,15 @@ TOUCHPOINTS: Final = pa.schema(
 
 EVENT_IDENTITY: Final = ("event_id", "source", "channel", "customer_id", "anonymous_id", "kafka_key")
 """What tells one event from another."""
-EVENT_IDS: Final = pa.schema([TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", *EVENT_IDENTITY)])
-"""What counts as seen: where, when by the lane's clock, and which event."""
+EVENT_CONTENT: Final = (
+    "touchpoint", "segment", "action", "outcome", "currency",
+    "occurred_at", "duration_ms", "nps", "csat", "ces", "sentiment_micro", "revenue_minor",
+)  # fmt: skip
+"""What tells a copy of it from one that says something else (with the channel)."""
+EVENT_IDS: Final = pa.schema(
+    [TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", *EVENT_IDENTITY, *EVENT_CONTENT)]
+)
+"""What counts as seen: where, when by the lane's clock, which event, and what it said."""
 
 STAGE_PANES: Final = pa.schema(
     [
@@ -79,6 +86,7 @@ STAGE_PANES: Final = pa.schema(
         _required("log_offset", pa.uint64()),
         _required("touches", pa.int64()),
         _required("duplicates", pa.int64()),
+        _required("conflicting", pa.int64()),
         _required("late", pa.int64()),
         _required("success", pa.int64()),
         _required("failure", pa.int64()),

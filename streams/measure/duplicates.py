@@ -9,7 +9,7 @@ or for longer: what they have passed is forgotten for good.
 
 import secrets
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import xxhash
 
 from streams.measure.hash_index import ABSENT, HashIndex, Keys, resized
 
+Contents = npt.NDArray[np.uint64]
 Clocks = npt.NDArray[np.int64]
 Offsets = npt.NDArray[np.int64]
 
@@ -33,15 +34,30 @@ class Seen:
 
     clocks: the lane clock (ms); offsets: in the log; of the logs before it, counted backwards from −1.
     clocks_from, offsets_from: an id that was counted before either is forgotten.
+    contents: what the events say (`content.contents`).
     """
 
     clocks: Clocks
     offsets: Offsets
     clocks_from: Clocks
     offsets_from: Offsets
+    contents: Contents
 
     def __getitem__(self, chosen: slice | npt.NDArray[Any]) -> "Seen":
-        return Seen(self.clocks[chosen], self.offsets[chosen], self.clocks_from[chosen], self.offsets_from[chosen])
+        return Seen(
+            self.clocks[chosen],
+            self.offsets[chosen],
+            self.clocks_from[chosen],
+            self.offsets_from[chosen],
+            self.contents[chosen],
+        )
+
+
+class Verdicts(NamedTuple):
+    """Of a batch of events: which were counted before, and which of those said something else then."""
+
+    duplicate: npt.NDArray[np.bool_]
+    conflicting: npt.NDArray[np.bool_]
 
 
 class CountedIds:
@@ -57,12 +73,13 @@ class CountedIds:
         self._clocks: Clocks = np.empty(0, np.int64)
         self._origin = 0
         self._offsets: npt.NDArray[np.int32] = np.empty(0, np.int32)  # less the origin
+        self._contents: Contents = np.empty(0, np.uint64)
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def count(self, event_ids: pl.Series, seen: Seen) -> npt.NDArray[np.bool_]:
-        """Remember a batch of ids (strings) in offset order; True where the event is a duplicate."""
+    def count(self, event_ids: pl.Series, seen: Seen) -> Verdicts:
+        """Remember a batch of ids (strings) in offset order, and say which were counted before."""
         if len(event_ids):
             self._move_origin(seen)
         high, low = self._hashes(event_ids)
@@ -70,31 +87,32 @@ class CountedIds:
         repeated = np.zeros(len(low), np.bool_)
         repeated[order[1:]] = (low[order[1:]] == low[order[:-1]]) & (high[order[1:]] == high[order[:-1]])
         first = ~repeated
-        duplicate = self._counted(high, low, seen)
+        duplicate, conflicting = found = self._counted(high, low, seen)
         if not repeated.any():
             self._remember(high[~duplicate], low[~duplicate], seen[~duplicate])
-            return duplicate
+            return found
         # lexsort is stable: the first occurrence of an id is judged in columns, then its repetitions. What is
         # remembered of an id only grows newer within a batch: what it covers now it covers then; few others are left.
         counted = first & ~duplicate
         self._remember(high[counted], low[counted], seen[counted])
         rows = np.flatnonzero(repeated)
-        duplicate[rows] = self._counted(high[rows], low[rows], seen[rows])
+        duplicate[rows], conflicting[rows] = self._counted(high[rows], low[rows], seen[rows])
         for row in rows[~duplicate[rows]]:
             one = slice(row, row + 1)
-            duplicate[one] = self._counted(high[one], low[one], seen[one])
+            duplicate[one], conflicting[one] = self._counted(high[one], low[one], seen[one])
             if not duplicate[row]:
                 self._remember(high[one], low[one], seen[one])
-        return duplicate
+        return found
 
-    def load(self, event_ids: pl.Series, clocks: Clocks, offsets: Offsets) -> None:
+    def load(self, event_ids: pl.Series, clocks: Clocks, offsets: Offsets, contents: Contents) -> None:
         """Take over ids that were counted before, in offset order; an id may come again."""
-        self.count(event_ids, Seen(clocks, offsets, clocks + 1, np.full(len(offsets), NOTHING_PASSED)))
+        self.count(event_ids, Seen(clocks, offsets, clocks + 1, np.full(len(offsets), NOTHING_PASSED), contents))
 
     def forget(self, clocks_from: int, offsets_from: int) -> None:
         """Let go of ids that were counted before either; call it seldom, it copies what stays."""
         mask = ~self._passed(clocks_from, offsets_from)
         self._clocks, self._offsets = self._clocks[: len(mask)][mask], self._offsets[: len(mask)][mask]
+        self._contents = self._contents[: len(mask)][mask]
         self._index.keep(mask)
 
     def expired(self, clocks_from: int, offsets_from: int) -> int:
@@ -122,21 +140,24 @@ class CountedIds:
         pairs = np.frombuffer(digests, np.uint64).reshape(-1, 2)
         return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
 
-    def _counted(self, high: Keys, low: Keys, seen: Seen) -> npt.NDArray[np.bool_]:
-        """Where an id was counted before, and is not forgotten."""
+    def _counted(self, high: Keys, low: Keys, seen: Seen) -> Verdicts:
+        """Where an id was counted before and is not forgotten, and where it said something else."""
         rows = self._index.find(high, low)
         found = np.flatnonzero(rows != ABSENT)
-        counted = np.zeros(len(rows), np.bool_)
+        counted, differs = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
         at = rows[found]
         counted[found] = (self._clocks[at] >= seen.clocks_from[found]) & (
             self._offsets[at] >= seen.offsets_from[found] - self._origin
         )
-        return counted
+        differs[found] = counted[found] & (self._contents[at] != seen.contents[found])
+        return Verdicts(counted, differs)
 
     def _remember(self, high: Keys, low: Keys, seen: Seen) -> None:
         rows = self._index.insert(high, low)
         if len(self._index) > len(self._clocks):
             size = max(1024, len(self._index) * 3 // 2)
             self._clocks, self._offsets = resized(self._clocks, size), resized(self._offsets, size)
+            self._contents = resized(self._contents, size)
         self._clocks[rows] = seen.clocks
         self._offsets[rows] = seen.offsets - self._origin
+        self._contents[rows] = seen.contents

@@ -18,6 +18,7 @@ import pyarrow as pa
 from schemas.codec import WriterSchemas
 from schemas.touchpoint import FUTURE_LIMIT_MS, Reason, Refusal
 from streams.measure import controls
+from streams.measure.content import contents
 from streams.measure.controls import (
     HEARTBEAT,
     ControlKey,
@@ -31,7 +32,7 @@ from streams.measure.controls import (
 )
 from streams.measure.definitions import SEMANTICS, Definitions
 from streams.measure.deltas import RESOLUTIONS_S
-from streams.measure.duplicates import CountedIds, Seen
+from streams.measure.duplicates import CountedIds, Seen, Verdicts
 from streams.measure.erasures import Erasure, erasures
 from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
 from streams.measure.identity import identities
@@ -138,7 +139,8 @@ class Lane:
         self.history: History | None = None
         """What the tables hold already: such events count as seen, and are not measured again."""
         self.outcomes: Counter[str] = Counter()
-        """What became of the events: counted, duplicate, late (also counted), or the reason of a refusal."""
+        """What became of the events: counted, duplicate, or the reason of a refusal; late (also counted), and
+        conflicting (also a duplicate)."""
         self._writers = writers
         self._load_panes = load_panes
         self._touchpoints: list[pl.DataFrame] = []
@@ -200,12 +202,13 @@ class Lane:
                 ids.forget(*passed)
 
     def load_ids(self, events: pl.DataFrame, clocks: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> None:
-        """Take over the ids of events that were counted before (`identity.identities`), as `CountedIds.load`."""
+        """Take over counted events (columns of `identity.identities`, `content.contents`), as `CountedIds.load`."""
+        said = contents(events)
         if self._next_ids is None:
-            self.counted_ids.load(identities(events), clocks, offsets)
+            self.counted_ids.load(identities(events), clocks, offsets, said)
         else:
-            self.counted_ids.load(events["event_id"], clocks, offsets)
-            self._next_ids.load(identities(events), clocks, offsets)
+            self.counted_ids.load(events["event_id"], clocks, offsets, said)
+            self._next_ids.load(identities(events), clocks, offsets, said)
 
     def _measure(self, run: Records, clocks: Clocks) -> None:
         definitions = self.definitions
@@ -214,7 +217,10 @@ class Lane:
         if not frame.height:
             return
         events = measured(frame, definitions.lateness_ms)
-        events = events.with_columns(counted=pl.Series(~self._duplicate(events)))
+        verdicts = self._judge(events)
+        events = events.with_columns(
+            counted=pl.Series(~verdicts.duplicate), conflicting=pl.Series(verdicts.conflicting)
+        )
         if self.history:
             measured_before = pl.col("log_offset") < self.history.below_offset
             events = events.filter(~(measured_before & (pl.col("occurred_at") < self.history.before_ms)))
@@ -230,23 +236,23 @@ class Lane:
             self._touchpoints.append(counted)
             self._pending += max(counted.height, int(counted.estimated_size()) // PENDING_ROW_BYTES)
             self._occurred(int(counted["occurred_at"].max()))  # type: ignore[arg-type]
-        late = int(counted["late"].sum())
-        self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, late=late)
+        also = {"late": int(counted["late"].sum()), "conflicting": int(events["conflicting"].sum())}
+        self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, **also)
 
-    def _duplicate(self, events: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    def _judge(self, events: pl.DataFrame) -> Verdicts:
         seen = self._seen(events)
         if self._next_ids is None:
             return self.counted_ids.count(identities(events), seen)
-        duplicate = self.counted_ids.count(events["event_id"], seen)
-        counted = np.flatnonzero(~duplicate)
+        verdicts = self.counted_ids.count(events["event_id"], seen)
+        counted = np.flatnonzero(~verdicts.duplicate)
         self._next_ids.count(identities(events[counted]), seen[counted])
-        return duplicate
+        return verdicts
 
     def _seen(self, frame: pl.DataFrame) -> Seen:
         clocks, offsets = frame["lane_clock"].to_numpy(), frame["log_offset"].to_numpy()
         clocks_from = np.maximum(clocks - self.definitions.duplicate_horizon_ms, self.row.ids_since)
         offsets_from = np.maximum(offsets - self.definitions.duplicate_ids_max, self.row.ids_from)
-        return Seen(clocks, offsets, clocks_from, offsets_from)
+        return Seen(clocks, offsets, clocks_from, offsets_from, contents(frame))
 
     def _apply(self, run: Records, clocks: Clocks, events: npt.NDArray[np.bool_]) -> None:
         """Measure those of a run that are events; the clock has seen the others as well."""

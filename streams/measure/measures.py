@@ -17,6 +17,7 @@ SCALES: Final = {"nps": range(11), "csat": range(1, 6), "ces": range(1, 8)}
 COUNTS: Final = (
     "touches",
     "duplicates",
+    "conflicting",
     "late",
     "success",
     "failure",
@@ -36,6 +37,7 @@ def _sums() -> dict[str, pl.Expr]:
     sums = {
         "touches": _COUNTED.sum(),
         "duplicates": (~_COUNTED).sum(),
+        "conflicting": pl.col("conflicting").sum(),
         "late": pl.col("late").sum(),
         **{outcome: (pl.col("outcome") == outcome).sum() for outcome in ("success", "failure", "abandoned")},
         "purchases": (pl.col("action") == "purchase").sum(),

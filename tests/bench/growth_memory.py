@@ -83,7 +83,7 @@ def _ids(events: int, _customers: int) -> tuple[int, int]:
 
 def _seen(first: int, size: int) -> Seen:
     clocks, offsets = np.full(size, _END_MS), np.arange(first, first + size)
-    return Seen(clocks, offsets, clocks - 1, np.zeros(size, np.int64))
+    return Seen(clocks, offsets, clocks - 1, np.zeros(size, np.int64), offsets.astype(np.uint64))
 
 
 def _lane_of(events: int, customers: int) -> tuple[int, int]:

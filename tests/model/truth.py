@@ -79,7 +79,7 @@ def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: End
         return Truth(lane, identity, history(log, lane, first, WRITER_SCHEMAS), {})
     row = before.truth.history.lanes[before.next_offset]
     earlier = {
-        event_id: Counted(seen.clock, seen.offset - before.next_offset) for event_id, seen in before.truth.ids.items()
+        event_id: seen._replace(offset=seen.offset - before.next_offset) for event_id, seen in before.truth.ids.items()
     }
     ids = {**earlier, **counted_ids(before.truth.history.final, before.next_offset)}
     known = {one.version: one for one in DEFINITIONS_KNOWN}

@@ -20,7 +20,7 @@ def pane_keys(row: Mapping[str, Any]) -> list[PaneKey]:
 def empty_pane() -> Row:
     """A pane that has seen nothing."""
     sums = (
-        "log_offset touches duplicates late success failure abandoned purchases "
+        "log_offset touches duplicates conflicting late success failure abandoned purchases "
         "duration_n duration_sum_ms sentiment_n sentiment_sum_micro"
     )
     return dict.fromkeys(sums.split(), 0) | {

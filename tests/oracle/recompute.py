@@ -42,11 +42,19 @@ class Identity(NamedTuple):
     event_id: str
 
 
+SAID = (
+    "occurred_at", "channel", "touchpoint", "segment", "action", "outcome", "duration_ms", "nps", "csat", "ces",
+    "sentiment_micro", "revenue_minor", "currency",
+)  # fmt: skip
+"""What a copy has to say as well, else it is a conflicting one."""
+
+
 class Counted(NamedTuple):
     """When and where an id was last counted: the lane clock (ms), the offset; in the log before, −1 is the last."""
 
     clock: int
     offset: int
+    said: tuple[Any, ...]
 
 
 @dataclass
@@ -135,7 +143,7 @@ def counted_ids(tables: Tables, next_offset: int) -> dict[str | Identity, Counte
     ids: dict[str | Identity, Counted] = {}
     for offset, row in sorted(tables.touchpoints.items()):
         if offset < next_offset:
-            ids |= dict.fromkeys(names_of(row), Counted(row["lane_clock"], offset - next_offset))
+            ids |= dict.fromkeys(names_of(row), Counted(row["lane_clock"], offset - next_offset, said_by(row)))
     return ids
 
 
@@ -144,6 +152,11 @@ def names_of(row: Row) -> tuple[str, Identity]:
     canonical = (row["customer_id"] or row["anonymous_id"]).encode()
     key = canonical if row["kafka_key"] is None else row["kafka_key"]
     return row["event_id"], Identity(row["source"] or row["channel"], key, row["event_id"])
+
+
+def said_by(row: Row) -> tuple[Any, ...]:
+    """What an event says, of what is told apart."""
+    return tuple(row[name] for name in SAID)
 
 
 class _Oracle:
@@ -181,10 +194,11 @@ class _Oracle:
         most = self.definitions.duplicate_ids_max
         return max(self.ids_from, offset - most) if most else self.ids_from
 
-    def remembers(self, row: Row) -> bool:
-        """Whether an event counts as seen."""
+    def remembered(self, row: Row) -> Counted | None:
+        """When an event that counts as seen was counted."""
         seen, offset = self.counted_at.get(names_of(row)[self.definitions.semantics - 1]), row["log_offset"]
-        return seen is not None and seen.clock >= self.horizon() and seen.offset >= self.lowest(offset)
+        known = seen is not None and seen.clock >= self.horizon() and seen.offset >= self.lowest(offset)
+        return seen if known else None
 
     def horizon(self) -> int:
         """What was counted at an earlier lane clock is forgotten; a longer horizon brings nothing back."""
@@ -217,11 +231,12 @@ class _Oracle:
         event = check(self.decoder.event(record.value), record_at)
         self.refuse_too_old(event)
         row = self.touchpoint_row(record, record_at, event)
-        if self.remembers(row):
+        if seen := self.remembered(row):
             for pane in self.panes_of(row):
                 pane["duplicates"] += 1
+                pane["conflicting"] += seen.said != said_by(row)
             return
-        self.counted_at |= dict.fromkeys(names_of(row), Counted(self.clock, record.offset))
+        self.counted_at |= dict.fromkeys(names_of(row), Counted(self.clock, record.offset, said_by(row)))
         self.saw(row["occurred_at"])
         self.tables.touchpoints[record.offset] = row
         for pane in self.panes_of(row):

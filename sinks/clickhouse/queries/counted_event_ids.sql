@@ -1,6 +1,10 @@
--- Ids of counted events of one lane in an offset range, by offset, whose lane clock is within the duplicates' horizon.
+-- Identity and content of counted events of one lane in an offset range, by offset, whose lane clock is within the
+-- duplicates' horizon.
 -- A row that was written again on a later day stands in two partitions: any one of the two will do.
-SELECT log_offset, lane_clock, event_id, source, channel, customer_id, anonymous_id, kafka_key
+SELECT
+    log_offset, lane_clock, event_id, source, channel, customer_id, anonymous_id, kafka_key,
+    touchpoint, segment, action, outcome, currency,
+    occurred_at, duration_ms, nps, csat, ces, sentiment_micro, revenue_minor
 FROM touchpoints
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32}
   AND log_offset >= {from_offset:UInt64} AND log_offset < {below_offset:UInt64}

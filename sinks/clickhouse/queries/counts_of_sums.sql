@@ -4,7 +4,7 @@ counts -> arraySum((count_, answer) -> count_ * answer, counts, arrayEnumerate(c
 counts -> arraySum((count_, answer) -> count_ * answer * answer, counts, arrayEnumerate(counts)) AS squares
 SELECT
     by_cut, by_journey, by_stage, by_channel, by_touchpoint, by_segment,
-    sum_touches, sum_duplicates, sum_late, sum_success, sum_purchases, sum_sentiment_n, sum_sentiment_micro,
+    sum_touches, sum_duplicates, sum_conflicting, sum_late, sum_success, sum_purchases, sum_sentiment_n, sum_sentiment_micro,
     sum_revenue, sum_purchase_revenue,
     sum_success + sum_failure + sum_abandoned    AS ended,
     arraySum(sum_nps)                            AS nps_answers,

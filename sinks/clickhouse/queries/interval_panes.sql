@@ -8,6 +8,7 @@ SELECT
     journey, stage, channel, touchpoint, segment,
     toInt64(1)                      AS touches,
     toInt64(0)                      AS duplicates,
+    toInt64(0)                      AS conflicting,
     toInt64(late)                   AS late,
     toInt64(outcome = 'success')    AS success,
     toInt64(outcome = 'failure')    AS failure,

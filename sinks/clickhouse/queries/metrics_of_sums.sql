@@ -21,9 +21,10 @@ SELECT
     by_touchpoint AS touchpoint,
     by_segment    AS segment,
 
-    sum_touches    AS touches,
-    sum_duplicates AS duplicates,
-    sum_late       AS late,
+    sum_touches     AS touches,
+    sum_duplicates  AS duplicates,
+    sum_conflicting AS conflicting,
+    sum_late        AS late,
 
     if(nps_answers = 0, NULL, 100 * (promoters - detractors) / nps_answers)                AS nps,
     nps_answers                                                                            AS nps_n,

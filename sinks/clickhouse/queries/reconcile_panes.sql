@@ -2,7 +2,7 @@
 -- next_offset, sent along.
 SELECT
     log_id, partition, resolution_s, toUnixTimestamp64Milli(pane_start) AS start_ms,
-    journey, stage, channel, touchpoint, segment, log_offset, next_offset, duplicates,
+    journey, stage, channel, touchpoint, segment, log_offset, next_offset, duplicates, conflicting,
     touches, late, success, failure, abandoned, purchases, duration_n, duration_sum_ms, sentiment_n, sentiment_sum_micro,
     nps_counts, csat_counts, ces_counts, duration_sketch,
     CAST(stage_panes.revenue_minor_by_currency, 'Map(String, Int64)')          AS revenue_minor_by_currency,

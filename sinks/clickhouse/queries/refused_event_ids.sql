@@ -1,4 +1,4 @@
--- Ids of events of one lane in an offset range that were counted though ClickHouse refused them as rows, by offset: their
+-- As counted_event_ids.sql, of events that were counted though ClickHouse refused them as rows: their
 -- letters hold them, unless they were emptied for somebody who was erased. Of other letters only the reason is read.
 SELECT
     log_offset,
@@ -8,7 +8,19 @@ SELECT
     JSONExtractString(ifNull(value, ''), 'channel') AS channel,
     JSONExtractString(ifNull(value, ''), 'customer_id') AS customer_id,
     JSONExtractString(ifNull(value, ''), 'anonymous_id') AS anonymous_id,
-    base64Decode(JSONExtract(ifNull(value, ''), 'kafka_key', 'Nullable(String)')) AS kafka_key
+    base64Decode(JSONExtract(ifNull(value, ''), 'kafka_key', 'Nullable(String)')) AS kafka_key,
+    JSONExtractString(ifNull(value, ''), 'touchpoint') AS touchpoint,
+    JSONExtractString(ifNull(value, ''), 'segment') AS segment,
+    JSONExtractString(ifNull(value, ''), 'action') AS action,
+    JSONExtractString(ifNull(value, ''), 'outcome') AS outcome,
+    JSONExtractString(ifNull(value, ''), 'currency') AS currency,
+    parseDateTime64BestEffortOrZero(JSONExtractString(ifNull(value, ''), 'occurred_at'), 3, 'UTC') AS occurred_at,
+    JSONExtract(ifNull(value, ''), 'duration_ms', 'Nullable(Int64)') AS duration_ms,
+    JSONExtract(ifNull(value, ''), 'nps', 'Nullable(Int8)') AS nps,
+    JSONExtract(ifNull(value, ''), 'csat', 'Nullable(Int8)') AS csat,
+    JSONExtract(ifNull(value, ''), 'ces', 'Nullable(Int8)') AS ces,
+    JSONExtract(ifNull(value, ''), 'sentiment_micro', 'Nullable(Int64)') AS sentiment_micro,
+    JSONExtract(ifNull(value, ''), 'revenue_minor', 'Nullable(Int64)') AS revenue_minor
 FROM dead_letters
 PREWHERE reason = 'rejected'
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32}

@@ -9,6 +9,7 @@ SELECT
     if(grouping(segment) = 1, NULL, segment) AS by_segment,
     sum(touches)                     AS sum_touches,
     sum(duplicates)                  AS sum_duplicates,
+    sum(conflicting)                 AS sum_conflicting,
     sum(late)                        AS sum_late,
     sum(success)                     AS sum_success,
     sum(failure)                     AS sum_failure,
@@ -32,7 +33,7 @@ FROM
             cut_ -> heard_at < {cuts:Array(Array(Int64))}[cut_][8]
                 AND heard_at >= {cuts:Array(Array(Int64))}[cut_][8] - 604800000,
             arrayEnumerate({cuts:Array(Array(Int64))}))),
-        journey, stage, channel, segment, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        journey, stage, channel, segment, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         arrayResize([]::Array(Int64), 11), arrayResize([]::Array(Int64), 5), arrayResize([]::Array(Int64), 7),
         CAST(map(), 'Map(Int16, Int64)'), CAST(map(), 'Map(String, Int64)'), CAST(map(), 'Map(String, Int64)')
     FROM

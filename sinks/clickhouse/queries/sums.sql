@@ -5,6 +5,7 @@ SELECT
     1                                AS by_cut, -- the only interval
     sum(touches)                     AS sum_touches,
     sum(duplicates)                  AS sum_duplicates,
+    sum(conflicting)                 AS sum_conflicting,
     sum(late)                        AS sum_late,
     sum(success)                     AS sum_success,
     sum(failure)                     AS sum_failure,
@@ -25,7 +26,7 @@ FROM
     WHERE {filters}
     UNION ALL
     SELECT
-        '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         arrayResize([]::Array(Int64), 11), arrayResize([]::Array(Int64), 5), arrayResize([]::Array(Int64), 7),
         CAST(map(), 'Map(Int16, Int64)'), CAST(map(), 'Map(String, Int64)'), CAST(map(), 'Map(String, Int64)')
     WHERE empty({by:Array(String)})

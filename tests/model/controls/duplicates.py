@@ -115,6 +115,27 @@ def kafka_keys_are_not_loaded(patch: MonkeyPatch) -> None:
     patch.setattr(MemoryTables, "counted_ids", counted_ids)
 
 
+def what_was_said_is_not_loaded(patch: MonkeyPatch) -> None:
+    original = CountedIds.load
+
+    def load(self: CountedIds, event_ids: pl.Series, clocks: Any, offsets: Any, contents: Any) -> None:
+        original(self, event_ids, clocks, offsets, np.zeros_like(contents))
+
+    patch.setattr(CountedIds, "load", load)
+
+
+def a_copy_says_what_counts_from_then_on(patch: MonkeyPatch) -> None:
+    original = CountedIds._counted
+
+    def counted(self: CountedIds, high: Any, low: Any, seen: Seen) -> Any:
+        found = original(self, high, low, seen)
+        rows = self._index.find(high, low)
+        self._contents[rows[found.duplicate]] = seen.contents[found.duplicate]
+        return found
+
+    patch.setattr(CountedIds, "_counted", counted)
+
+
 def ids_begin_anew_with_other_semantics(patch: MonkeyPatch) -> None:
     original = Lane._obey
 
@@ -136,5 +157,7 @@ DUPLICATES: tuple[Control, ...] = (
     the_bound_of_ids_is_that_of_a_batch,
     raw_events_are_keyed_by_their_id,
     kafka_keys_are_not_loaded,
+    what_was_said_is_not_loaded,
+    a_copy_says_what_counts_from_then_on,
     ids_begin_anew_with_other_semantics,
 )
