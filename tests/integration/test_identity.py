@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 from typer.testing import CliRunner
 
 from sinks.clickhouse.placing import Placing, placing
+from sinks.clickhouse.queries import metrics as measured
 from streams.channels.lanes import lane_of
 from streams.cli.main import app
 from streams.prepare import prepare
@@ -47,6 +48,12 @@ def counts(stand: Stand) -> dict[str, tuple[int, int]]:
         WHERE resolution_s = 3600 GROUP BY touchpoint
     """
     return {name: (touches, duplicates) for name, touches, duplicates in stand.in_force.query(text).result_rows}
+
+
+def conflicting(stand: Stand) -> dict[str, int]:
+    """By touchpoint, exact, over the hour."""
+    found = measured(stand.in_force, NOON_MS, NOON_MS + HOUR_MS, by=("touchpoint",), topic=stand.settings.topic)
+    return {row["touchpoint"]: row["conflicting"] for row in found}
 
 
 def placed(stand: Stand) -> Placing:
@@ -97,3 +104,18 @@ def test_an_id_under_two_keys_or_in_two_partitions_is_listed_and_what_is_misrout
     assert said.exit_code == 0, said.output
     assert "5 events are outside of their customer's partition" in " ".join(said.output.split())
     assert "7 ids count more than once" in " ".join(said.output.split())
+
+
+def test_copies_that_say_something_else_are_counted_apart_also_once_the_lanes_are_taken_over(stand: Stand) -> None:
+    list(prepare(stand.with_journey(NEW)))
+    answers = [order(n, "survey", action="survey", nps=n % 11) for n in range(20)]
+    other = [one | {"nps": 10 - one["nps"]} for one in answers]  # 5 stays 5, of number 5 and 16
+    honest = [one | {"received_at": NOON_MS + 9, "attributes": {"retry": "1"}} for one in answers]
+    stand.publish(*answers, *other, *honest)
+    measure(stand.settings)
+    assert counts(stand) == {"survey": (20, 40)}
+    assert conflicting(stand) == {"survey": 18}
+    stand.publish(*other, *honest)
+    measure(stand.settings)
+    assert counts(stand) == {"survey": (20, 80)}
+    assert conflicting(stand) == {"survey": 36}
