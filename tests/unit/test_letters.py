@@ -65,6 +65,18 @@ def test_a_letter_that_is_too_large_is_cut_and_says_how_large_it_was() -> None:
     assert (value, headers[TRUNCATED]) == (b"x" * 65_536, [b"1000000"])
 
 
+def test_of_a_flood_of_letters_that_are_alike_one_stands_for_the_rest() -> None:
+    flood = [DeadLetter(n, 1, Reason.UNDECODABLE, "empty message", b"key", b"", [("own", b"1")]) for n in range(300)]
+    other = [DeadLetter(n, 1, Reason.UNDECODABLE, "what", b"key", b"%d" % n, []) for n in range(300, 350)]
+    same = [DeadLetter(n, 1, Reason.TOO_OLD, "what", b"key", b"", []) for n in range(350, 360)]
+    topic = Topic(1_000)
+    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [*flood, *other, *same]))
+    offsets = [int(headers["__connect.errors.offset"][0]) for _, headers in topic.taken]
+    assert offsets == [*range(10), *range(300, 360), 299]
+    value, headers = topic.taken[-1]
+    assert (value, headers["touchstream-alike"], "own" in headers) == (b"", [b"290"], False)
+
+
 def test_a_topic_that_takes_not_even_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters, "_RETRY_SECONDS", 0.001)
     topic = Topic(10, 10, 10, 10, 100_000)
