@@ -49,10 +49,11 @@ STEPS_MS = (
 GAPS = (1, 1, 1, 1, 1, 1, 2, 7, 1_000)
 HEADERS: tuple[tuple[tuple[str, bytes], ...], ...] = ((), (), (("traceparent", b"00-1"),), (("content-type", b"\xff"),))
 RARE_KINDS = ("damaged", "broken", "heartbeat", "definitions", "forget", "other control", "no time")
-KINDS = ("absent",) + ("event",) * 21 + ("refused",) + ("faulty",) * 4 + RARE_KINDS
+KINDS = ("absent",) + ("event",) * 21 + ("refused",) + ("faulty",) * 4 + ("copy",) * 2 + RARE_KINDS
 # what the headers of a refused record say: mostly a reason, and what is none
 REFUSALS = (b"not_allowed", b"not_allowed", b"out_of_scale", b"undecodable", b"too_large", b"no reason", b"", b"\xff")
 NO_REFUSALS = (b"control_refused", b"Not_Allowed", b"not_allowed ")
+COPIED_BACK = 6  # a copy is of one of so many records before it
 
 
 _FIRST_JOURNEY = {
@@ -133,8 +134,12 @@ def log_of(chosen: bytes) -> list[Record]:
             continue
         offset += choices.of(GAPS)
         now = max(0, now + choices.of(STEPS_MS))
-        timed = kind != "no time"
-        log.append(_record(kind, choices, offset, now if timed else choices.of((None, -1)), now))
+        timestamp_ms = choices.of((None, -1)) if kind == "no time" else now
+        events = [one for one in log[-COPIED_BACK:] if one.control is None]
+        if kind == "copy" and events:
+            log.append(replace(choices.of(events), offset=offset, timestamp_ms=timestamp_ms))
+        else:
+            log.append(_record(kind, choices, offset, timestamp_ms, now))
     return log
 
 
