@@ -5,7 +5,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
 
-.PHONY: setup demo test test-kafka test-browser lint check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
+.PHONY: setup demo test test-kafka test-browser lint lint-format lint-code lint-types lint-imports check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -25,8 +25,7 @@ demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEM
 	$(BIN)/touchstream up --demo --workers $(WORKERS) $(if $(filter-out 0,$(DEMO_SECONDS)),--for $(DEMO_SECONDS))
 
 test: setup ## the tests, on real parts: the local broker and the ClickHouse engine
-	$(BIN)/pytest -n 2 tests/unit
-	$(BIN)/pytest tests/contract tests/model tests/kafka tests/integration tests/failure
+	$(BIN)/pytest
 
 test-kafka: setup ## integration and failure suites and a table of failure runs on Apache Kafka (Java 17, Maven)
 	$(BIN)/python -m tests.kafka.distribution
@@ -36,10 +35,18 @@ test-kafka: setup ## integration and failure suites and a table of failure runs 
 test-browser: setup ## the page in headless Chromium (Debian's package), skipped where there is none
 	$(BIN)/pytest tests/browser
 
-lint: setup ## format, lint, types, import rule
+lint: lint-format lint-code lint-types lint-imports ## format, lint, types, import rule (all of them: make -k lint)
+
+lint-format: setup
 	$(BIN)/ruff format --check .
+
+lint-code: setup
 	$(BIN)/ruff check .
+
+lint-types: setup
 	$(BIN)/mypy
+
+lint-imports: setup
 	$(BIN)/lint-imports --no-cache
 
 check: lint ## the same, and unit tests

@@ -11,10 +11,27 @@ from hypothesis import settings
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import running
-from tests.kafka.choice import own_broker
+from tests.kafka.choice import APACHE, own_broker
+
+STARTS_KAFKA = {"own_broker", "running_stack"}
+"""Whoever imports one of these has a Kafka of its own."""
 
 settings.register_profile("whatever the load", deadline=None)
 settings.load_profile("whatever the load")
+
+
+def talks_to_kafka(item: pytest.Item) -> bool:
+    """Whether the result may depend on which Kafka it is."""
+    assert isinstance(item, pytest.Function)
+    return "kafka_url" in item.fixturenames or not STARTS_KAFKA.isdisjoint(vars(item.module))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On Apache Kafka only what talks to it: the rest has run, and is the same."""
+    if APACHE:
+        others = [item for item in items if not talks_to_kafka(item)]
+        items[:] = [item for item in items if talks_to_kafka(item)]
+        config.hook.pytest_deselected(items=others)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ def writers() -> WriterSchemas:
 
 
 @pytest.fixture
-def one_core() -> Iterator[None]:
-    """The test stays on one core; what it starts would too."""
-    with on_one_core():
+def one_core(worker_id: str) -> Iterator[None]:
+    """The test stays on one core, each process of pytest-xdist on its own; what it starts would too."""
+    with on_one_core(int(worker_id.removeprefix("gw")) if worker_id != "master" else 0):
         yield

@@ -26,11 +26,11 @@ def stay_on(allowed: Set[int]) -> None:
 
 
 @contextmanager
-def on_one_core() -> Iterator[None]:
-    """This process stays on one core meanwhile."""
-    before = cores()
-    stay_on({min(before)})
+def on_one_core(number: int = 0) -> Iterator[None]:
+    """This process stays on one core meanwhile; processes of different numbers on different ones, while there are."""
+    before = sorted(cores())
+    stay_on({before[number % len(before)]})
     try:
         yield
     finally:
-        stay_on(before)
+        stay_on({*before})
