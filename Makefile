@@ -4,8 +4,10 @@ BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 DEMO_SECONDS ?= 0
 WORKERS ?= 2
+SCHEDULES ?= 200000
+SOAK_MINUTES ?= 20
 
-.PHONY: setup demo test test-kafka test-browser lint lint-format lint-code lint-types lint-imports check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
+.PHONY: setup demo test test-kafka nightly nightly-schedules nightly-failures nightly-soak test-browser lint lint-format lint-code lint-types lint-imports check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -31,6 +33,17 @@ test-kafka: setup ## integration and failure suites and a table of failure runs 
 	$(BIN)/python -m tests.kafka.distribution
 	TEST_KAFKA=apache $(BIN)/pytest tests/kafka tests/integration tests/failure
 	TEST_KAFKA=apache $(BIN)/python -m tests.kafka.failures
+
+nightly: nightly-schedules nightly-failures test-kafka nightly-soak ## what takes hours: 200,000 schedules, every failure run, on both Kafkas, a soak (make -k nightly)
+
+nightly-schedules: setup
+	$(BIN)/python -m tests.model.nightly --schedules $(SCHEDULES)
+
+nightly-failures: setup
+	$(BIN)/python -m tests.kafka.failures
+
+nightly-soak: setup
+	TEST_KAFKA=apache $(BIN)/python -m tests.kafka.soak --minutes $(SOAK_MINUTES)
 
 test-browser: setup ## the page in headless Chromium (Debian's package), skipped where there is none
 	$(BIN)/pytest tests/browser

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -39,10 +40,33 @@ def empty_database(server_url: str) -> Iterator[Client]:
 
 @contextmanager
 def migrated_database(server_url: str) -> Iterator[Client]:
-    """A client of a database of its own, with all tables and no rows; dropped at the end."""
+    """A client of a database of its own, with all tables and no rows; dropped at the end.
+
+    Made by the statements that ClickHouse says would make what the migrations made: a third of their work.
+    """
+    statements, records = _migrated(server_url)
+    with empty_database(server_url) as client:
+        name = str(client.database)
+        for statement in (f"CREATE DATABASE {_NAME}", *statements):
+            client.command(statement.replace(_NAME, name), use_database=False)
+        client.insert_arrow("schema_migrations", records)
+        yield client
+
+
+_NAME = "the_name_of_the_database"
+
+
+@cache
+def _migrated(server_url: str) -> tuple[tuple[str, ...], pa.Table]:
+    """Statements that make the tables in a database `_NAME`, what others read from first; and the records of them."""
+    made = (
+        "SELECT create_table_query FROM system.tables WHERE database = currentDatabase()"
+        " ORDER BY engine = 'View', engine = 'MaterializedView', name"
+    )
     with empty_database(server_url) as client:
         migrate(client, Migrating())
-        yield client
+        found = tuple(text.replace(str(client.database), _NAME) for (text,) in client.query(made).result_rows)
+        return found, client.query_arrow("SELECT * FROM schema_migrations FINAL")
 
 
 def touchpoint(offset: int = 0, **changes: Any) -> Row:

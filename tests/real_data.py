@@ -1,5 +1,6 @@
 """Real data with independently computed answers, which lie beside the repository and never in it."""
 
+import gzip
 import json
 import math
 from pathlib import Path
@@ -16,6 +17,13 @@ needs_data = pytest.mark.skipif(not DATA.exists(), reason=f"the test data is not
 
 def events_file(name: str) -> str:
     return str(DATA / f"{name}.ndjson.gz")
+
+
+def bounds(name: str) -> tuple[str, ...]:
+    """`--from` and `--to` of an interval that holds all events of a file."""
+    with gzip.open(events_file(name)) as events:
+        times = [json.loads(event)["occurred_at"] for event in events]
+    return "--from", str(min(times)), "--to", str(max(times) + 1)
 
 
 def expected_groups(name: str, by: str) -> dict[tuple[str, ...], dict[str, Any]]:

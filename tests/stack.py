@@ -14,7 +14,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
 from deploy.local.process import Process, running
+from streams.cli.main import app
 from tests.kafka.apache import ApacheKafka
 from tests.kafka.choice import APACHE
 
@@ -36,13 +39,18 @@ class RunningStack:
         return addresses
 
     @property
-    def environment(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
+        """What a command needs to find it, as environment variables."""
         addresses = self.addresses
-        return os.environ | {
+        return {
             "TOUCHSTREAM_KAFKA_URL": addresses["kafka"],
             "TOUCHSTREAM_CLICKHOUSE_URL": addresses["clickhouse"],
             "TOUCHSTREAM_DATA_DIR": str(self.data),
         }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | self.settings
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """A command of ours, running."""
@@ -51,16 +59,15 @@ class RunningStack:
         return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
     def command(self, *arguments: str) -> str:
-        """What a command prints to standard output; it has to succeed."""
-        process = self.start(*arguments)
-        answer, errors = process.communicate(timeout=180)
-        assert process.returncode == 0, f"touchstream {' '.join(arguments)}: {errors}{answer}"
-        return answer
+        """What a command prints to standard output; it has to succeed. In this process: a new one is slow to start."""
+        done = CliRunner().invoke(app, arguments, env=self.settings)
+        assert done.exit_code == 0, f"touchstream {' '.join(arguments)}: {done.output}{done.exception!r}"
+        return done.stdout
 
-    def metrics(self, by: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    def metrics(self, by: str, *bounds: str) -> dict[tuple[str, ...], dict[str, Any]]:
         """Every group's metrics, by the values of the group's names."""
         names = [] if by == "none" else by.split(",")
-        groups = json.loads(self.command("metrics", "--by", by, "--json"))
+        groups = json.loads(self.command("metrics", "--by", by, "--json", *bounds))
         return {tuple(group[name] for name in names): group for group in groups}
 
     def kill_a_worker(self, number: int) -> None:
@@ -90,12 +97,12 @@ def running_stack(directory: Path, workers: int = 2) -> Iterator[RunningStack]:
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(60)
+                process.wait(180)
             finally:
                 process.kill()  # with its children; it has ended, or this test has failed
 
 
-def eventually(true: Callable[[], bool], seconds: float = 120) -> None:
+def eventually(true: Callable[[], bool], seconds: float = 300) -> None:
     """Wait until it is true."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -79,12 +79,12 @@ def test_another_journey_under_load_ends_as_if_it_had_been_there_from_the_beginn
         os.kill(killed.pid, 9)
         killed.communicate()
         again = replay(stack, new)
-        said, _ = again.communicate(timeout=240)
+        said, _ = again.communicate(timeout=300)
         assert again.returncode == 0, said
         eventually(lambda: len(now := {*stack.addresses["worker_pids"]}) == 2 and not now & workers)
-        _, errors = publishing.communicate(timeout=180)
+        _, errors = publishing.communicate(timeout=300)
         assert publishing.returncode == 0, errors
-        stack.command("wait", "--timeout", "180")
+        stack.command("wait", "--timeout", "300")
         edition, whole = connect(stack.addresses["clickhouse"]), fresh(stack, new)
         assert edition.database == editions(first)[0].database
         assert counted(edition, str(edition.database)) == EVENTS

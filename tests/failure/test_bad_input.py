@@ -72,7 +72,7 @@ def test_bad_messages_become_dead_letters_and_the_good_ones_around_them_count(st
         producer.send("touchpoints", key=b"ann", value=event(f"good-{number}"))
         producer.send("touchpoints", key=b"ann", value=value)
     producer.flush()
-    stack.command("wait")
+    stack.command("wait", "--timeout", "300")
 
     assert stack.metrics("none")[()]["touches"] == len(bad)
     letters = json.loads(stack.command("dead-letters", "list", "--limit", "10000", "--json"))
@@ -103,7 +103,7 @@ def test_records_of_any_size_stop_no_worker_and_stand_whole_in_the_table(stack: 
         for number, record in enumerate(odd):
             producer.send("touchpoints", **{"key": b"ann"} | record).get(60)
             producer.send("touchpoints", key=b"ann", value=event(f"beside-{number}")).get(60)
-    stack.command("wait", "--timeout", "120")
+    stack.command("wait", "--timeout", "300")
     rows = client.query(
         "SELECT length(value), length(key), length(headers),"
         " arraySum(one -> length(one.name) + length(one.value), headers)"
@@ -134,7 +134,7 @@ def test_naughty_strings_as_names_and_ids_are_measured_under_their_own_name_or_r
         fields = names | {"event_id": f"naughty-{number}", "occurred_at": 1_600_000_000_000}
         producer.send("touchpoints", key=text.encode(), value=json.dumps(fields).encode())
     producer.flush()
-    stack.command("wait")
+    stack.command("wait", "--timeout", "300")
     interval = ("--from", "1600000000000", "--to", "1600000000001")
     groups = json.loads(stack.command("metrics", "--by", "stage,channel,touchpoint,segment", "--json", *interval))
     found = [{group[name] for name in ("stage", "channel", "touchpoint", "segment")} for group in groups]

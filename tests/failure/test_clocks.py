@@ -54,7 +54,7 @@ def test_no_timestamp_of_a_record_moves_the_clock_of_its_lane_far(tmp_path: Path
                 for again in range(2):  # each twice: the second is the first's duplicate
                     value = event(f"at-{number}").replace(b"checkout", b"checkout%d" % again)
                     producer.send("touchpoints", value, b"ann", timestamp_ms=timestamp_ms).get(30)
-            stack.command("wait")
+            stack.command("wait", "--timeout", "300")
             assert furthest() <= now_ms() + FUTURE_LIMIT_MS
             assert furthest("watermark") <= now_ms() + FUTURE_LIMIT_MS
             assert stack.metrics("none")[()]["touches"] == len(AHEAD_OR_NONE)
@@ -71,7 +71,7 @@ def test_no_timestamp_of_a_record_moves_the_clock_of_its_lane_far(tmp_path: Path
             stack.kill_a_worker(0)
             for event_id in ("at-0", "new"):
                 producer.send("touchpoints", event(event_id), b"ann").get(30)
-            stack.command("wait")
+            stack.command("wait", "--timeout", "300")
             eventually(lambda: furthest() <= now_ms() + FUTURE_LIMIT_MS)
             assert furthest("occurred_max") <= now_ms() + FUTURE_LIMIT_MS
             assert stack.metrics("none")[()]["touches"] == len(AHEAD_OR_NONE) + 1

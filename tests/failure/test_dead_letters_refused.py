@@ -91,7 +91,7 @@ def test_while_the_dead_letter_topic_refuses_the_lane_waits_others_go_on_and_not
         assert client.query("SELECT count() FROM dead_letters").result_rows == [(0,)]
 
     cleanup(stack, "delete")
-    stack.command("wait", "--timeout", "120")
+    stack.command("wait", "--timeout", "300")
     assert letters(stack) == [b"what is no event"]
     assert stack.metrics("none")[()]["touches"] == GOOD_OF_EACH_LANE * len(mine | others)
     assert [letter["reason"] for letter in json.loads(stack.command("dead-letters", "list", "--json"))] == [

@@ -68,7 +68,7 @@ class Attacked:
 
     def measured(self) -> None:
         self.producer.flush()
-        self.stack.command("wait", "--timeout", "120")
+        self.stack.command("wait", "--timeout", "300")
 
     def signed(self, kind: str, value: bytes, place: Position, private: Ed25519PrivateKey | None = None) -> Headers:
         return signed_headers(private or self.private, kind, place, value)
@@ -224,7 +224,7 @@ def test_a_retired_key_and_a_copy_steer_nothing_for_a_new_owner_either(attacked:
     data = Path(attacked.stack.environment["TOUCHSTREAM_DATA_DIR"])
     attacked.stack.command("control-key", "rotate", str(data / "second.key"))
     refused = attacked.stack.start("forget", "c1", "--yes")
-    _, said = refused.communicate(timeout=60)
+    _, said = refused.communicate(timeout=300)
     assert (refused.returncode, "TOUCHSTREAM_CONTROL_KEY_FILE" in said, "BEGIN" in said) == (1, True, False)
     attacked.measured()
     before = attacked.facts()

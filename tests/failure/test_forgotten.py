@@ -46,7 +46,7 @@ def test_no_table_holds_the_ids_and_a_replay_into_empty_tables_does_not_bring_th
     file.write_text("".join(json.dumps(event) + "\n" for event in events()))
     with running_stack(tmp_path, workers=1) as stack:
         stack.command("publish", str(file))
-        stack.command("wait", "--timeout", "120")
+        stack.command("wait", "--timeout", "300")
         client = connect(stack.addresses["clickhouse"])
         assert tables_with(client, ANN)
         before = stack.metrics("none")[()]

@@ -44,7 +44,7 @@ def test_a_partition_of_nothing_but_bad_events_does_not_hold_up_the_others(tmp_p
             for number in range(GOOD):
                 for partition in LANES:
                     producer.send("touchpoints", good(f"{partition}-{number}"), partition=partition)
-        stack.command("wait", "--timeout", "150")
+        stack.command("wait", "--timeout", "300")
         assert stack.metrics("none")[()]["touches"] == GOOD * len(LANES)
         letters = json.loads(stack.command("dead-letters", "list", "--limit", str(2 * POISON), "--json"))
         assert len(letters) == POISON + 1

@@ -71,17 +71,17 @@ def test_interrupted_and_run_again_each_event_counts_once_past_the_duplicate_hor
     with running_stack(tmp_path, workers=1) as stack:
         in_force(stack, pane_retention_days="7", duplicate_horizon_seconds="1")
         stack.command("publish", str(file))
-        stack.command("wait", "--timeout", "120")
+        stack.command("wait", "--timeout", "300")
         assert stack.metrics("none")[()]["touches"] == 0
         in_force(stack, pane_retention_days="0", duplicate_horizon_seconds="1")
-        stack.command("wait")
+        stack.command("wait", "--timeout", "300")
         client = connect(stack.addresses["clickhouse"])
         sent_and_not_noted(stack)
         killed(stack, client)
         killed(stack, client)
         assert replayed(stack)["accepted"] > 0
         assert replayed(stack) == {"published": 0}
-        stack.command("wait", "--timeout", "120")
+        stack.command("wait", "--timeout", "300")
         found = stack.metrics("none")[()]
         assert (found["touches"], found["nps_n"], found["customers"]) == (EVENTS, EVENTS, 50)
         compared = json.loads(stack.command("reconcile", "--json"))

@@ -24,9 +24,9 @@ def test_workers_killed_while_events_arrive_lose_nothing_and_double_nothing(tmp_
         publishing = stack.start("publish", events_file(name), "--rate", "8000")
         for kill in range(KILLS):
             stack.kill_a_worker(kill)
-        _, errors = publishing.communicate(timeout=120)
+        _, errors = publishing.communicate(timeout=300)
         assert publishing.returncode == 0, errors
-        stack.command("wait", "--timeout", "120")
+        stack.command("wait", "--timeout", "300")
         for by in GROUPINGS:
             assert differences(expected_groups(name, by), stack.metrics(by)) == []
 
@@ -40,10 +40,10 @@ def test_journeys_are_whole_after_workers_were_killed_and_events_came_twice_and_
         publishing = stack.start("publish", str(shuffled), "--rate", "4000")
         stack.kill_a_worker(0)
         stack.kill_a_worker(1)
-        _, errors = publishing.communicate(timeout=120)
+        _, errors = publishing.communicate(timeout=300)
         assert publishing.returncode == 0, errors
         stack.command("publish", events_file("helpdesk"))
-        stack.command("wait", "--timeout", "120")
+        stack.command("wait", "--timeout", "300")
         found = stack.metrics("none")[()]
         moves = json.loads(stack.command("transitions", "--json"))
     cases: dict[str, list[tuple[int, str, str]]] = {}
@@ -65,7 +65,7 @@ def test_a_stack_started_again_on_its_data_goes_on_counting_and_knows_what_it_ha
         with running_stack(tmp_path, workers=1) as stack:
             stack.command("publish", events_file(first))
             stack.command("publish", events_file(name))
-            stack.command("wait", "--timeout", "120")
+            stack.command("wait", "--timeout", "300")
             found = stack.metrics("stage")
     expected = expected_groups(first, "stage") | expected_groups(second, "stage")
     assert differences(expected, found) == []

@@ -4,19 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.real_data import FILES, GROUPINGS, differences, events_file, expected_groups, needs_data
+from tests.real_data import FILES, GROUPINGS, bounds, differences, events_file, expected_groups, needs_data
 from tests.stack import running_stack
 
 pytestmark = [pytest.mark.stack, needs_data]
 
+APART = ("helpdesk",)
+"""Of the same time as another file: its groups would be those of both."""
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_published_file_is_measured_exactly_and_publishing_it_again_changes_nothing(
-    name: str, tmp_path: Path
+
+@pytest.mark.parametrize("names", [tuple(name for name in FILES if name not in APART), APART], ids=" ".join)
+def test_published_files_are_measured_exactly_and_publishing_them_again_changes_nothing(
+    names: tuple[str, ...], tmp_path: Path
 ) -> None:
     with running_stack(tmp_path) as stack:
         for _ in range(2):
-            stack.command("publish", events_file(name))
-            stack.command("wait", "--timeout", "120")
-            for by in GROUPINGS:
-                assert differences(expected_groups(name, by), stack.metrics(by)) == []
+            for name in names:
+                stack.command("publish", events_file(name))
+                stack.command("wait", "--timeout", "300")
+                for by in GROUPINGS:
+                    found = stack.metrics(by, *(bounds(name) if len(names) > 1 else ()))
+                    assert differences(expected_groups(name, by), found) == [], (name, by)

@@ -242,7 +242,7 @@ def test_told_to_stop_while_kafka_is_away_it_ends_and_says_what_was_not_acknowle
 def test_it_is_measured_and_the_incident_shows_in_the_metrics_of_its_stage(tmp_path: Path) -> None:
     with running_stack(tmp_path) as stack:
         summary = json.loads(stack.command("simulate", "--fast", "--for", "180", "--rate", "100", "--json"))
-        stack.command("wait", "--timeout", "120")
+        stack.command("wait", "--timeout", "300")
         by_stage = stack.metrics("stage")
         counted = summary["published"] - summary["duplicates"] - summary["out_of_scale"]
         assert sum(metrics["touches"] for metrics in by_stage.values()) == counted

@@ -70,7 +70,7 @@ def test_the_brokers_clock_counts_and_not_the_producers(tmp_path: Path) -> None:
             # By these clocks the event would come from the future, or the lane clock would be ahead for ever.
             producer.send("touchpoints", event("slow", now_ms), timestamp_ms=1_000)
             producer.send("touchpoints", event("fast", now_ms), timestamp_ms=now_ms + 30 * 60_000)
-        stack.command("wait")
+        stack.command("wait", "--timeout", "300")
         assert stack.metrics("none")[()]["touches"] == 2
         client = connect(stack.addresses["clickhouse"])
         ((earliest, latest),) = client.query(
@@ -149,7 +149,7 @@ def test_records_that_were_deleted_before_they_were_measured_are_said_to_be_lost
 
         (worker,) = stack.addresses["worker_pids"]
         send("first", 5)
-        stack.command("wait")
+        stack.command("wait", "--timeout", "300")
         for run in range(1, 3):  # the second time the lane has been loaded again before
             os.kill(worker, signal.SIGSTOP)
             time.sleep(0.5)  # for what it had asked Kafka to be answered
@@ -157,7 +157,7 @@ def test_records_that_were_deleted_before_they_were_measured_are_said_to_be_lost
             delete_all()
             send(f"behind-{run}", 7)
             os.kill(worker, signal.SIGCONT)
-            stack.command("wait")
+            stack.command("wait", "--timeout", "300")
             assert stack.metrics("none")[()]["touches"] == 5 + run * 7
             assert lost() >= run * 10
         assert stack.addresses["worker_pids"] == [worker]

@@ -1,22 +1,14 @@
 """Whatever happens to the workers and to their log, the tables end up as a plain recomputation from the log."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 
 from schemas.codec import WriterSchemas
-from tests.model.controls import CONTROLS, ELSEWHERE, POINTS, Control
 from tests.model.cores import cores
 from tests.model.nightly import nightly
 from tests.model.profiles import PROFILE, SEEDS
-from tests.model.scenarios import Scenario, scenario_of, scenarios
+from tests.model.scenarios import Scenario, scenarios
 from tests.model.schedule import run
-from tests.model.truth import Untrue
-
-TRIES_MAX = 300  # the most patient control needs 78
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.usefixtures("one_core")
@@ -31,39 +23,3 @@ def test_every_row_on_the_way_and_every_table_in_the_end_is_as_recomputed_from_t
 def test_so_they_are_in_schedules_of_many_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARS_MAX_THREADS", "1")  # frames are small, and the processes have the cores
     assert nightly(SEEDS, len(cores()), control=None) == 0
-
-
-@pytest.mark.usefixtures("one_core")
-@pytest.mark.parametrize(
-    "broken",
-    [
-        pytest.param(control, id=f"point {point}: {control.__name__}")
-        for point, controls in CONTROLS.items()
-        for control in controls
-    ],
-)
-def test_it_shows_when(broken: Control, writers: WriterSchemas, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken(monkeypatch)
-    assert any(goes_wrong(scenario_of(seed), writers) for seed in range(TRIES_MAX))
-
-
-@pytest.mark.parametrize("broken", [*CONTROLS[1], *CONTROLS[2]], ids=lambda control: control.__name__)
-def test_nothing_shows_as_long_as_nothing_happens_to_a_worker_though(
-    broken: Control, writers: WriterSchemas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken(monkeypatch)
-    for one in map(scenario_of, range(5)):
-        assert run(replace(one, logs=one.logs[:1], steps=()), writers) == []
-
-
-def test_each_point_has_a_control_here_or_in_a_test_that_stands_elsewhere() -> None:
-    assert {*CONTROLS, *ELSEWHERE} == {*POINTS}
-    for path, _, test in (found.partition("::") for found in ELSEWHERE.values()):
-        assert f"def {test}(" in (ROOT / path).read_text()
-
-
-def goes_wrong(scenario: Scenario, writers: WriterSchemas) -> bool:
-    try:
-        return run(scenario, writers) != []
-    except Untrue:
-        return True
