@@ -12,6 +12,7 @@ from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import running
 from tests.kafka.choice import APACHE, own_broker
+from tests.turns import turn
 
 STARTS_KAFKA = {"own_broker", "running_stack"}
 """Whoever imports one of these has a Kafka of its own."""
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         others = [item for item in items if not talks_to_kafka(item)]
         items[:] = [item for item in items if talks_to_kafka(item)]
         config.hook.pytest_deselected(items=others)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test marked `alone` runs, with what it sets up, while no other process of pytest-xdist runs one."""
+    with turn(item.config.cache.mkdir("turns"), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from tests.failure.hanging_worker import ENDS_BY_ITSELF, FAULTS, HELD, NOT_BEFOR
 from tests.kafka.choice import own_broker
 from tests.stack import eventually
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
 GONE_SECONDS = 10.0
 AT_ONCE = 6

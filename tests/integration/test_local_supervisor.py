@@ -22,9 +22,9 @@ STAY = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep
 
 
 def until(condition: Callable[[], object], supervisor: Supervisor | None = None) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while not condition():
-        assert time.monotonic() < deadline, "it didn't come to pass within 30 seconds"
+        assert time.monotonic() < deadline, "it didn't come to pass within three minutes"
         if supervisor is not None:
             supervisor.tick()
         time.sleep(0.01)

@@ -276,7 +276,7 @@ class Typist(threading.Thread):
         os.write(self._writing, ndjson(list(events)))
 
     def waits_for(self, published: int) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             positions = log_identity(self._destination.connection, self._destination.topic).values()
             if sum(at.end_offset for at in positions) == published:

@@ -68,7 +68,7 @@ class Letters:
             places = [TopicPartition(self.settings.topic, partition) for partition in ends]
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 180
             while len(found) < sum(end.end_offset for end in ends.values()) and time.monotonic() < deadline:
                 found += [record for records in consumer.poll(200).values() for record in records]
         finally:
