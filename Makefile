@@ -46,7 +46,7 @@ nightly-soak: setup
 	TEST_KAFKA=apache $(BIN)/python -m tests.kafka.soak --minutes $(SOAK_MINUTES)
 
 test-browser: setup ## the page in headless Chromium (Debian's package), skipped where there is none
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest -n 2 tests/browser
 
 lint: lint-format lint-code lint-types lint-imports ## format, lint, types, import rule (all of them: make -k lint)
 
