@@ -64,6 +64,13 @@ class RunningStack:
         assert done.exit_code == 0, f"touchstream {' '.join(arguments)}: {done.output}{done.exception!r}"
         return done.stdout
 
+    def separate_command(self, *arguments: str) -> str:
+        """The same in a process of its own: where a browser is driven, an event loop runs in this one."""
+        process = self.start(*arguments)
+        answer, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, f"touchstream {' '.join(arguments)}: {errors}{answer}"
+        return answer
+
     def metrics(self, by: str, *bounds: str) -> dict[tuple[str, ...], dict[str, Any]]:
         """Every group's metrics, by the values of the group's names."""
         names = [] if by == "none" else by.split(",")

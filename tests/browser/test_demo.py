@@ -100,7 +100,7 @@ def take_pictures(demo: RunningStack, open_page: OpenPage) -> None:
 def tells_that_it_is_over(page: Page, demo: RunningStack) -> None:
     expect(page.locator(".alerts")).to_have_count(0, timeout=1_000 * ALERT_SECONDS)
     expect(page.locator(".alarmed")).to_have_count(0)
-    alerts = json.loads(demo.command("alerts", "--json"))
+    alerts = json.loads(demo.separate_command("alerts", "--json"))
     states = {(alert["rule"], alert["stage"]): alert["state"] for alert in alerts}
     assert states["csat_low", "support"] == "resolved"
 
@@ -132,7 +132,7 @@ def on_the_page(page: Page) -> Told:
 
 def as_commanded(demo: RunningStack) -> Told:
     """What `touchstream alerts --firing` says."""
-    alerts = json.loads(demo.command("alerts", "--firing", "--json"))
+    alerts = json.loads(demo.separate_command("alerts", "--firing", "--json"))
     return {(alert["rule"], alert["stage"], alert["since"]) for alert in alerts}
 
 

@@ -36,8 +36,8 @@ def publish(stack: RunningStack, directory: Path, events: list[dict[str, Any]]) 
     ]
     file = directory / "events.ndjson"
     file.write_text("\n".join(lines))
-    stack.command("publish", str(file))
-    stack.command("wait", "--timeout", "60")
+    stack.separate_command("publish", str(file))
+    stack.separate_command("wait", "--timeout", "60")
 
 
 def test_the_page_shows_exactly_what_the_rolling_rows_say(
