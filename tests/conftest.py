@@ -27,8 +27,14 @@ def talks_to_kafka(item: pytest.Item) -> bool:
     return "kafka_url" in item.fixturenames or not STARTS_KAFKA.isdisjoint(vars(item.module))
 
 
+def runs_alone(item: pytest.Item) -> bool:
+    """Whether it promises a time, of which others would take some."""
+    return item.get_closest_marker("alone") is not None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On Apache Kafka only what talks to it: the rest has run, and is the same."""
+    """What runs alone comes last, when nobody waits. On Apache Kafka only what talks to it: the rest is the same."""
+    items.sort(key=runs_alone)
     if APACHE:
         others = [item for item in items if not talks_to_kafka(item)]
         items[:] = [item for item in items if talks_to_kafka(item)]
@@ -38,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """A test marked `alone` runs, with what it sets up, while no other process of pytest-xdist runs one."""
-    with turn(item.config.cache.mkdir("turns"), alone=item.get_closest_marker("alone") is not None):
+    with turn(item.config.cache.mkdir("turns"), alone=runs_alone(item)):
         return (yield)
 
 
