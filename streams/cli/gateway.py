@@ -32,6 +32,9 @@ def key(
     ] = None,
     channel: Annotated[list[str] | None, typer.Option(help="The only channel it may send; may be repeated.")] = None,
     action: Annotated[list[str] | None, typer.Option(help="The only action it may send; may be repeated.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="The only source it may send (its channel, without one); may be repeated.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an API key. It is shown this once: the file of keys holds its hash only.
@@ -40,7 +43,7 @@ def key(
     """
     with errors_in_one_line():
         made, now = new_key(), datetime.now(UTC)
-        bounds = Bounds(_names(channel), _names(action))
+        bounds = Bounds(_names(channel), _names(action), _names(source))
         line = key_line(name, made, permissions(may), bounds, now, expiry(expires, now) if expires else None)
     if as_json:
         print_json({"name": name, "key": made, "line": line})

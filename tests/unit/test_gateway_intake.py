@@ -14,6 +14,7 @@ from schemas.touchpoint import EVENT_BYTES_MAX, Reason
 from streams.channels.encoding import Encoder
 from streams.channels.gateway.body import EventTexts
 from streams.channels.gateway.intake import SLICE_EVENTS, Judged, judge
+from streams.channels.gateway.key_lines import Bounds
 
 NOW = 1_800_000_000_000
 EVENT: dict[str, Any] = {"event_id": "e", "occurred_at": NOW, "customer_id": "c", "channel": "web", "touchpoint": "t"}
@@ -107,3 +108,16 @@ def test_the_name_of_the_key_is_kept_with_each_event_whatever_the_event_claims()
     found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, sent_by="shop"))
     assert [event["sent_by"] for event in decoded(found)] == ["shop"] * 3
     assert [event["sent_by"] for event in decoded(judged(EVENT | {"sent_by": "claimed"}))] == [None]
+
+
+def test_a_key_that_is_bound_to_sources_sends_no_event_under_anothers_numbers() -> None:
+    bounds = Bounds(sources=frozenset({"shop", "web"}))
+    sources = ("shop", None, "", "survey", "Shop")
+    texts = [json.dumps(EVENT | {"source": source}).encode() for source in sources]
+    texts.append(json.dumps(EVENT | {"channel": "phone"}).encode())
+    found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, bounds))
+    assert [event["source"] for event in decoded(found)] == ["shop", None, ""]
+    assert [(refused.index, refused.reason) for refused in found.refused] == [
+        (at, Reason.NOT_ALLOWED) for at in (3, 4, 5)
+    ]
+    assert found.refused[2].detail.startswith("source is 'phone'; this key may send 'shop', 'web'")

@@ -174,13 +174,13 @@ def test_a_key_ends_when_its_line_says(tmp_path: Path) -> None:
 
 
 def test_a_line_says_what_a_key_may_speak_of() -> None:
-    bounds = Bounds(frozenset({"web", "a, b = ü"}), frozenset({"purchase"}))
+    bounds = Bounds(frozenset({"web", "a, b = ü"}), frozenset({"purchase"}), frozenset({"Shop 1"}))
     line = key_line("shop", "key", {Permission.SEND, Permission.READ}, bounds)
-    assert line.endswith(" send,read channels=a%2C%20b%20%3D%20%C3%BC,web actions=purchase")
+    assert line.endswith(" send,read channels=a%2C%20b%20%3D%20%C3%BC,web actions=purchase sources=Shop%201")
     assert parse_line(line).bounds == bounds
     hexes = "0" * 64
-    for rest in ("channels=", "channels=a,,b", "channels=%ff", "expires=soon", "expires=2027-13-01", "sources=a",
-                 "channels=a channels=b", "expires=2027-01-01 x"):  # fmt: skip
+    for rest in ("channels=", "channels=a,,b", "channels=%ff", "expires=soon", "expires=2027-13-01", "stages=a",
+                 "sources=", "channels=a channels=b", "expires=2027-01-01 x"):  # fmt: skip
         with pytest.raises(ValueError, match=r"must|known|twice|empty|decode"):
             parse_line(f"shop sha256:{hexes} {rest}")
 

@@ -107,8 +107,12 @@ def _read(text: bytes, index: int) -> tuple[Touchpoint | Refusal, bool]:
 
 def _outside(event: Touchpoint, bounds: Bounds) -> str:
     """Which of its names the sender's key is not made for; empty if it may send the event."""
-    for name, allowed in (("channel", bounds.channels), ("action", bounds.actions)):
-        value = getattr(event, name)
+    source = event.source or event.channel
+    for name, value, allowed in (
+        ("channel", event.channel, bounds.channels),
+        ("action", event.action, bounds.actions),
+        ("source", source, bounds.sources),
+    ):
         if allowed is not None and value not in allowed:
             return (
                 f"{name} is {shown(value)}; this key may send {', '.join(shown(one) for one in sorted(allowed))}:"

@@ -42,13 +42,19 @@ class KeyFileError(SettingsError):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the events of a key may say: names that are allowed, None where all are."""
+    """What the events of a key may say: names that are allowed, None where all are.
+
+    sources: of an event that names none it is the channel.
+    """
 
     channels: frozenset[str] | None = None
     actions: frozenset[str] | None = None
+    sources: frozenset[str] | None = None
 
 
 ANYTHING: Final = Bounds()
+BOUNDED: Final = ("channels", "actions", "sources")
+"""What a line may bound, as it is written there."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def key_line(
     for name, at in (("created", created_at), ("expires", expires_at)):
         if at is not None:
             parts.append(f"{name}={at.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}")
-    for name in ("channels", "actions"):
+    for name in BOUNDED:
         names = getattr(bounds, name)
         if names is not None:
             parts.append(f"{name}={','.join(quote(one, safe='') for one in sorted(names))}")
@@ -144,9 +150,9 @@ def _with(key: Key, name: str, value: str) -> Key:
         return replace(key, created_at=_moment(value))
     if name == "expires":
         return replace(key, expires_at=_moment(value))
-    if name not in ("channels", "actions"):
+    if name not in BOUNDED:
         # A line of a newer version may bound the key in a way that is not known here: it isn't used at all.
-        raise ValueError(f"{name} isn't known; take created, expires, channels or actions")
+        raise ValueError(f"{name} isn't known; take created, expires, {', '.join(BOUNDED[:-1])} or {BOUNDED[-1]}")
     names = frozenset(unquote(one, errors="strict") for one in value.split(","))
     if name == "actions":
         names = frozenset(one.lower() for one in names)  # as events are read
