@@ -37,7 +37,10 @@ _TIMES = ("occurred_at", "received_at")
 
 @dataclass(frozen=True)
 class PublishOptions:
-    """What `publish` may be told. `format` is ndjson, csv or parquet; None tells it by the file's name."""
+    """What `publish` may be told. `format` is ndjson, csv or parquet; None tells it by the file's name.
+
+    refused_file: gets the refused lines; None: a new one in the working directory if standard input is read, else none.
+    """
 
     format: str | None = None
     mapping: FieldMapping | None = None
@@ -65,7 +68,7 @@ class Summary:
     `reasons` counts refusals by code; `examples` are a few of each, as `file:line: detail`. `problems` are what kept
     a file from being read to its end, or Kafka from taking events. Of those published, `repeated` had an event_id that
     stood before in this run, and count once; `conflicting` had one that stood before with another content, and don't
-    count. `notes` are worth a look.
+    count. `notes` are worth a look. `refused_file` has all lines that were refused, where they were kept.
     """
 
     published: int
@@ -79,6 +82,7 @@ class Summary:
     notes: list[str]
     interrupted: bool
     seconds: float
+    refused_file: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -135,8 +139,11 @@ class _Run:
         encoder = Encoder.registered(url, topic) if url else Encoder()
         async with AsyncExitStack() as stack:
             batches = await stack.enter_async_context(LaneBatches.to(destination))
-            if self._options.refused_file:
-                stack.enter_context(self._refused.written_to(self._options.refused_file))
+            kept_in = self._options.refused_file
+            if kept_in:
+                stack.enter_context(self._refused.written_to(kept_in))
+            elif any(source.path == STDIN for source in self._sources):
+                kept_in = stack.enter_context(self._refused.kept_in(Path()))
             stack.enter_context(self._stop.on_interrupt())
             shift_ms = self._shift_ms() if self._options.shift_to_now else 0
             await self._publish(batches, encoder, shift_ms)
@@ -152,6 +159,7 @@ class _Run:
             notes=[*self._notes, *self._near.notes],
             interrupted=self._stop.asked,
             seconds=time.monotonic() - began,
+            refused_file=str(kept_in) if kept_in and self._refused.count else None,
         )
 
     async def _publish(self, batches: LaneBatches, encoder: Encoder, shift_ms: int) -> None:

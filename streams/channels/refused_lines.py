@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,6 +47,27 @@ class RefusedLines:
             yield
         self._file = None
 
+    @contextmanager
+    def kept_in(self, directory: Path) -> Iterator[Path]:
+        """The same for lines that nobody has any more: a new file of its owner alone, gone again if none was refused.
+
+        Raises FileProblem if it can't be written.
+        """
+        path = directory / f"refused-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.ndjson"
+        try:
+            path.touch(0o600, exist_ok=False)
+        except OSError as error:
+            raise FileProblem(
+                f"{path}: can't be written: {error.strerror}; lines of standard input that are refused are kept there:"
+                " name another file with --refused"
+            ) from error
+        try:
+            with self.written_to(path):
+                yield path
+        finally:
+            if not self.count:
+                path.unlink(missing_ok=True)
+
     def add(self, file: str, lines: Sequence[RefusedLine]) -> None:
         """Lines of one file."""
         for line in lines:
@@ -54,6 +77,8 @@ class RefusedLines:
                 examples.append(f"{file}:{line.number}: {line.detail}")
             if self._file is not None:
                 self._file.write(_record(file, line) + b"\n")
+        if self._file is not None and lines:
+            self._file.flush()  # before their good neighbours are acknowledged
 
 
 def _record(file: str, line: RefusedLine) -> bytes:

@@ -23,7 +23,13 @@ def publish(
     file_format: Annotated[str | None, typer.Option("--format", help="ndjson, csv or parquet; else by name.")] = None,
     rate: Annotated[float | None, typer.Option(help="At most so many events a second.")] = None,
     shift_to_now: Annotated[bool, typer.Option(help="Move all times so that the newest event is now.")] = False,
-    refused: Annotated[Path | None, typer.Option(help="Write refused lines and reasons here, as NDJSON.")] = None,
+    refused: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write refused lines and reasons here, as NDJSON; those of standard input are else kept in a new file"
+            " refused-TIME-PID.ndjson in the working directory."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Publish files of events to Kafka. Bad lines stop nothing: they are counted and shown with their reasons.
@@ -56,12 +62,12 @@ def publish(
     if as_json:
         print_json(asdict(summary))
     else:
-        _print(summary, kept=refused is not None)
+        _print(summary)
     if summary.refused or not summary.complete:
         raise typer.Exit(FAILED)
 
 
-def _print(summary: Summary, *, kept: bool) -> None:
+def _print(summary: Summary) -> None:
     seconds = max(summary.seconds, 1e-9)
     rate = f"{summary.published / seconds:,.0f} a second"
     people.print(
@@ -71,8 +77,9 @@ def _print(summary: Summary, *, kept: bool) -> None:
         people.print(f"  {reason}: {count:,}")
         for example in summary.examples.get(reason, []):
             people.print(f"    {escaped(example)}", soft_wrap=True)
-    if summary.refused and not kept:
-        people.print("  all of them, with their lines: --refused FILE")
+    if summary.refused:
+        kept = "--refused FILE" if summary.refused_file is None else escaped(summary.refused_file)
+        people.print(f"  all of them, with their lines: {kept}", soft_wrap=True)
     _print_oddities(summary)
     if summary.failed:
         people.print(f"  not acknowledged by Kafka: {summary.failed:,}; publish the file again, nothing counts twice")
