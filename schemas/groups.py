@@ -7,6 +7,8 @@ with one more, so that `**` is the name `*`. Everywhere else all together is the
 from typing import Final
 
 _TOGETHER: Final = "*"
+SERIES_MAX: Final = 1_000
+"""Groups of a kind that have rolling rows of their own besides the declared ones, where nobody says otherwise."""
 
 
 def spelled(name: str | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from schemas.journey import Journey
+from schemas.journey import Journey, Stage
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class StagePath:
     new_after_ms: int | None
     lost_after_ms: int | None
     owner: str
+    channels: tuple[str, ...]
+    """Those that its touchpoints name, without patterns; sorted."""
 
 
 def stage_paths(journeys: Sequence[Journey]) -> Iterator[StagePath]:
@@ -42,7 +44,12 @@ def stage_paths(journeys: Sequence[Journey]) -> Iterator[StagePath]:
                 new_after_ms=_milliseconds(journey.new_after),
                 lost_after_ms=_milliseconds(journey.lost_after),
                 owner=stage.owner or journey.owner or "",
+                channels=_named_channels(stage),
             )
+
+
+def _named_channels(stage: Stage) -> tuple[str, ...]:
+    return tuple(sorted({name for entry in stage.touchpoints for name in entry.channel if "*" not in name}))
 
 
 def later_stages(journey: Journey) -> dict[str, tuple[str, ...]]:

@@ -57,7 +57,8 @@ class RollingGauges(Collector):
         """Show these rows instead of the window's older ones; those of single channels and segments are passed over."""
         totals = [row for row in rows if row["channel"] is None and row["segment"] is None]
         totals.sort(key=lambda row: (row["stage"] is not None, -row["touches"], row["journey"], row["stage"] or ""))
-        shown, hidden = totals[:GROUPS_MAX], totals[GROUPS_MAX:]
+        own, folded = [row for row in totals if not row["other"]], [row for row in totals if row["other"]]
+        shown, hidden = own[:GROUPS_MAX], own[GROUPS_MAX:] + folded
         completeness = min((float(row["completeness"]) for row in rows), default=0.0)
         self._windows[window] = _Shown(tick_ms, completeness, shown, hidden)
 
@@ -132,5 +133,6 @@ def _about_windows(windows: Mapping[str, _Shown]) -> Iterator[Metric]:
     for window, shown in windows.items():
         completeness.add_metric([window], shown.completeness)
         tick.add_metric([window], shown.tick_ms / 1000)
-        hidden.add_metric([window], len(shown.hidden))
+        # A row of names that have none of their own counts for each of them.
+        hidden.add_metric([window], sum(row["other_names"] if row["other"] else 1 for row in shown.hidden))
     yield from (completeness, tick, hidden)

@@ -42,6 +42,7 @@ from streams.measure.records import Headers
 from streams.reconcile import Reconciler, reconcile_forever
 from streams.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_forever
 from streams.roll_journeys import JourneyRoll, roll_journeys_forever
+from streams.roll_series import Admission, admit_forever
 from streams.settings import Settings
 from streams.sight import Observer
 from streams.stage_metrics import publish_forever
@@ -199,12 +200,14 @@ def _sender(app: Worker) -> Send:
 async def _lead(app: Worker, settings: Settings, client: Client, gauges: RollingGauges, send: Send) -> None:
     """What one worker does for all of them, for as long as it leads."""
     partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
-    quick = Roll(client, settings.topic, partitions, gauges, QUICK)
-    slower = Roll(client, settings.topic, partitions, gauges, SLOWER, quick.unpublished)
+    admission = Admission(client, settings.topic, settings.series_max)
+    quick = Roll(client, settings.topic, partitions, gauges, QUICK, admission=admission)
+    slower = Roll(client, settings.topic, partitions, gauges, SLOWER, quick.unpublished, admission)
     metrics.UNPUBLISHED_WINDOWS.set_function(lambda: len(quick.unpublished))
     await asyncio.gather(
         roll_forever(quick, app.leads, now_ms, SHARE_MAX),
         roll_forever(slower, app.leads, now_ms, SLOWER_SHARE_MAX),
+        admit_forever(admission, app.leads, now_ms),
         publish_forever(settings.topic, quick.unpublished, quick.rows, send),
         roll_journeys_forever(JourneyRoll(client, settings.topic), app.leads, now_ms),
         erase_what_comes_back(client, app.leads),

@@ -122,6 +122,18 @@ ROLL_JOURNEYS_SECONDS: Final = Histogram(
 ROLL_FAILURES: Final = Counter(
     "touchstream_roll_failures", "Rounds of writing rolling windows that ClickHouse did not take; tried again."
 )
+SERIES_ADMITTED: Final = Gauge(
+    "touchstream_series_admitted",
+    "Groups that have rolling rows of their own, by kind: journey; stage; channel, segment or both (cross) in a stage;"
+    " only where it leads.",
+    ["kind"],
+)
+SERIES_REFUSED: Final = Gauge(
+    "touchstream_series_refused",
+    "Groups heard of within a day that have none, for there are too many names: they are counted together, as other;"
+    " only where it leads.",
+    ["kind"],
+)
 COMPLETE_TICK: Final = Gauge(
     "touchstream_complete_tick_timestamp_seconds",
     "End of the newest complete window that this worker has written, by window; only where it has led.",

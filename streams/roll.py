@@ -21,6 +21,7 @@ from sinks.clickhouse.rolling import WINDOWS, Window, completed_ticks, rolling_a
 from sinks.prometheus import RollingGauges
 from sinks.sink import LaneRow
 from streams import metrics
+from streams.roll_series import Admission
 from streams.stage_metrics import UNPUBLISHED_MAX, Complete
 from streams.waiting import Reached, reached
 
@@ -93,10 +94,14 @@ class Roll:
         gauges: RollingGauges,
         windows: tuple[Window, ...] = WINDOWS,
         unpublished: deque[Complete] | None = None,
+        admission: Admission | None = None,
     ) -> None:
-        """unpublished: where windows that have become complete are put, for the topic `stage-metrics`."""
+        """unpublished: where windows that have become complete are put, for the topic `stage-metrics`.
+
+        admission: bounds how many groups have rows of their own; without it, one with the default bound does.
+        """
         self._client, self._topic, self._partitions, self._windows = client, topic, partitions, windows
-        self._gauges = gauges
+        self._gauges, self._admission = gauges, admission or Admission(client, topic)
         self.unpublished = deque[Complete](maxlen=UNPUBLISHED_MAX) if unpublished is None else unpublished
         self._written: dict[str, _Written] = {}
         self._shown_at: dict[str, int] = {}
@@ -117,6 +122,8 @@ class Roll:
         due = self._due(now_ms, read) if any(row.next_offset for row in rows) else []
         complete = self._newly_complete(rows)
         for together in _shared([*due, *complete]):
+            starts, ends = zip(*((tick - window.length_ms, tick) for window, tick in together), strict=True)
+            self._admission.before_rows(now_ms, min(starts), min(ends))
             write_rolling(self._client, self._topic, together, self._too_dear(now_ms))
         for window, tick in due:
             self._written[window.name] = _Written(now_ms, tick, read)

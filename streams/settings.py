@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.groups import SERIES_MAX
 from schemas.void_ids import VOID_WORDS
 from streams.connection import KafkaConnection, kafka_servers
 from streams.settings_sources import (
@@ -166,6 +167,14 @@ class Settings(BaseSettings):
         None,
         description="File of the private key that signs what steers workers (`init` with changed definitions, `forget`,"
         " `control-key rotate`): Ed25519, PEM; `init` makes the first. Unset: control.key in DATA_DIR.",
+    )
+    series_max: int = Field(
+        SERIES_MAX,
+        ge=10,
+        le=100_000,
+        description="How many groups of each kind (journeys; stages; channels, segments, and both, in a stage) have"
+        " rolling rows of their own at most, besides the declared ones: what bounds page, gauges and alerts whatever"
+        " names arrive. The others are counted together, as other; exact metrics have every name.",
     )
     void_ids: str | None = Field(
         None,

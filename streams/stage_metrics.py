@@ -40,13 +40,20 @@ def message(topic: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """Key and value of a row of `stage_metrics` that measures `topic`.
 
     Key: topic|window, then |dimension=name of each dimension that the row has one name of, with % and | of a name
-    percent-encoded. Value: JSON with the row's columns, without dimensions of which all names are together; tick in
-    ISO 8601, UTC.
+    percent-encoded; |dimension_other= where it has all names without rows of their own. Value: JSON with the row's
+    columns, without dimensions of which all names are together; tick in ISO 8601, UTC; `other` says of which
+    dimensions the row is of other names, and how many these are, where it is.
     """
     names = [(part, row[part]) for part in DIMENSIONS if row[part] is not None]
-    parts = (topic, row["window"], *(f"{dimension}={name}" for dimension, name in names))
+    others = row["other"]
+    parts = (
+        topic,
+        row["window"],
+        *(f"{part}_other=" if f"{part}_other" in others else f"{part}={name}" for part, name in names),
+    )
     key = "|".join(str(part).replace("%", "%25").replace("|", "%7C") for part in parts)
     together = [part for part in DIMENSIONS if row[part] is None]
+    together += [] if others else ["other", "other_names"]
     measured = {name: value for name, value in row.items() if name not in together}
     value = {"topic": topic, **measured, "tick": row["tick"].replace(tzinfo=UTC)}
     return key.encode(), msgspec.json.encode(value)

@@ -179,6 +179,7 @@ class AlertTables:
         """What a rule would look at at a tick if rolling rows were written now; nothing where it isn't complete."""
         parameters = self._looked_at(rule, metric) | {
             **cuts_of([(window, tick_ms)], [metric.name == "customers"]),
+            "windows": [window.name],
             "raw_to": tick_ms,
             "partitions": [],
             "open_ended": False,

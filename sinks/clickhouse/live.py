@@ -1,7 +1,7 @@
 """What the page shows of the rolling rows: bounded, whatever names events bring, and cheap enough for every second."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
@@ -41,15 +41,19 @@ class Tick:
 class Groups:
     """Rolling rows of the groups that are shown; `names` and `touches` are of all groups, those left out too.
 
-    A row has the columns of `stage_metrics`; its metrics are as in `schemas/metrics.yaml`.
+    A row has the columns of `stage_metrics`; its metrics are as in `schemas/metrics.yaml`. folded: how many names have
+    no rows of their own and are counted together, about, and their touches.
     """
 
     rows: tuple[Mapping[str, Any], ...]
     names: int
     touches: int
+    folded: tuple[int, int] = (0, 0)
 
 
 NO_GROUPS: Final = Groups((), 0, 0)
+OTHER: Final = {f"{dimension}_other": dimension for dimension in ("journey", "stage", "channel", "segment")}
+"""In the key of a group: all names of a dimension that have no rows of their own."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,17 @@ def stages(
     The row of the whole journey (stage None) comes before them; there is one of all channels and segments only.
     """
     chosen = _names(channel=channel, segment=segment)
-    parameters = tick.parameters(chosen=chosen, declared=list(declared), most=most + 1)
+    parameters = tick.parameters(chosen=chosen, declared=list(declared), most=most + 2)
     groups = _groups(client, "live_stages", parameters)
     has_whole = bool(groups.rows) and groups.rows[0]["stage"] is None
-    return groups if has_whole else Groups(groups.rows[:most], groups.names, groups.touches)
+    return replace(groups, rows=groups.rows[: most + has_whole])
 
 
 def channels(client: Client, tick: Tick, stage: str, segment: str | None, most: int) -> Groups:
     """A stage's channels, at most `most`, the busiest first."""
-    return _groups(client, "live_channels", tick.parameters(chosen=_names(stage=stage, segment=segment), most=most))
+    parameters = tick.parameters(chosen=_names(stage=stage, segment=segment), most=most + 1)
+    groups = _groups(client, "live_channels", parameters)
+    return replace(groups, rows=groups.rows[:most])
 
 
 def trend(
@@ -113,13 +119,16 @@ def trend(
 
 
 def names(client: Client, tick: Tick, most: int) -> dict[str, Names]:
-    """Of `journey`, `channel` and `segment` the names at the tick, at most `most` of each, the busiest."""
+    """Of `journey`, `channel` and `segment` the names at the tick, at most `most` of each, the busiest.
+
+    Of those in OTHER how many names have no rows of their own, where there are any: of a stage at most.
+    """
     by_dimension: dict[str, list[Mapping[str, Any]]] = {}
     for row in client.query(query_text("live_names"), tick.parameters(most=most)).named_results():
         by_dimension.setdefault(row["dimension"], []).append(row)
     nothing = Names((), 0)
     return dict.fromkeys(("journey", "channel", "segment"), nothing) | {
-        dimension: Names(tuple(sorted(row["name"] for row in rows)), rows[0]["names"])
+        dimension: Names(tuple(sorted(row["name"] for row in rows if row["name"] is not None)), rows[0]["names"])
         for dimension, rows in by_dimension.items()
     }
 
@@ -131,4 +140,6 @@ def _names(**chosen: str | None) -> list[tuple[str, str]]:
 
 def _groups(client: Client, query: str, parameters: dict[str, Any]) -> Groups:
     rows = tuple(client.query(query_text(query), parameters).named_results())
-    return Groups(rows, rows[0]["names"], rows[0]["all_touches"]) if rows else NO_GROUPS
+    own = tuple(row for row in rows if not row["other"])
+    folded = next(((row["other_names"], row["touches"]) for row in rows if row["other"]), (0, 0))
+    return Groups(own, rows[0]["names"], rows[0]["all_touches"], folded) if rows else NO_GROUPS

@@ -102,7 +102,7 @@ def metrics(
     measured.sort(key=lambda row: [row[name] for name in groups])
     return [
         {name: row[name] for name in groups}
-        | {name: value for name, value in row.items() if name not in (*DIMENSIONS, "cut")}
+        | {name: value for name, value in row.items() if name not in (*DIMENSIONS, "place")}
         | _people(people.get(_group(row)), row["touches"])
         | completeness
         for row in measured

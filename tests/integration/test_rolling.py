@@ -62,7 +62,7 @@ EVENTS = st.builds(
     revenue_minor=st.sampled_from([None, 0, -5, 1_999]),
     currency=st.sampled_from(["EUR", "GBP"]),
 )
-NOT_COMPARED = {"window", "tick", "journey", "stage", "channel", "segment", "customers"}
+NOT_COMPARED = {"window", "tick", "journey", "stage", "channel", "segment", "customers", "other", "other_names"}
 numbers = count()
 
 

@@ -20,7 +20,7 @@ NAUGHTY = ["*", '"', "\\", "\n", "{stage=\"use\"} 1", "", "ü🛫", "\x00", "# E
 
 
 def stage(name: str | None, touches: int = 1, **changes: Any) -> dict[str, Any]:
-    return row(name, touches=touches, completeness=0.5) | changes
+    return row(name, touches=touches, completeness=0.5) | {"other": [], "other_names": 0} | changes
 
 
 def samples(gauges: RollingGauges) -> dict[tuple[str, str, str, str], float]:
@@ -116,3 +116,12 @@ def test_lane_gauges_go_with_their_lanes() -> None:
     assert partitions() == ["0", "3"]
     metrics.LAG_RECORDS.set_function(dict)
     assert partitions() == []
+
+
+def test_what_has_no_row_of_its_own_is_among_the_others_and_counts_for_each_of_its_names() -> None:
+    folded = stage("(other)", touches=7, other=["stage_other"], other_names=60_000)
+    named = [stage("(other)", touches=2), stage("use", touches=9)]
+    found = shown([*named, folded])
+    assert found["touches", "customer", "(other)", "5m"] == 2
+    assert found["touches", "", OTHERS, "5m"] == 7
+    assert found["hidden_groups", "", "", "5m"] == 60_000

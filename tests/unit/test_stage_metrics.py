@@ -22,7 +22,7 @@ NAMES = st.lists(st.none() | st.text(alphabet="ab|%7C*= ", max_size=4), min_size
 def row(names: tuple[str | None, ...] = ("customer", "use", None, None), **changes: Any) -> dict[str, Any]:
     dimensions = dict(zip(("journey", "stage", "channel", "segment"), names, strict=True))
     at = datetime(2026, 1, 31, 9, 30)  # noqa: DTZ001 - the driver gives times in UTC that do not say so
-    return {"window": "5m", "tick": at} | dimensions | changes
+    return {"window": "5m", "tick": at, "other": [], "other_names": 0} | dimensions | changes
 
 
 @given(NAMES, NAMES)
@@ -83,3 +83,12 @@ def test_every_complete_window_is_published_in_order_however_often_kafka_or_clic
     expected = [(window.name, number) for number, window in enumerate(WINDOWS)]
     assert published(rows_fail=0, sends_fail=0) == expected
     assert published(rows_fail=2, sends_fail=1) == expected
+
+
+def test_what_has_no_row_of_its_own_is_told_from_a_channel_that_is_called_so() -> None:
+    named = row(("customer", "use", "(other)", None))
+    folded = named | {"other": ["channel_other"], "other_names": 3}
+    assert message("t", named)[0] == b"t|5m|journey=customer|stage=use|channel=(other)"
+    assert message("t", folded)[0] == b"t|5m|journey=customer|stage=use|channel_other="
+    said = [msgspec.json.decode(message("t", one)[1]) for one in (named, folded)]
+    assert [(one.get("other"), one.get("other_names")) for one in said] == [(None, None), (["channel_other"], 3)]

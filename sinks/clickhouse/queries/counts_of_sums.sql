@@ -3,7 +3,7 @@ WITH
 counts -> arraySum((count_, answer) -> count_ * answer, counts, arrayEnumerate(counts)) AS total,
 counts -> arraySum((count_, answer) -> count_ * answer * answer, counts, arrayEnumerate(counts)) AS squares
 SELECT
-    by_cut, by_journey, by_stage, by_channel, by_touchpoint, by_segment,
+    by_place, by_journey, by_stage, by_channel, by_touchpoint, by_segment,
     sum_touches, sum_duplicates, sum_conflicting, sum_late, sum_success, sum_purchases, sum_sentiment_n, sum_sentiment_micro,
     sum_revenue, sum_purchase_revenue,
     sum_success + sum_failure + sum_abandoned    AS ended,

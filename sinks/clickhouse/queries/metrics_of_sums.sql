@@ -14,7 +14,7 @@ z * sqrt((ces_squares - ces_total * (ces_total / ces_answers)) / (ces_answers - 
 -- per cent, so that the comparison is one of integers.
 bucket -> if(bucket < 0, 0, 2 * pow(1.01 / 0.99, bucket) / (1.01 / 0.99 + 1)) AS milliseconds
 SELECT
-    by_cut        AS cut,
+    by_place      AS place,
     by_journey    AS journey,
     by_stage      AS stage,
     by_channel    AS channel,

@@ -2,7 +2,7 @@
 -- {windows} are the names of those in {cuts} (windows_panes.sql): planning this costs more than its rows, so all windows that
 -- are due share it. Completeness is that of completeness.sql.
 INSERT INTO stage_metrics
-    (topic, window, tick, group_key, completeness, customers,
+    (topic, window, tick, group_key, completeness, other_names, customers,
      touches, duplicates, late, nps, nps_n, nps_low,
      nps_high, csat, csat_n, csat_low, csat_high, csat_mean,
      csat_mean_n, csat_mean_low, csat_mean_high, ces, ces_n, ces_low,
@@ -15,7 +15,7 @@ SELECT
     {topic:String}, {windows:Array(String)}[cut], fromUnixTimestamp64Milli({cuts:Array(Array(Int64))}[cut][8], 'UTC'),
     group_key,
     if(empty(watermarks), 0, arrayCount(mark -> mark >= {cuts:Array(Array(Int64))}[cut][8], watermarks) / length(watermarks)),
-    customers,
+    other_names, customers,
     touches, duplicates, late, nps, nps_n, nps_low,
     nps_high, csat, csat_n, csat_low, csat_high, csat_mean,
     csat_mean_n, csat_mean_low, csat_mean_high, ces, ces_n, ces_low,

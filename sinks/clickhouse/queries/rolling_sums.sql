@@ -1,12 +1,10 @@
--- Panes added up for rolling windows: by journey; with stage; with channel, with segment, and with both. Null: all together.
--- `windows_panes`: windows_panes.sql. The columns are those of sums.sql.
+-- Panes added up for rolling windows: by journey; with stage; with channel, with segment, and with both. A place is (window's
+-- number in {cuts}, key of the group, how many names are in it that have no group of their own).
+-- Names are put together first and groups made of what is left, so that whatever names arrive little is grouped.
+-- `windows_panes`: windows_panes.sql. `admits`, `admitted_names`, `group_keys`: the files. The columns are those of sums.sql.
 SELECT
-    cut                                     AS by_cut,
-    if(grouping(journey) = 1, NULL, journey) AS by_journey,
-    if(grouping(stage) = 1, NULL, stage)     AS by_stage,
-    if(grouping(channel) = 1, NULL, channel) AS by_channel,
-    NULL                                    AS by_touchpoint,
-    if(grouping(segment) = 1, NULL, segment) AS by_segment,
+    (cut, group_key, toUInt64(uniqMerge(names))) AS by_place,
+    NULL AS by_journey, NULL AS by_stage, NULL AS by_channel, NULL AS by_touchpoint, NULL AS by_segment,
     sum(touches)                     AS sum_touches,
     sum(duplicates)                  AS sum_duplicates,
     sum(conflicting)                 AS sum_conflicting,
@@ -21,30 +19,23 @@ SELECT
     sumForEach(csat_counts)          AS sum_csat,
     sumForEach(ces_counts)           AS sum_ces,
     sumMap(duration_sketch)          AS sum_durations,
-    sumMap(CAST(revenue_minor_by_currency, 'Map(String, Int64)'))          AS sum_revenue,
-    sumMap(CAST(purchase_revenue_minor_by_currency, 'Map(String, Int64)')) AS sum_purchase_revenue
+    sumMap(revenue_minor_by_currency)          AS sum_revenue,
+    sumMap(purchase_revenue_minor_by_currency) AS sum_purchase_revenue
 FROM
 (
-    SELECT * FROM ({windows_panes})
+    SELECT
+        cut, group.1 AS group_key, group.2 AS names,
+        touches, duplicates, conflicting, late, success, failure, abandoned, purchases, sentiment_n, sentiment_sum_micro,
+        nps_counts, csat_counts, ces_counts, duration_sketch, revenue_minor_by_currency, purchase_revenue_minor_by_currency
+    FROM ({folded_panes})
+    ARRAY JOIN arrayZip({group_keys}, own_names) AS group
     UNION ALL
-    -- What was heard of within a week and is silent now has a row that says so.
-    SELECT DISTINCT
-        arrayJoin(arrayFilter(
-            cut_ -> heard_at < {cuts:Array(Array(Int64))}[cut_][8]
-                AND heard_at >= {cuts:Array(Array(Int64))}[cut_][8] - 604800000,
-            arrayEnumerate({cuts:Array(Array(Int64))}))),
-        journey, stage, channel, segment, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    -- A row that says zero: of what was heard of within a week and is silent now, and of what this window said at this tick
+    -- before, when other groups had rows of their own.
+    SELECT
+        cut, group_key, arrayReduce('uniqState', []::Array(UInt64)), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         arrayResize([]::Array(Int64), 11), arrayResize([]::Array(Int64), 5), arrayResize([]::Array(Int64), 7),
         CAST(map(), 'Map(Int16, Int64)'), CAST(map(), 'Map(String, Int64)'), CAST(map(), 'Map(String, Int64)')
-    FROM
-    (
-        SELECT DISTINCT toUnixTimestamp64Milli(pane_start) AS heard_at, journey, stage, channel, segment
-        FROM stage_panes
-        WHERE resolution_s = 3600
-          AND pane_start >= fromUnixTimestamp64Milli({raw_to_min:Int64}, 'UTC') - toIntervalDay(7)
-          AND pane_start <  fromUnixTimestamp64Milli({raw_to_max:Int64}, 'UTC')
-    )
+    FROM ({rolling_silent})
 )
-GROUP BY GROUPING SETS
-    ((cut, journey), (cut, journey, stage), (cut, journey, stage, channel), (cut, journey, stage, segment),
-     (cut, journey, stage, channel, segment))
+GROUP BY cut, group_key

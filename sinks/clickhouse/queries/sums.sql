@@ -2,7 +2,7 @@
 -- `panes`: any query that gives the columns of interval_panes.sql. `groups`, `filters`: groups.sql, filters.sql.
 SELECT
     {groups},
-    1                                AS by_cut, -- the only interval
+    1                                AS by_place, -- the only one
     sum(touches)                     AS sum_touches,
     sum(duplicates)                  AS sum_duplicates,
     sum(conflicting)                 AS sum_conflicting,
