@@ -39,12 +39,17 @@ class Admission:
     def before_rows(self, now_ms: int, from_ms: int, oldest_ms: int) -> None:
         """To be called before rows are written of windows that begin at from_ms or later; oldest_ms: the first end.
 
-        While nothing had to be refused, who is new has rows at once; afterwards it waits for `decide`.
+        While nothing had to be refused, who is new has rows at once; afterwards it waits for `decide`, and rows don't
+        wait for one that goes on: with very many names it takes seconds.
         """
-        with self._lock:
+        if not self._lock.acquire(blocking=not self._decided):
+            return
+        try:
             roomy = [kind for kind, one in self._decided.items() if not one.refused]
             if not self._decided or (roomy and has_newcomers(self._client, self._topic, roomy, from_ms)):
                 self._decide(now_ms, oldest_ms)
+        finally:
+            self._lock.release()
 
     def decide(self, now_ms: int) -> None:
         """Decide as of now."""

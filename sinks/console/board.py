@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from schemas.journey import Journey, Stage
 from schemas.metrics import Catalogue
-from sinks.clickhouse.live import NO_GROUPS, Groups, Names, Newest
+from sinks.clickhouse.live import NO_GROUPS, OTHER, Groups, Names, Newest
 from sinks.console.figures import JOURNEY_LABELS, Figure, figures, instant
 from sinks.console.selection import Selection
 from sinks.console.trend import Trend, trend
@@ -20,6 +20,12 @@ ALERTS_MAX: Final = 10
 TREND_TICKS: Final = 60
 
 _NO_NAMES: Final = Names((), 0)
+_PLURALS: Final = {
+    "journey": "journeys",
+    "stage": "stages",
+    "channel": "channels of a stage",
+    "segment": "segments of a stage",
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,14 @@ class Other:
 
 
 @dataclass(frozen=True)
+class Folded:
+    """What has no rolling rows of its own: how many names, about, and their touches."""
+
+    names: int
+    touches: int
+
+
+@dataclass(frozen=True)
 class ChannelCard:
     """A channel of the opened stage."""
 
@@ -94,6 +108,7 @@ class StageCard:
     """The query of the page with this stage opened, or closed again."""
     channels: tuple[ChannelCard, ...] = ()
     other_channels: Other | None = None
+    folded_channels: Folded | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +132,8 @@ class Board:
     other_alerts: int
     stages: tuple[StageCard, ...]
     other_stages: Other | None
+    folded: tuple[tuple[int, str], ...]
+    """How many names have no rolling rows of their own, and of what."""
     journeys: Choice
     channels: Choice
     segments: Choice
@@ -149,6 +166,7 @@ def board(journeys: Sequence[Journey], catalogue: Catalogue, selection: Selectio
             _stage_card(name, declared.get(name), rows.get(name), catalogue, selection, readings) for name in shown
         ),
         other_stages=_other(readings.stages, [rows[name] for name in shown if name in rows]),
+        folded=tuple((readings.names[key].total, _PLURALS[of]) for key, of in OTHER.items() if key in readings.names),
         journeys=_choice(_journey_names(journeys, readings), journey),
         channels=_choice(readings.names.get("channel", _NO_NAMES), selection.channel),
         segments=_choice(readings.names.get("segment", _NO_NAMES), selection.segment),
@@ -210,11 +228,15 @@ def _stage_card(
             for row in sorted(channels.rows, key=lambda row: str(row["channel"]))
         ),
         other_channels=_other(channels, channels.rows),
+        folded_channels=Folded(*channels.folded) if channels.folded[0] else None,
     )
 
 
 def _silence(stage: str, selection: Selection, readings: Readings) -> str:
     """What is known of a stage without rows: of all time, where nothing narrows the choice."""
+    chosen = {"channel_other": selection.channel, "segment_other": selection.segment}
+    if any(name is not None and key in readings.names for key, name in chosen.items()):
+        return "No row of this choice: none of its touches here within a week, or they are counted as other"
     if (selection.channel, selection.segment) != (None, None):
         return "No touches of this choice within a week"
     last_ms = readings.last_touched_ms.get(stage)

@@ -26,6 +26,7 @@ from sinks.sink import Flush
 from streams.flush import flush_of
 from streams.measure.lane import Lane
 from streams.roll import Roll
+from streams.roll_series import Admission
 from tests.bench.events import PLACES, SEGMENTS, _hexadecimal, generate
 from tests.bench.growth import Growth, lines
 from tests.bench.growth_memory import _END_MS, _records
@@ -38,6 +39,7 @@ GROUPS: Final = (10, 100, 1_000, 10_000)
 TIMES: Final = 3
 _SERIES: Final = len(PLACES) * len(SEGMENTS)
 _BATCH: Final = 50_000
+_EVERY: Final = 100_000
 _SHORT: Final = tuple(BY_NAME[name] for name in ("1m", "5m", "15m", "1h"))
 _DAY: Final = (BY_NAME["24h"],)
 RAW_EVENTS: Final = (10_000, 100_000, 1_000_000)
@@ -136,12 +138,16 @@ def rolls_by_events(clickhouse: ClickHouse, events: Sequence[int], times: int = 
     return Growth("roll_events", title, rows, lines(rows, "short windows s"))
 
 
-def _step_seconds(client: Client, windows: tuple[Window, ...], now_ms: int, times: int) -> float:
-    """The first step of a leader that has these windows: all of them are due."""
+def _step_seconds(
+    client: Client, windows: tuple[Window, ...], now_ms: int, times: int, series_max: int = _EVERY
+) -> float:
+    """The first step of a leader that has these windows, and knows who has rows of its own: all of them are due."""
     seconds = []
+    admission = Admission(client, TOPIC, series_max)
+    admission.decide(now_ms)
     for _ in range(times):
         # More partitions than lane rows: nothing has become complete, and only what is live is written.
-        roll = Roll(client, TOPIC, 2, RollingGauges(Catalogue.load(DEFAULT_FILE)), windows)
+        roll = Roll(client, TOPIC, 2, RollingGauges(Catalogue.load(DEFAULT_FILE)), windows, admission=admission)
         started = time.perf_counter()
         require_equal("roll", "windows", roll.step(now_ms), len(windows))
         seconds.append(time.perf_counter() - started)

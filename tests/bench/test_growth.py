@@ -10,6 +10,7 @@ from tests.bench.growth import Fit, Growth, lines, power_laws
 from tests.bench.growth_clickhouse import clickhouse_in, flushes, rolls, rolls_by_events
 from tests.bench.growth_lanes import throughput
 from tests.bench.growth_memory import memory_of_customers, memory_of_ids
+from tests.bench.growth_names import rolls_by_names
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,16 @@ def test_a_step_of_roll_is_measured_by_the_events_of_its_hour(clickhouse: ClickH
     rows = rolls_by_events(clickhouse, [100, 300], times=1).rows
     assert [row["raw events in the hour"] for row in rows] == [100, 300]
     client = connect(clickhouse.url("growth_roll_of_300_events"))
-    counted = client.query("SELECT customers FROM stage_metrics FINAL WHERE window = '1h' AND stage = '*'").result_rows
+    text = "SELECT customers FROM stage_metrics FINAL WHERE window = '1h' AND isNull(stage)"
+    counted = client.query(text).result_rows
     assert [customers for (customers,) in counted] == [approx(300, rel=0.1)]  # of 30,000, hardly one comes twice
+
+
+@pytest.mark.stack
+def test_a_step_of_roll_is_measured_by_the_names_that_come_once(clickhouse: ClickHouse) -> None:
+    rows = rolls_by_names(clickhouse, [0, 30], times=1).rows
+    # Each new name has a row in each of the five kinds of groups.
+    assert rows[1]["rows of 24h"] - rows[0]["rows of 24h"] == 5 * 30
 
 
 @pytest.mark.stack

@@ -60,7 +60,9 @@ def write_rows(
 
 
 def in_group(one: dict[str, Any]) -> dict[str, Any]:
-    """A row as the tables have it: its names in the key of its group."""
+    """A row as the tables have it: its names in the key of its group, unless it brings one."""
+    if "group_key" in one:
+        return {name: value for name, value in one.items() if name not in ("journey", "stage", "channel", "segment")}
     names = {name: one[name] for name in ("journey", "stage", "channel", "segment") if name in one}
     key = [(dimension, name) for dimension, name in names.items() if name is not None]
     return {name: value for name, value in one.items() if name not in names} | {"group_key": key}

@@ -189,6 +189,19 @@ def test_at_most_30_stages_and_50_channels_are_shown_and_the_rest_is_called_othe
     assert too_wide(page) == []
 
 
+def test_names_that_have_no_rows_of_their_own_are_said_with_their_number(shown: Shown, open_live: OpenPage) -> None:
+    key = [("journey", "customer"), ("stage", "use"), ("channel_other", "")]
+    folded = row("use", touches=60_123, other_names=59_001) | {"group_key": key}
+    plain = [one | {"other_names": 0} for one in (*journey(), row("use", "other", touches=3))]
+    write_rows(shown.tables, [*plain, folded])
+    page = open_live(shown.page.address(open="use"))
+    expect(page.locator("#folded")).to_contain_text("about 59,001 more channels of a stage are counted as other")
+    said = "About 59,001 more channels are counted as other, with 60,123 touches"
+    expect(page.locator("#channels .other")).to_contain_text(said)
+    assert page.locator(".channel").count() == 1
+    assert too_wide(page) == []
+
+
 HOSTILE = [
     "<script>document.title = 'owned'</script>",
     '"><img src=x onerror="document.title=\'owned\'">',

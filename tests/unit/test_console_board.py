@@ -5,7 +5,7 @@ from typing import Any
 from schemas.journey import Journeys
 from schemas.metrics import Catalogue
 from sinks.clickhouse.live import Groups, Names, Newest
-from sinks.console.board import STAGES_MAX, Alert, Board, Other, Readings, board
+from sinks.console.board import STAGES_MAX, Alert, Board, Folded, Other, Readings, board
 from sinks.console.selection import Selection
 
 ALL = None
@@ -91,3 +91,23 @@ def test_what_became_of_visits_stands_with_its_stage_and_with_no_other() -> None
     assert (figures["entered"].text, figures["conversion"].text, figures["conversion"].n) == ("200", "25.0 %", 80)
     assert figures["dwell_ms_p50"].note == "none yet"
     assert "entered" not in {figure.metric for figure in found["support"].figures}
+
+
+def test_names_without_rows_of_their_own_are_said_with_their_number() -> None:
+    channels = Groups((row("use", 7, "web"),), 1, 7, (59_001, 60_123))
+    names = {"channel": Names(("web",), 1), "stage_other": Names((), 12), "channel_other": Names((), 59_001)}
+    found = drawn(Readings(NEWEST, of(row("use")), channels, names=names), Selection(opened="use"))
+    assert found.folded == ((12, "stages"), (59_001, "channels of a stage"))
+    assert {stage.id: stage.folded_channels for stage in found.stages if stage.folded_channels} == {
+        "use": Folded(59_001, 60_123)
+    }
+    assert drawn(Readings(NEWEST, of(row("use")))).folded == ()
+
+
+def test_a_stage_without_rows_of_a_choice_may_be_among_the_others_where_names_are_too_many() -> None:
+    said = {}
+    for names in ({}, {"channel_other": Names((), 3)}):
+        found = drawn(Readings(NEWEST, of(row("use")), names=names), Selection(channel="web"))
+        said[len(names)] = {stage.silence for stage in found.stages if not stage.heard}
+    assert said[0] == {"No touches of this choice within a week"}
+    assert {"counted as other" in text for text in said[1]} == {True}

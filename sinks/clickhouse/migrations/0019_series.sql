@@ -18,10 +18,10 @@ ALTER TABLE stage_metrics ADD COLUMN IF NOT EXISTS
 ALTER TABLE stage_metrics ADD COLUMN IF NOT EXISTS
     other           Array(String) ALIAS arrayFilter(dimension -> endsWith(dimension, '_other'), arrayMap(one -> toString(one.1), group_key))
     COMMENT 'of which dimensions the row has all names without a row of their own: channel_other; empty: it is no such row';
-ALTER TABLE stage_metrics MODIFY COLUMN journey Nullable(String) ALIAS multiIf(has(group_key.1, 'journey_other'), '(other)', indexOf(group_key.1, 'journey') = 0, NULL, group_key[indexOf(group_key.1, 'journey')].2) COMMENT 'null: all together';
-ALTER TABLE stage_metrics MODIFY COLUMN stage Nullable(String) ALIAS multiIf(has(group_key.1, 'stage_other'), '(other)', indexOf(group_key.1, 'stage') = 0, NULL, group_key[indexOf(group_key.1, 'stage')].2) COMMENT 'null: all together';
-ALTER TABLE stage_metrics MODIFY COLUMN channel Nullable(String) ALIAS multiIf(has(group_key.1, 'channel_other'), '(other)', indexOf(group_key.1, 'channel') = 0, NULL, group_key[indexOf(group_key.1, 'channel')].2) COMMENT 'null: all together';
-ALTER TABLE stage_metrics MODIFY COLUMN segment Nullable(String) ALIAS multiIf(has(group_key.1, 'segment_other'), '(other)', indexOf(group_key.1, 'segment') = 0, NULL, group_key[indexOf(group_key.1, 'segment')].2) COMMENT 'null: all together';
+ALTER TABLE stage_metrics MODIFY COLUMN IF EXISTS journey Nullable(String) ALIAS multiIf(has(group_key.1, 'journey_other'), '(other)', indexOf(group_key.1, 'journey') = 0, NULL, group_key[indexOf(group_key.1, 'journey')].2) COMMENT 'null: all together';
+ALTER TABLE stage_metrics MODIFY COLUMN IF EXISTS stage Nullable(String) ALIAS multiIf(has(group_key.1, 'stage_other'), '(other)', indexOf(group_key.1, 'stage') = 0, NULL, group_key[indexOf(group_key.1, 'stage')].2) COMMENT 'null: all together';
+ALTER TABLE stage_metrics MODIFY COLUMN IF EXISTS channel Nullable(String) ALIAS multiIf(has(group_key.1, 'channel_other'), '(other)', indexOf(group_key.1, 'channel') = 0, NULL, group_key[indexOf(group_key.1, 'channel')].2) COMMENT 'null: all together';
+ALTER TABLE stage_metrics MODIFY COLUMN IF EXISTS segment Nullable(String) ALIAS multiIf(has(group_key.1, 'segment_other'), '(other)', indexOf(group_key.1, 'segment') = 0, NULL, group_key[indexOf(group_key.1, 'segment')].2) COMMENT 'null: all together';
 
 ALTER TABLE journey_stages ADD COLUMN IF NOT EXISTS
     channels        Array(String)                  COMMENT 'those that its touchpoints name';
