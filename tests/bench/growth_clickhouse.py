@@ -120,7 +120,7 @@ def rolls(clickhouse: ClickHouse, groups: Sequence[int], times: int = TIMES) -> 
         client = _database(clickhouse, f"growth_roll_{count}")
         now_ms = _fill_groups(client, count, _RAW_EVENTS)
         short, day = (_step_seconds(client, windows, now_ms, times) for windows in (_SHORT, _DAY))
-        written = client.query("SELECT uniqExact(journey, stage, channel, segment) FROM stage_metrics").result_rows
+        written = client.query("SELECT uniqExact(group_key) FROM stage_metrics").result_rows
         rows.append({"groups": count, "rolling groups": int(written[0][0]), "short windows s": short, "24h s": day})
     title = "A step of roll by groups of panes, seconds (short windows: 1m, 5m, 15m and 1h in one statement)"
     return Growth("roll", title, rows, lines(rows, "short windows s", "24h s"))

@@ -1,4 +1,4 @@
-"""How long a step of `roll` takes by how many names arrive, each once, with the default bound; on a local ClickHouse."""
+"""How long a step of `roll` takes by how many names arrive, each once, with the default bound on a local ClickHouse."""
 
 import time
 from collections.abc import Sequence
