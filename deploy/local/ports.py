@@ -8,6 +8,7 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 
+_PATH_BYTES_MAX = 4096
 _claims: dict[int, int] = {}
 
 
@@ -23,6 +24,31 @@ def free_port(preferred: int = 0) -> int:
         probe.bind((LOOPBACK, 0))
         chosen: int = probe.getsockname()[1]
         return chosen
+
+
+def note(port: int, directory: Path) -> None:
+    """Say that the stack of this data directory has the port, where `free_port` gave it as the preferred one."""
+    if port in _claims:
+        text = os.fsencode(directory)
+        os.ftruncate(_claims[port], 0)
+        os.pwrite(_claims[port], text, 0)
+
+
+def noted(port: int) -> Path | None:
+    """The data directory of the stack of this user that had the port last; whether it runs is for others to say."""
+    try:
+        file = os.open(_claim_path(port), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        text = os.read(file, _PATH_BYTES_MAX) if os.fstat(file).st_uid == os.getuid() else b""
+    finally:
+        os.close(file)
+    return Path(os.fsdecode(text)) if text.startswith(b"/") else None
+
+
+def _claim_path(port: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"touchstream-port-{port}.{os.getuid()}"
 
 
 def _listening_works(port: int) -> bool:
@@ -41,9 +67,8 @@ def _claim(port: int) -> bool:
     """Lock the port's file until this process ends; False if another process has it, or the file is somebody else's."""
     if port in _claims:
         return True
-    path = Path(tempfile.gettempdir()) / f"touchstream-port-{port}.{os.getuid()}"
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = os.open(_claim_path(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:
         return False
     try:
@@ -51,5 +76,6 @@ def _claim(port: int) -> bool:
     except OSError:
         os.close(lock)
         return False
+    os.ftruncate(lock, 0)  # whoever had it before is gone
     _claims[port] = lock
     return True

@@ -15,6 +15,7 @@ from rich.table import Table
 from sinks.clickhouse.errors import code, first_line, remedy
 from sinks.clickhouse.migrations import MigrationError
 from sinks.clickhouse.queries import IntervalError
+from streams.cli.local_stack import addressed
 from streams.settings import Settings, SettingsError
 from streams.topics import TopicError
 
@@ -52,10 +53,13 @@ def errors_in_one_line() -> Iterator[None]:
         fail(_plain(error))
 
 
-def load_settings() -> Settings:
-    """The settings in force. Ends with exit code 2 when one can't be used."""
+def load_settings(*, local: bool = True) -> Settings:
+    """The settings in force. Ends with exit code 2 when one can't be used.
+
+    local: with the addresses of the local stack that is meant where no servers are set (`local_stack.addressed`).
+    """
     with errors_in_one_line():
-        return Settings()
+        return addressed(Settings()) if local else Settings()
     raise AssertionError("errors_in_one_line does not swallow")
 
 

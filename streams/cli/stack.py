@@ -1,5 +1,6 @@
 """The whole stack on this machine, without Docker: what `touchstream up` runs."""
 
+import os
 import sys
 import threading
 import time
@@ -16,8 +17,9 @@ from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.data_directory import DataDirectory
 from deploy.local.loopback import body, is_well
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import LOOPBACK, free_port, note
 from deploy.local.supervisor import Child, Supervisor
+from streams.cli.local_stack import refuse_broker_of_a_stack, taken
 from streams.cli.ready_file import ReadyFile, netrc
 from streams.prepare import prepare
 from streams.settings import Settings
@@ -40,8 +42,10 @@ class NotReady(RuntimeError):  # noqa: N818 - said to a person
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the running stack answers."""
+    """Where the running stack answers, and which it is."""
 
+    id: str
+    data: str
     kafka: str
     clickhouse: str
     gateway: str
@@ -53,6 +57,9 @@ class Addresses:
     def document(self) -> dict[str, Any]:
         """As the ready file has it; `metrics` is the first worker's, `workers_metrics` are all."""
         return {
+            "id": self.id,
+            "pid": os.getpid(),
+            "data": self.data,
             "kafka": self.kafka,
             "clickhouse": self.clickhouse,
             "gateway": self.gateway,
@@ -70,8 +77,10 @@ class Stack:
     def __init__(
         self, settings: Settings, data: DataDirectory, workers: int, simulate: bool, kafka_url: str | None = None
     ) -> None:
-        broker = None if kafka_url else Broker(free_port(9092))
-        clickhouse = ClickHouse(data.clickhouse, free_port(8123))
+        self._id = data.id
+        self.notes: list[str] = []
+        broker = None if kafka_url else Broker(self._port(9092, data.path), data.id)
+        clickhouse = ClickHouse(data.clickhouse, self._port(8123, data.path))
         self.settings = settings.model_copy(
             update={
                 "kafka_url": broker.url if broker else kafka_url,
@@ -82,8 +91,6 @@ class Stack:
                 "lateness_seconds": _lateness_seconds(settings, simulate),
             }
         )
-        # Where commands of the same user find the stack without being told, and curl its password.
-        self.ready_files = [ReadyFile(data.path / READY_FILE), ReadyFile(data.path / "netrc", netrc)]
         self._commands: list[str] = []
         self._preparing = threading.Lock()
         self.supervisor = Supervisor(data.logs)
@@ -104,6 +111,8 @@ class Stack:
 
     def start(self, say: Callable[[str], None]) -> None:
         """Start everything in order and wait until the workers own all lanes. Raises ChildError, NotReady."""
+        for line in self.notes:
+            say(line)
         say(f"starting {' and '.join(self._servers)}")
         self.supervisor.start(*self._servers)
         for line in self._with_servers(self._prepared):
@@ -128,6 +137,8 @@ class Stack:
     def addresses(self) -> Addresses:
         """Where everything answers now; a worker that is being started again is left out."""
         return Addresses(
+            id=self._id,
+            data=str(self.settings.data_dir),
             kafka=self.settings.kafka_url,
             clickhouse=self.settings.clickhouse_url,
             gateway=_origin(self._gateway),
@@ -163,6 +174,14 @@ class Stack:
 
     def _server_pids(self) -> list[int | None]:
         return [self.supervisor.pid(name) for name in self._servers]
+
+    def _port(self, preferred: int, directory: Path) -> int:
+        """A port for a server of this stack, which commands find by its directory."""
+        port = free_port(preferred)
+        note(port, directory)
+        if port != preferred and (other := taken(preferred, directory)):
+            self.notes.append(f"port {preferred} is that of the stack on {other}: taking {port}")
+        return port
 
     def _add(self, name: str, command: str, kind: str, path: str, *arguments: str) -> str:
         """Add a component that answers HTTP on the port that the setting `kind`_port prefers; the URL of its `path`."""
@@ -202,16 +221,35 @@ def running(
     simulate: bool,
     say: Callable[[str], None],
     kafka_url: str | None = None,
-) -> Iterator[Stack]:
-    """A stack that runs in the block and leaves nothing behind. Raises what `Stack.start` and DataDirectory raise.
+    ready_file: Path | None = None,
+) -> Iterator[tuple[Stack, Callable[[], None]]]:
+    """A stack that runs in the block and leaves nothing behind, and what to call several times a second meanwhile.
 
-    kafka_url: a Kafka that is there already; the local broker is not started then.
+    kafka_url: a Kafka that is there already; the local broker is not started then. ready_file: one more place for
+    what `DIR/ready.json` holds. Raises what `Stack.start` and DataDirectory raise, OSError, and SettingsError where the
+    Kafka is another stack's.
     """
+    if kafka_url:
+        refuse_broker_of_a_stack(kafka_url)
     with DataDirectory(directory) as data:
+        # Where commands of the same user find the stack without being told, and curl its password.
+        files = [ReadyFile(data.path / READY_FILE), ReadyFile(data.path / "netrc", netrc)]
+        if ready_file and ready_file.absolute() != data.path / READY_FILE:
+            files.append(ReadyFile(ready_file))
         stack = Stack(settings, data, workers, simulate, kafka_url)
-        with stack.supervisor:
-            stack.start(say)
-            yield stack
+
+        def tick() -> None:
+            stack.supervisor.tick()
+            for file in files:
+                file.keep(stack.addresses().document())
+
+        try:
+            with stack.supervisor:
+                stack.start(say)
+                yield stack, tick
+        finally:
+            for file in files:
+                file.remove()
 
 
 def _lateness_seconds(settings: Settings, simulate: bool) -> float:

@@ -14,7 +14,6 @@ from sinks.clickhouse.client import connect, redacted
 from sinks.clickhouse.queries import metrics
 from sinks.notify.notification import Notification
 from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
-from streams.cli.ready_file import ReadyFile
 from streams.connection import kafka_servers
 from streams.logs import configure_logs
 from streams.settings import Settings
@@ -42,7 +41,9 @@ def up(
     data: Annotated[Path | None, typer.Option(help="Directory of everything it stores.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     seconds: Annotated[float | None, typer.Option("--for", help="End by itself after so many seconds.")] = None,
-    ready_file: Annotated[Path | None, typer.Option(help="Gets one JSON object when everything answers.")] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Gets one JSON object when everything answers, as DATA/ready.json does.")
+    ] = None,
     kafka: Annotated[
         str | None,
         typer.Option(callback=_kafka_url, help="kafka://host:port of a Kafka that is there, for the local broker."),
@@ -60,32 +61,27 @@ def up(
         from streams.cli.stack import NotReady, running
     except ModuleNotFoundError as error:
         fail(f"the local stack is not installed ({error.name}): pip install 'touchstream\\[local]'")
-    settings = load_settings()
+    settings = load_settings(local=False)
     configure_logs(settings.log_format)
     stop = Stop.on_signals()
     started, started_ms = time.monotonic(), time.time_ns() // 1_000_000
-    with errors_in_one_line():
-        ready = [ReadyFile(ready_file)] if ready_file else []
+    directory = data or settings.data_dir
     try:
-        with errors_in_one_line(), running(settings, data or settings.data_dir, workers, demo, _say, kafka) as stack:
-            addresses = stack.addresses()
-            ready += stack.ready_files
+        with (
+            errors_in_one_line(),
+            running(settings, directory, workers, demo, _say, kafka, ready_file) as (stack, tick),
+        ):
             _say(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
-            for name, value in _links(addresses):
+            for name, value in _links(stack.addresses()):
                 _say(f"  {name:11} {value}")
             deadline = None if seconds is None else time.monotonic() + seconds
             while not stop.wait(0.05) and (deadline is None or time.monotonic() < deadline):
-                stack.supervisor.tick()
-                for file in ready:
-                    file.keep(stack.addresses().document())
+                tick()
             if demo:
                 _summary(stack.settings, started_ms)
             _say("stopping")
     except (ChildError, NotReady, BrokerNotInstalledError, DataDirectoryInUseError) as error:
         fail(escaped(str(error)))
-    finally:
-        for file in ready:
-            file.remove()
 
 
 def _links(addresses: "Addresses") -> list[tuple[str, str]]:
