@@ -87,7 +87,7 @@ def show_settings(as_json: Json = False) -> None:
 
     Example: TOUCHSTREAM_FLUSH_SECONDS=1 touchstream settings
     """
-    settings = load_settings()
+    settings = load_settings(local=False)
     rows = [
         {"name": line.name, "value": line.value, "from": line.origin, "description": line.description}
         for line in settings.sources()

@@ -38,6 +38,8 @@ def addressed(settings: Settings) -> Settings:
                 f"no stack runs on {directory}, and {settings.kafka_url} is that of {other} (process {holder(other)}):"
                 f" start yours with `touchstream up --data {directory}`, or set TOUCHSTREAM_DATA_DIR={other}"
             )
+        if ready(other) is None:
+            return settings
         directory, pid = other, holder(other)
     found = ready(directory)
     if found is None:
