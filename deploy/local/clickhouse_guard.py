@@ -32,6 +32,7 @@ SETTINGS: Final = frozenset(
     | {"max_bytes_before_external_group_by", "max_bytes_before_external_sort", "priority"}
     # bounds
     | {"max_execution_time", "max_threads", "max_insert_threads", "max_block_size", "max_insert_block_size"}
+    | {"min_insert_block_size_rows", "min_insert_block_size_bytes"}
     | {"max_memory_usage", "max_rows_to_read", "max_bytes_to_read", "max_result_rows", "max_result_bytes"}
     | {"max_rows_to_group_by", "max_query_size", "result_overflow_mode", "read_overflow_mode", "timeout_overflow_mode"}
     | {"limit", "offset", "readonly"}
