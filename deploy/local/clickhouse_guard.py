@@ -74,7 +74,8 @@ _SECOND: Final[dict[str, tuple[str, ...]]] = {
     "KILL": ("QUERY", "MUTATION"),
     "DROP": ("TABLE", "TEMPORARY", "VIEW", "DATABASE"),
 }
-_STORED: Final[dict[str, tuple[str, ...]]] = {"ATTACH": (*_CREATED, "DICTIONARY")}
+_STORED: Final[dict[str, tuple[str, ...]]] = {"ATTACH": _CREATED, "CREATE": _CREATED}
+"""In a database, and in a backup of one."""
 _TOKEN: Final = re.compile(
     r"(?P<text>'(?:[^'\\]|\\.)*')|(?P<quoted>`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\")|(?P<word>[A-Za-z_]\w*)"
     r"|(?P<number>\d[\w.]*)|\s+|(?P<sign>.)",

@@ -366,6 +366,23 @@ def test_what_an_old_data_directory_defines_does_not_run(tmp_path: Path, outside
     assert outside.untouched()
 
 
+def test_a_data_directory_with_tables_views_and_backups_starts_again(tmp_path: Path) -> None:
+    clickhouse = ClickHouse(tmp_path / "data", free_port())
+    with running(clickhouse.child(), tmp_path):
+        wire = Wire(clickhouse.url())
+        for statement in (
+            "CREATE DATABASE x",
+            "CREATE TABLE x.t (a String) ENGINE = MergeTree ORDER BY a",
+            "CREATE TABLE x.sums (a String, n UInt64) ENGINE = SummingMergeTree ORDER BY a",
+            "CREATE VIEW x.v AS SELECT * FROM x.t SETTINGS max_threads = 1",
+            "CREATE MATERIALIZED VIEW x.feed TO x.sums AS SELECT a, 1 AS n FROM x.t",
+            "BACKUP DATABASE x TO Disk('backups', 'one')",
+        ):
+            assert wire.ask(statement).status == 200, statement
+    with running(clickhouse.child(), tmp_path):
+        assert Wire(clickhouse.url()).ask("RESTORE DATABASE x AS y FROM Disk('backups', 'one')").status == 200
+
+
 def test_links_in_a_data_directory_are_not_followed(tmp_path: Path, outside: Outside) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o755)
