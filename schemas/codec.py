@@ -134,6 +134,12 @@ def decode_avro(payload: bytes, writer: Writer, position: int = 0) -> Touchpoint
 
 def decode_json(value: bytes, position: int = 0) -> Touchpoint | Refusal:
     """Reads one event from a JSON object; see `from_fields`."""
+    read = read_json(value, position)
+    return (name_twice(value, position) or read) if isinstance(read, Touchpoint) else read
+
+
+def read_json(value: bytes, position: int = 0) -> Touchpoint | Refusal:
+    """The same, where whoever calls it looks for names that stand twice: `name_twice` tells."""
     try:
         return _EXACT.decode(value)  # by far the most; the rest is read again, to be mended or refused with a reason
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -142,13 +148,64 @@ def decode_json(value: bytes, position: int = 0) -> Touchpoint | Refusal:
         fields = parse_json(value)
     except Undecodable as error:
         return Refusal(position, Reason.UNDECODABLE, f"JSON: {error}")
-    return from_fields(fields, position)
+    return name_twice(value, position, _names_in(fields)) or from_fields(fields, position)
+
+
+def name_twice(value: bytes, position: int = 0, names: int = 0) -> Refusal | None:
+    """Refuses a JSON text with an object that holds a name twice: nobody knows which of the values was meant.
+
+    names: so many distinct ones it has at least, in its object and the objects in that.
+    """
+    most = _names_at_most(value)
+    if most == names or most == _names_in(_ANYTHING.decode(value)):  # the second costs a microsecond
+        return None
+    try:
+        # As text, for of thousands of digits int() makes no number.
+        json.loads(value, object_pairs_hook=_distinct, parse_int=str)
+    except _NameTwice as error:
+        detail = f"JSON: {shown(error.args[0])} stands twice in one object; send it once"
+        return Refusal(position, Reason.UNDECODABLE, detail)
+    except (RecursionError, ValueError):  # it goes deeper than any event, and is refused for that
+        return None
+    return None
+
+
+class _NameTwice(Exception):  # noqa: N818
+    """Its argument is the name."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _NameTwice(name)
+            seen.add(name)
+    return found
+
+
+def _names_at_most(value: bytes) -> int:
+    """Each name has a colon behind it, as a rule at once."""
+    apart = b" :" in value or b"\n:" in value or b"\t:" in value or b"\r:" in value
+    return value.count(b":" if apart else b'":')
+
+
+def _names_in(fields: Any) -> int:
+    """How many distinct names the object has, and those of its objects."""
+    if not isinstance(fields, dict):
+        return 0
+    names = len(fields)
+    for one in fields.values():
+        if isinstance(one, dict):
+            names += len(one)
+    return names
 
 
 def parse_json(value: bytes) -> Any:
     """What a JSON text (RFC 8259, no byte order mark) says.
 
-    Of a name that occurs twice the last counts. Raises Undecodable.
+    Of a name that occurs twice the last counts (but see `name_twice`). Raises Undecodable.
     """
     try:
         return msgspec.json.decode(value)
@@ -300,4 +357,5 @@ def _plain(node: Any) -> Any:
 
 FINGERPRINT: Final = fingerprint(SCHEMA_TEXT)
 _EXACT = msgspec.json.Decoder(Touchpoint)
+_ANYTHING = msgspec.json.Decoder()
 CURRENT = _writer(SCHEMA_TEXT)

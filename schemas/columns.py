@@ -4,6 +4,7 @@ Good messages never suffer from bad ones, and no message ends the process.
 """
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,7 +24,8 @@ from schemas.codec import (
     Writer,
     WriterSchemas,
     decode_avro,
-    decode_json,
+    name_twice,
+    read_json,
 )
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
 
@@ -57,6 +59,14 @@ COLUMNS: Final = pl.Schema(
 """A decoded frame: `position` is the index in the batch, times are milliseconds since 1970 in UTC."""
 
 _ENTRIES = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
+_ATTRIBUTES = pl.col("attributes").cast(_ENTRIES).list.len()
+_NAMES_AT_LEAST = pl.sum_horizontal(
+    *(pl.col(name).is_not_null() for name in COLUMNS if name not in ("position", "action", "attributes")),
+    pl.col("action") != "contact",
+    _ATTRIBUTES > 0,
+    _ATTRIBUTES,
+)
+"""Of a JSON event, those of its attributes included."""
 
 
 class Decoded(NamedTuple):
@@ -126,7 +136,7 @@ def _decode(header: bytes, group: list[int], values: Sequence[bytes | None], wri
         return Decoded(frame_of([]), [_no_message(position, values[position]) for position in group])
     messages = [value for position in group if (value := values[position])]
     if header == JSON_OBJECT:
-        return _single([decode_json(value, position) for position, value in zip(group, messages, strict=True)], group)
+        return _objects(messages, group)
     try:
         writer = writers.find(header)
     except UnknownSchema as error:
@@ -149,6 +159,20 @@ def _single(results: list[Touchpoint | Refusal], group: list[int]) -> Decoded:
     """What was read message by message."""
     events = [(at, result) for at, result in zip(group, results, strict=True) if isinstance(result, Touchpoint)]
     return Decoded(frame_of(events), [result for result in results if isinstance(result, Refusal)])
+
+
+def _objects(messages: list[bytes], group: list[int]) -> Decoded:
+    """JSON objects. Only where a text has more colons than its event must have names, a name may stand there twice."""
+    read = _single([read_json(value, position) for position, value in zip(group, messages, strict=True)], group)
+    at = np.searchsorted(group, read.frame["position"].to_numpy())
+    colons = np.fromiter(map(bytes.count, messages, repeat(b":")), np.int64, len(messages))[at]
+    least = read.frame.select(_NAMES_AT_LEAST).to_series().to_numpy()
+    suspected = [(int(at[row]), int(least[row])) for row in np.flatnonzero(colons > least)]
+    refused = [refusal for one, names in suspected if (refusal := name_twice(messages[one], group[one], names))]
+    if not refused:
+        return read
+    frame = read.frame.filter(~pl.col("position").is_in([one.position for one in refused]))
+    return Decoded(frame, [*read.refused, *refused])
 
 
 def _in_columns(payloads: list[bytes], group: list[int], writer: Writer) -> Decoded:

@@ -26,7 +26,7 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from schemas.codec import Undecodable, WriterSchemas, parse_json
+from schemas.codec import Undecodable, WriterSchemas, name_twice, parse_json
 from schemas.registry import HttpSchemaRegistry
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.definitions import known_definitions
@@ -282,7 +282,7 @@ def _as_taken(content: DeadLetter) -> DeadLetter:
         fields = parse_json(content.value)
     except Undecodable:
         return content
-    if not isinstance(fields, dict):
+    if not isinstance(fields, dict) or name_twice(content.value):
         return content
     by = next((one.decode(errors="replace") for one in values(headers, SENT_BY)), None)
     return replace(content, value=msgspec.json.encode(fields | {"received_at": content.record_at_ms, "sent_by": by}))

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.codec import from_fields
+from schemas.codec import from_fields, name_twice
 from schemas.touchpoint import Reason, Touchpoint, shown
 from schemas.validity import canonical
 from streams.channels.amounts import ValueRefused
@@ -78,10 +78,12 @@ class Builder:
             self.refuse(number, Reason.UNDECODABLE, detail, line)
         elif not _is_utf8(text):
             self.refuse(number, Reason.UNDECODABLE, _not_utf8(text), line)
-        elif _lacks_id(text):
-            self._add_without_id(number, _OBJECT.decode(text), line)
-        else:
+        elif not _lacks_id(text):
             self._add(number, text, line)
+        elif twice := name_twice(text):
+            self.refuse(number, twice.reason, twice.detail, line)
+        else:
+            self._add_without_id(number, _OBJECT.decode(text), line)
 
     def add_object(self, number: int, line: bytes) -> None:
         """A line that holds a foreign JSON object."""
@@ -90,7 +92,10 @@ class Builder:
         except _NO_JSON as error:
             self.refuse(number, Reason.UNDECODABLE, f"JSON: {error}" if _is_utf8(line) else _not_utf8(line), line)
             return
-        self.add_row(number, row, line.strip())
+        if twice := name_twice(line):
+            self.refuse(number, twice.reason, twice.detail, line)
+        else:
+            self.add_row(number, row, line.strip())
 
     def add_row(self, number: int, row: Mapping[str, Any], content: bytes) -> None:
         """A row as column → value."""

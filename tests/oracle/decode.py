@@ -120,13 +120,26 @@ def avro_event(reader: avro.io.DatumReader, body: bytes) -> dict[str, Any]:
 
 
 def json_object(value: bytes) -> dict[str, Any]:
-    """One JSON object by RFC 8259, which is stricter than Python's `json`. Where a name repeats, the last holds."""
+    """One JSON object by RFC 8259, which is stricter than Python's `json`. No object has a name twice."""
     try:
-        found = json.loads(value.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
+        found = json.loads(
+            value.decode(),
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_each_once,
+        )
         json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise Refused("undecodable", str(error)[:200]) from error
     return cast(dict[str, Any], found)  # it starts with a brace
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for at, (name, _) in enumerate(pairs):
+        if any(name == other for other, _ in pairs[:at]):
+            raise ValueError(f"{name} twice")
+    return dict(pairs)
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -189,5 +189,7 @@ BROKEN_VALUES = (
     b"\x00\x00\x00\x00\x63\x02a", b"\x00\xff\xff\xff\xff", b"\x00\x00\x00\x00\x01", b"\xc3", b"\xc3\x01",
     b"\xc3\x01short", b"\xc3\x0112345678" + b"x" * 20, b"\xc3\x02" + bytes(20), b"\xff" * 9, b'{"nps": 01}',
     b'{"sentiment": NaN}', b'{"event_id": "\\ud800"}', b'{"a": ' * 5000, b'{"a": 1} x', b"\xef\xbb\xbf{}",
-    b"hello", _TOO_LARGE,
+    b"hello", _TOO_LARGE, b'{"a": {"b": 1, "\\u0062": 1}}',
+    b'{"event_id": "e1", "occurred_at": 1790000000000, "customer_id": "ann", "channel": "web", "touchpoint": "ad",'
+    b' "nps": 9, "nps" : 2}',
 )  # fmt: skip

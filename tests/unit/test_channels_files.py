@@ -57,6 +57,16 @@ def csv_of(rows: Iterable[dict[str, Any]], columns: list[str]) -> bytes:
     return text.getvalue().encode()
 
 
+def test_a_name_that_stands_twice_in_a_line_refuses_it_with_or_without_id_and_under_a_mapping(tmp_path: Path) -> None:
+    plain = json.dumps(EVENT)[:-1] + ', "nps": 9, "nps": 2}'
+    without_id = plain.replace('"event_id": "1", ', "")
+    _, refused = read(tmp_path / "a.ndjson", f"{without_id}\n".encode())
+    foreign = FieldMapping(columns={name: name for name in EVENT})
+    _, mapped = read(tmp_path / "b.ndjson", f"{plain}\n".encode(), foreign)
+    for (one,) in (refused, mapped):
+        assert (one.number, one.reason, "'nps' stands twice" in one.detail) == (1, Reason.UNDECODABLE, True)
+
+
 def test_canonical_lines_pass_as_they_are(tmp_path: Path) -> None:
     line = json.dumps(EVENT).encode()
     lines, refused = read(tmp_path / "a.ndjson", b"\xef\xbb\xbf" + line + b"\r\n\n  \n  " + line + b"  \n" + line)

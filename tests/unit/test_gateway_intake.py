@@ -93,6 +93,14 @@ def test_a_broken_line_or_element_says_nothing_about_the_others() -> None:
     assert judged(lines=True).records == []
 
 
+def test_a_name_that_stands_twice_refuses_its_event_with_or_without_an_id() -> None:
+    text = json.dumps(EVENT)[:-1] + ', "nps": 9, "nps": 2}'
+    found = judged(text.encode(), EVENT, text.replace('"event_id": "e", ', "").encode())
+    assert [(one.index, one.reason) for one in found.refused] == [(0, Reason.UNDECODABLE), (2, Reason.UNDECODABLE)]
+    assert "'nps' stands twice" in found.refused[1].detail
+    assert len(found.records) == 1
+
+
 def test_events_keep_their_order_over_many_slices() -> None:
     found = judged(*(EVENT | {"event_id": str(number)} for number in range(3 * SLICE_EVENTS + 5)))
     assert [event["event_id"] for event in decoded(found)] == [str(number) for number in range(3 * SLICE_EVENTS + 5)]

@@ -187,9 +187,45 @@ def test_broken_json_is_undecodable_even_where_a_wrong_type_comes_before_the_fau
     assert result.reason == Reason.UNDECODABLE
 
 
-def test_of_a_json_name_that_occurs_twice_the_last_counts() -> None:
-    text = json.dumps(LEAST)[:-1] + ', "nps": 3, "nps": 9}'
-    assert decode_json(text.encode()) == Touchpoint(**LEAST, nps=9)
+TWICE = [
+    (', "nps": 3, "nps": 9}', "'nps'"),
+    (',"nps":3,"nps":3}', "'nps'"),
+    (', "nps":null, "nps":9}', "'nps'"),
+    (', "nps":9, "nps" :null}', "'nps'"),
+    (', "nps":9, "n\\u0070s"\n:2}', "'nps'"),
+    (', "action":"contact", "action":"view"}', "'action'"),
+    (', "attributes":{}, "attributes":{"a":"b"}}', "'attributes'"),
+    (', "attributes":{"a":"b:c","a":"\\":"}}', "'a'"),
+    (', "nps":"nine", "more":{"deep":[{"x":1,"x":2}]}}', "'x'"),
+]
+
+
+@pytest.mark.parametrize(("end", "name"), TWICE)
+def test_a_name_that_stands_twice_in_an_object_is_undecodable_and_named(end: str, name: str) -> None:
+    result = decode_json((json.dumps(LEAST)[:-1] + end).encode())
+    assert isinstance(result, Refusal)
+    assert (result.reason, result.detail) == (
+        Reason.UNDECODABLE, f"JSON: {name} stands twice in one object; send it once",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ',"nps":null,"csat":null,"action":"contact","attributes":{}}',
+        ', "attributes":{"nps":"a \\":\\" :b","url":"https://x","event_id":"1"}}',
+        ' ,"segment" :"a:b","stage":"event_id"}',
+    ],
+)
+def test_names_that_stand_once_may_have_any_values_and_neighbours(end: str) -> None:
+    assert isinstance(decode_json((json.dumps(LEAST)[:-1] + end).encode()), Touchpoint)
+
+
+def test_many_names_of_which_one_stands_twice_are_read_in_one_pass() -> None:
+    names = "".join(f'"{number}":"",' for number in range(50_000))
+    result = decode_json((json.dumps(LEAST)[:-1] + f', "attributes":{{{names}"49999":""}}}}').encode())
+    assert isinstance(result, Refusal)
+    assert "'49999'" in result.detail
 
 
 def test_parse_json_reads_any_json_text_and_raises_one_error_for_all_others() -> None:

@@ -25,6 +25,7 @@ from schemas.codec import (
 from schemas.columns import COLUMNS, decode_batch
 from schemas.registry import RegistryUnavailable
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Touchpoint
+from tests.unit.test_schemas_codec import LEAST, TWICE
 
 WRITERS = WriterSchemas()
 
@@ -264,3 +265,15 @@ def test_a_batch_of_noise_is_refused_message_by_message() -> None:
     assert frame.height + len(refused) == 2_000
     assert frame.height < 10
     assert sorted([*frame["position"], *(refusal.position for refusal in refused)]) == list(range(2_000))
+
+
+def test_of_json_that_holds_a_name_twice_none_is_read_and_its_neighbours_are() -> None:
+    good = json.dumps(LEAST).encode()
+    bad = [(json.dumps(LEAST)[:-1] + end).encode() for end, _ in TWICE]
+    values = [value for one in bad for value in (good, one)]
+    frame, refused = decode_batch(values, WriterSchemas())
+    assert frame["position"].to_list() == list(range(0, len(values), 2))
+    assert [(one.position, one.reason) for one in refused] == [
+        (at, Reason.UNDECODABLE) for at in range(1, len(values), 2)
+    ]
+    assert [refusal.detail.split("'")[1] for refusal in refused] == [name.strip("'") for _, name in TWICE]

@@ -100,7 +100,7 @@ def _read(text: bytes, index: int) -> tuple[Touchpoint | Refusal, bool]:
     fields = parse_json(text)
     if not isinstance(fields, dict):
         return Refusal(index, Reason.WRONG_TYPE, f"an event is a JSON object, not {shown(fields)}"), False
-    if fields.get("event_id") is not None:
+    if event.reason == Reason.UNDECODABLE or fields.get("event_id") is not None:  # a name twice, or a field missing
         return event, False
     return from_fields(fields | {"event_id": new_event_id()}, index), True
 
