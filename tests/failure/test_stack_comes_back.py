@@ -1,12 +1,15 @@
 """`touchstream up` comes back by itself."""
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.full_disk import filled, small_disk
+from tests.kafka.choice import about_the_local_broker
 from tests.stack import RunningStack, eventually, running_stack
 
 pytestmark = pytest.mark.stack
@@ -23,10 +26,40 @@ def events(path: Path, numbers: range) -> str:
     return str(path)
 
 
+def server(stack: RunningStack, part_of_command: str) -> int:
+    """The process id of a child of `up`."""
+    up = stack.process.pid
+    for pid in Path(f"/proc/{up}/task/{up}/children").read_text().split():
+        if part_of_command in Path(f"/proc/{pid}/cmdline").read_text():
+            return int(pid)
+    raise AssertionError(f"no child runs {part_of_command}")
+
+
 def measured(stack: RunningStack) -> int:
     stack.command("wait", "--timeout", "180")
     touches: int = stack.metrics("none")[()]["touches"]
     return touches
+
+
+@about_the_local_broker
+def test_broker_and_clickhouse_killed_together_during_traffic_come_back_and_nothing_counts_twice(
+    tmp_path: Path,
+) -> None:
+    file = events(tmp_path / "events.ndjson", range(EVENTS))
+    with running_stack(tmp_path, workers=2) as stack:
+        publishing = stack.start("publish", file, "--rate", "10000")
+        stack.command("wait")  # some are measured: the new log goes on with their ids
+        for part in ("tansu", "deploy.local.clickhouse"):
+            os.kill(server(stack, part), signal.SIGKILL)
+        publishing.communicate(timeout=180)
+        # The local broker's log died with it: what was not measured comes again, as a channel would send it.
+        stack.command("publish", file)
+        assert 0 < measured(stack) <= EVENTS
+        assert stack.process.poll() is None
+        # ClickHouse needs longer than the broker, whose topics are made anew with its help.
+        said = (tmp_path / "up.log").read_text()
+        assert said.count("setup after a restart failed") == 1
+        assert said.count("setup after a restart succeeded") == 1
 
 
 def test_a_full_disk_ends_nothing_and_the_counts_are_exact_once_there_is_room(tmp_path: Path) -> None:
@@ -41,3 +74,40 @@ def test_a_full_disk_ends_nothing_and_the_counts_are_exact_once_there_is_room(tm
             stack.kill_a_worker(0)
         assert measured(stack) == EVENTS
         assert stack.process.poll() is None
+
+
+HANGS = """
+import os, pathlib, sys, time
+if sys.orig_argv[-1] == "worker":
+    from streams import health, health_server
+    from streams.tables import Tables
+    told = pathlib.Path({told!r})
+    hangs = lambda: told.exists() and told.read_text() == str(os.getpid())
+    health.STUCK_SECONDS = 5.0
+    # Sooner than it would, but not while its lanes are loaded on a busy machine.
+    health.Health.is_lost = property(lambda self: hangs() and self.state == "stuck")
+    health_server._end_when_lost = lambda *_: None  # it only says so: the end is for whoever supervises it
+    take = Tables.take
+    def hanging(*arguments):
+        while hangs():
+            time.sleep(1)
+        return take(*arguments)
+    Tables.take = hanging
+"""
+"""`sitecustomize.py`, which every Python process runs: the measuring thread of a worker hangs once it is told to."""
+
+
+def test_a_worker_that_says_it_is_stuck_is_replaced_and_the_counts_are_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, told = tmp_path / "hook", tmp_path / "told"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(HANGS.format(told=str(told)))
+    monkeypatch.setenv("PYTHONPATH", str(hook))
+    with running_stack(tmp_path, workers=1) as stack:
+        (stuck,) = stack.addresses["worker_pids"]
+        told.write_text(str(stuck))
+        stack.command("publish", events(tmp_path / "events.ndjson", range(EVENTS)))
+        eventually(lambda: stack.addresses["worker_pids"] not in ([], [stuck]))
+        assert "it says that it is stuck" in (tmp_path / "up.log").read_text()
+        assert measured(stack) == EVENTS
