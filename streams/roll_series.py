@@ -83,5 +83,6 @@ async def admit_forever(admission: Admission, leads: Callable[[], bool], now_ms:
                 metrics.ROLL_FAILURES.inc()
                 log.warning("series not decided, trying again", error=first_line(error))
         else:
-            admission.rest()
+            # In its thread: it waits for a decision that a step of `roll` is at.
+            await loop.run_in_executor(executor, admission.rest)
         await asyncio.sleep(max(DECIDE_SECONDS, (loop.time() - started) * (1 / SHARE_MAX - 1)))
