@@ -62,7 +62,7 @@ def test_no_table_holds_the_ids_and_a_replay_into_empty_tables_does_not_bring_th
         with replayed(stack) as client:
             eventually(lambda: bool(client.query("SELECT 1 FROM erasures").result_rows))
             # What stood before the control record came back with it, for as long as the leader takes to look.
-            eventually(lambda: not tables_with(client, ANN) and not tables_with(client, PHONE), 180)
+            eventually(lambda: not tables_with(client, ANN) and not tables_with(client, PHONE), 600)
             assert client.query("SELECT sum(touches) FROM stage_panes FINAL WHERE resolution_s = 10").result_rows == [
                 (61,)
             ]
