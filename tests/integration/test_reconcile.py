@@ -134,6 +134,9 @@ def test_duplicates_that_do_not_add_up_over_resolutions_are_found(written: Writt
     pane = written.pane(3600)
     written.insert("stage_panes", pane | {"duplicates": 2, "log_offset": pane["log_offset"] + 3})
     assert said(reconcile(written.client)) == {(3600, "duplicates", "2", "0")}
+    written.insert("stage_panes", pane | {"duplicates": 2, "conflicting": 1, "log_offset": pane["log_offset"] + 3})
+    assert said(reconcile(written.client)) == {(3600, "duplicates", "2", "0"), (3600, "conflicting", "1", "0")}
+    written.insert("stage_panes", pane | {"duplicates": 2, "log_offset": pane["log_offset"] + 3})
     shorter = [row for row in written.panes if row["resolution_s"] < 3600 and row["log_offset"] == pane["log_offset"]]
     written.insert("stage_panes", *(row | {"duplicates": 2, "log_offset": row["log_offset"] + 3} for row in shorter))
     assert reconcile(written.client).differing == 0

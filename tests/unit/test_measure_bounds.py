@@ -40,7 +40,8 @@ def touched(panes: Panes, names: Iterable[str], offset: int, at_ms: int, **chang
     size = len(series)
     columns: dict[str, Any] = {
         "log_offset": range(offset, offset + size), "series": series, "occurred_at": [at_ms] * size,
-        "counted": [True] * size, "late": [False] * size, "action": ["contact"] * size, "outcome": [""] * size,
+        "counted": [True] * size, "conflicting": [False] * size,
+        "late": [False] * size, "action": ["contact"] * size, "outcome": [""] * size,
         "duration_ms": [None] * size, "sentiment_micro": [None] * size, "nps": [None] * size, "csat": [None] * size,
         "ces": [None] * size, "revenue_minor": [None] * size, "currency": [""] * size,
     } | changes  # fmt: skip

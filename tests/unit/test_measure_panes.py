@@ -16,6 +16,7 @@ EVENT = st.fixed_dictionaries(
         "series": st.integers(0, 2),
         "occurred_at": st.integers(-2 * HOUR_MS, 2 * HOUR_MS),
         "counted": st.booleans(),
+        "conflicting": st.booleans(),
         "late": st.booleans(),
         "action": st.sampled_from(["purchase", "contact"]),
         "outcome": st.sampled_from(["success", "failure", "abandoned", ""]),
@@ -79,7 +80,13 @@ def one_event(series: int, log_offset: int, occurred_at: int) -> pl.DataFrame:
     blank = {"late": False, "action": "contact", "outcome": "", "currency": ""} | {
         name: None for name in TYPES if name != "series"
     }
-    event = blank | {"series": series, "log_offset": log_offset, "occurred_at": occurred_at, "counted": True}
+    event = blank | {
+        "series": series,
+        "log_offset": log_offset,
+        "occurred_at": occurred_at,
+        "counted": True,
+        "conflicting": False,
+    }
     return pl.DataFrame([event], schema_overrides=TYPES | {"log_offset": pl.Int64})
 
 

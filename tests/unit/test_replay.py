@@ -45,7 +45,7 @@ def test_letters_are_held_in_memory_a_bounded_number_at_a_time_and_none_is_left_
 
 def test_every_measure_of_a_pane_is_compared_with_raw_events() -> None:
     compared = re.findall(r"'(\w+)'", query_text("reconcile_measures"))
-    elsewhere = {*PANE_KEY, "log_id", "partition", "log_offset", "duplicates"}
+    elsewhere = {*PANE_KEY, "log_id", "partition", "log_offset", "duplicates", "conflicting"}
     assert {*compared} | elsewhere == {*STAGE_PANES.names}
     said = query_text("reconcile_said")
     assert [said.index(name) for name in compared] == sorted(said.index(name) for name in compared)
