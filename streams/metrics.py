@@ -45,6 +45,10 @@ EVENTS: Final = Counter(
     ["outcome"],
 )
 LATE: Final = Counter("touchstream_late_events", "Counted events that occurred long before their record's timestamp.")
+SKIPPED_OFFSETS: Final = Counter(
+    "touchstream_skipped_offsets",
+    "Offsets that a log holds no record for: ends of transactions, those that were aborted, what was compacted.",
+)
 CONFLICTING: Final = Counter(
     "touchstream_conflicting_events", "Duplicates that say something else than the event that was counted."
 )

@@ -24,6 +24,7 @@ from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams import metrics
 from streams.measure.records import Records
 
 # A fetch that waits at the broker for one partition holds up the others of the same broker: keep the wait short.
@@ -124,6 +125,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 del self._positions[tp]  # until its lane has been loaded again
             else:
                 self._positions[tp] = records[-1].offset + 1
+                metrics.SKIPPED_OFFSETS.inc(max(0, self._positions[tp] - position - len(records)))
             polls.append(Poll(tp, position, taken, deleted))
         return polls
 

@@ -98,7 +98,7 @@ def metrics(
     people = {_group(row): row for row in _rows(client, query_text("customers"), parameters)}
     if cut.ragged_tens():
         _require_raw_events(client, cut.ragged_tens())
-        measured = [row | {"duplicates": None, "conflicting": None} for row in measured]
+        measured = [row | {"duplicates": None, "conflicting": None} for row in measured if row["touches"] or not groups]
     measured.sort(key=lambda row: [row[name] for name in groups])
     return [
         {name: row[name] for name in groups}

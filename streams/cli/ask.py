@@ -43,7 +43,7 @@ def ask_metrics(
     end: Annotated[str | None, typer.Option("--to", help="Up to before this time.")] = None,
     by: Annotated[str, typer.Option(help=f"Groups: any of {','.join(DIMENSIONS)}, or none for one total.")] = "stage",
     where: Annotated[
-        list[str] | None, typer.Option(help="Only where: stage=purchase. May be given several times.")
+        list[str] | None, typer.Option(help="Only where: stage=purchase. Once for each dimension.")
     ] = None,
     window: Annotated[
         str | None, typer.Option(help=f"Instead of --from and --to, a rolling window now: {', '.join(BY_NAME)}.")
@@ -132,10 +132,11 @@ def _groups(by: str) -> list[str]:
 
 
 def _filters(pairs: list[str]) -> dict[str, str]:
-    filters = {}
+    filters: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or name not in DIMENSIONS:
             fail(f"--where {pair}: write it as {'|'.join(DIMENSIONS)}=value", WRONG_USE)
-        filters[name] = value
+        if filters.setdefault(name, value) != value:
+            fail(f"--where {pair}: {name} is asked to be {filters[name]} as well; ask once for each", WRONG_USE)
     return filters

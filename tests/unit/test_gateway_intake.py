@@ -11,9 +11,10 @@ import pytest
 from schemas.codec import Undecodable, WriterSchemas
 from schemas.columns import decode_batch
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from schemas.void_ids import VoidIds
 from streams.channels.encoding import Encoder
 from streams.channels.gateway.body import EventTexts
-from streams.channels.gateway.intake import SLICE_EVENTS, Judged, judge
+from streams.channels.gateway.intake import SLICE_EVENTS, Judged, Terms, judge
 from streams.channels.gateway.key_lines import Bounds
 
 NOW = 1_800_000_000_000
@@ -113,7 +114,7 @@ def test_events_are_written_as_the_encoder_writes_them() -> None:
 
 def test_the_name_of_the_key_is_kept_with_each_event_whatever_the_event_claims() -> None:
     texts = [json.dumps(EVENT | more).encode() for more in ({}, {"sent_by": "another"}, {"sent_by": None})]
-    found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, sent_by="shop"))
+    found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, Terms(sent_by="shop")))
     assert [event["sent_by"] for event in decoded(found)] == ["shop"] * 3
     assert [event["sent_by"] for event in decoded(judged(EVENT | {"sent_by": "claimed"}))] == [None]
 
@@ -123,9 +124,15 @@ def test_a_key_that_is_bound_to_sources_sends_no_event_under_anothers_numbers() 
     sources = ("shop", None, "", "survey", "Shop")
     texts = [json.dumps(EVENT | {"source": source}).encode() for source in sources]
     texts.append(json.dumps(EVENT | {"channel": "phone"}).encode())
-    found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, bounds))
+    found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, Terms(bounds)))
     assert [event["source"] for event in decoded(found)] == ["shop", None, ""]
     assert [(refused.index, refused.reason) for refused in found.refused] == [
         (at, Reason.NOT_ALLOWED) for at in (3, 4, 5)
     ]
     assert found.refused[2].detail.startswith("source is 'phone'; this key may send 'shop', 'web'")
+
+
+def test_what_is_no_id_is_for_the_setting_to_say() -> None:
+    texts = [json.dumps(EVENT | {"customer_id": name}).encode() for name in ("undefined", "walk-in")]
+    found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, Terms(void_ids=VoidIds.of(("walk-in",)))))
+    assert ([one.index for one in found.refused], len(found.records)) == ([1], 1)

@@ -11,4 +11,4 @@ FROM ({visits})
 WHERE left_ms >= {raw_from:Int64} AND left_ms < {raw_to:Int64}
   AND (empty({journeys:Array(String)}) OR has({journeys:Array(String)}, journey))
 GROUP BY journey, from_stage, to_stage
-ORDER BY journey, transitions DESC, from_stage, to_stage
+ORDER BY transitions DESC, journey, from_stage, to_stage

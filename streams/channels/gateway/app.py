@@ -21,12 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.codec import Undecodable
 from schemas.touchpoint import DETAIL_CHARS_MAX, Reason
+from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from sinks.clickhouse.customer_reader import CustomerReader
 from sinks.scrape import scraped
 from streams import metrics
 from streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
 from streams.channels.gateway.delivery import Delivery, NotDelivered
-from streams.channels.gateway.intake import Judged, judge
+from streams.channels.gateway.intake import Judged, Terms, judge
 from streams.channels.gateway.key_lines import ANYTHING, Bounds, Permission
 from streams.channels.gateway.keys import KeyFile, KeysUnavailable
 from streams.channels.gateway.letters import Letters
@@ -58,7 +59,8 @@ class Sender:
 class Gateway:
     """What the routes share. `keys` None: no key is asked for. `customers` None: there are none to read.
 
-    rate, byte_rate: events and bytes a second of a key. letters: makes records of what is refused.
+    rate, byte_rate: events and bytes a second of a key. letters: makes records of what is refused. void_ids: what is no
+    id.
     """
 
     delivery: Delivery
@@ -68,6 +70,7 @@ class Gateway:
     body_bytes_max: int
     letters: Letters
     customers: CustomerReader | None = None
+    void_ids: VoidIds = DEFAULT_VOID_IDS
     bodies: Bodies = field(init=False)
     places: Places = field(init=False)
 
@@ -191,7 +194,8 @@ class Gateway:
 
     async def _judged(self, events: EventTexts, body: bytes, now_ms: int, sender: Sender) -> Judged:
         try:
-            return await judge(events, self.delivery.encoder, now_ms, sender.bounds, self._sent_by(sender))
+            terms = Terms(sender.bounds, self._sent_by(sender), self.void_ids)
+            return await judge(events, self.delivery.encoder, now_ms, terms)
         except Undecodable as error:
             raise NoJson(f"{error} (no line is JSON)" if events.lines else why_no_json(body)) from None
         except NotDelivered:

@@ -15,6 +15,7 @@ import msgspec
 from schemas.codec import Undecodable, decode_json, from_fields, parse_json
 from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
 from schemas.validity import canonical, check
+from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from streams.channels.encoding import Encoder
 from streams.channels.event_ids import new_event_id
 from streams.channels.gateway.body import EventTexts, why_no_json
@@ -43,12 +44,24 @@ class Judged:
     given_ids: list[GivenId] = field(default_factory=list)
 
 
-async def judge(
-    events: EventTexts, encoder: Encoder, now_ms: int, bounds: Bounds = ANYTHING, sent_by: str | None = None
-) -> Judged:
-    """Reads, completes and checks events; `now_ms` is when they were received, and what "the future" is ahead of.
+@dataclass(frozen=True)
+class Terms:
+    """What a sender's events are judged by.
 
-    bounds: what the sender's key may speak of. sent_by: its name, kept with each event whatever the event claims.
+    bounds: what its key may speak of. sent_by: its name, kept with each event whatever the event claims. void_ids: what
+    is no id.
+    """
+
+    bounds: Bounds = ANYTHING
+    sent_by: str | None = None
+    void_ids: VoidIds = DEFAULT_VOID_IDS
+
+
+NO_TERMS: Final = Terms()
+
+
+async def judge(events: EventTexts, encoder: Encoder, now_ms: int, terms: Terms = NO_TERMS) -> Judged:
+    """Reads, completes and checks events; `now_ms` is when they were received, and what "the future" is ahead of.
 
     Raises Undecodable if none of them is JSON.
     """
@@ -59,7 +72,7 @@ async def judge(
         if index % SLICE_EVENTS == SLICE_EVENTS - 1:
             await asyncio.sleep(0)
         try:
-            _judge(judged, text, index, encoder, now_ms, bounds, sent_by)
+            _judge(judged, text, index, encoder, now_ms, terms)
             readable = True
         except Undecodable as error:
             unreadable = unreadable or error
@@ -69,19 +82,17 @@ async def judge(
     return judged
 
 
-def _judge(
-    judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: int, bounds: Bounds, sent_by: str | None
-) -> None:
+def _judge(judged: Judged, text: bytes, index: int, encoder: Encoder, now_ms: int, terms: Terms) -> None:
     event, given_id = _read(text, index)
     if isinstance(event, Refusal):
         return _refuse(judged, event)
-    outside = _outside(canonical(event), bounds)
+    outside = _outside(canonical(event), terms.bounds)
     if outside:
         return _refuse(judged, Refusal(index, Reason.NOT_ALLOWED, outside))
-    refusal = check(event, now_ms)
+    refusal = check(event, now_ms, terms.void_ids)
     if refusal is not None:
         return _refuse(judged, Refusal(index, refusal.reason, refusal.detail))
-    event = msgspec.structs.replace(event, received_at=now_ms, sent_by=sent_by)
+    event = msgspec.structs.replace(event, received_at=now_ms, sent_by=terms.sent_by)
     value = encoder.event(event)
     if len(value) > EVENT_BYTES_MAX:
         detail = f"{len(value)} bytes; an event has at most {EVENT_BYTES_MAX}"

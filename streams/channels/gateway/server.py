@@ -8,6 +8,7 @@ import math
 import structlog
 import uvicorn
 
+from schemas.void_ids import VoidIds
 from sinks import http_server
 from sinks.clickhouse.customer_reader import CustomerReader
 from sinks.http_server import is_loopback, stop_signals_held, url_of
@@ -60,6 +61,7 @@ def gateway(settings: Settings) -> Gateway:
         body_bytes_max=settings.gateway_body_bytes_max,
         letters=Letters(settings.gateway_letters_per_minute),
         customers=_customers(settings),
+        void_ids=VoidIds.of(settings.void_words),
     )
 
 
