@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import aiokafka
 from aiokafka.consumer import fetcher
@@ -33,6 +33,7 @@ _POLL_SECONDS = 0.5
 _NO_TIME = -1  # as `Records` has it
 _NOTHING_TO_READ_SECONDS = 0.05
 _ANSWER_SECONDS = 2.0  # for Kafka to say that it is there
+_LOOKS_AT_A_HOLE = 10  # a round trip each
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,49 @@ class LanesApp(Protocol):
         """These partitions are ours from now on, and silent until `start_reading`. Must return at once."""
 
 
+class WithoutHoles:
+    """The batches of a fetch up to the first hole between two of them; a hole is passed once it was seen often enough.
+
+    In Kafka only compaction of whole batches leaves one, for transactions' ends and what was aborted are batches, too.
+    The local broker may show a batch before the one below it, while two producers write to a partition.
+    """
+
+    _seen: ClassVar[dict[Any, tuple[int, int, int]]] = {}
+    """Of each partition, the last hole: its first offset, the one behind it, and how often it was seen."""
+
+    def __init__(self, partition: Any, batches: Any, fetch_offset: int) -> None:
+        self._partition, self._batches, self._expected = partition, batches, fetch_offset
+        self._next: Any = None
+
+    def has_next(self) -> bool:
+        """Whether there is another batch, and no hole before it."""
+        if self._next is None and self._batches.has_next():
+            self._next = self._batches.next_batch()
+        return self._next is not None and not self._is_behind_a_hole(self._next.base_offset)
+
+    def next_batch(self) -> Any:
+        """As aiokafka's MemoryRecords, after `has_next`."""
+        batch, self._next = self._next, None
+        self._expected = max(self._expected, batch.next_offset)
+        return batch
+
+    def _is_behind_a_hole(self, base_offset: int) -> bool:
+        if base_offset <= self._expected:
+            return False
+        first, behind, looks = self._seen.get(self._partition, (-1, -1, 0))
+        looks = looks + 1 if (first, behind) == (self._expected, base_offset) else 1
+        self._seen[self._partition] = self._expected, base_offset, looks
+        return looks <= _LOOKS_AT_A_HOLE
+
+
 class ParsedRecords(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka is not typed
     """Hands records on as aiokafka's compiled parser made them, with offset, timestamp, key, value and headers.
 
     Its ConsumerRecord around each of them would cost a fifth of reading.
     """
+
+    def __init__(self, tp: Any, records: Any, aborted: Any, fetch_offset: int, *others: Any) -> None:
+        super().__init__(tp, WithoutHoles(tp, records, fetch_offset), aborted, fetch_offset, *others)
 
     def _consumer_record(self, _: Any, record: Any) -> Any:
         return record

@@ -18,6 +18,36 @@ GIVEN = [
 ]
 
 
+def batch(first: int, records: int) -> bytes:
+    """As the broker has it; the builder numbers from 0."""
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 65_536)
+    for number in range(records):
+        builder.append(number, 7_000, None, b"%d" % (first + number), [])
+    return first.to_bytes(8, "big") + bytes(builder.build())[8:]
+
+
+def fetched(partition: str, *batches: bytes, at: int) -> tuple[list[int], int]:
+    """The offsets that are handed on, and where the next fetch begins."""
+    read = fetcher.PartitionRecords(
+        TopicPartition(partition, 0), MemoryRecords(b"".join(batches)), [], at, None, None, True, 0
+    )
+    return [record.offset for record in read], read.next_fetch_offset
+
+
+def test_a_batch_that_is_seen_before_the_one_below_it_is_waited_for() -> None:
+    below, late, above = batch(0, 3), batch(3, 2), batch(5, 2)
+    assert fetched("late", below, above, at=0) == ([0, 1, 2], 3)
+    assert fetched("late", above, at=3) == ([], 3)
+    assert fetched("late", late, above, at=3) == ([3, 4, 5, 6], 7)
+    assert fetched("late", late, above, at=4) == ([4, 5, 6], 7)  # a batch may begin below what was asked for
+
+
+def test_a_hole_that_stays_is_passed_after_a_few_looks() -> None:
+    looks = [fetched("hole", batch(5, 2), at=3) for _ in range(11)]
+    assert looks == [([], 3)] * 10 + [([5, 6], 7)]
+    assert fetched("hole", batch(9, 1), at=7) == ([], 7)
+
+
 @pytest.mark.parametrize("compression", [0, GZIP])
 def test_records_come_as_they_were_written(compression: int) -> None:
     batch = DefaultRecordBatchBuilder(2, compression, False, -1, -1, -1, 65_536)
