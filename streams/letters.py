@@ -103,7 +103,9 @@ class LetterTopic:
         retry_seconds = _RETRY_SECONDS
         while True:
             try:
-                await self._send(self._topic, message.key, message.value, message.headers)
+                # The client takes no message without both; what has neither goes with an empty value.
+                value = b"" if message.key is None and message.value is None else message.value
+                await self._send(self._topic, message.key, value, message.headers)
             except Exception as error:
                 # Whatever it is: an error that got away from here would end the worker, and the next one by the same
                 # record. An excerpt holds nothing that a client or a broker could stumble over.

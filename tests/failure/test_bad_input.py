@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaProducer
 
 from schemas.codec import encode_single_object
@@ -124,6 +125,22 @@ def test_records_of_any_size_stop_no_worker_and_stand_whole_in_the_table(stack: 
     beside = "SELECT count() FROM touchpoints FINAL WHERE startsWith(event_id, 'beside-')"
     assert client.command(beside) == len(odd)
     assert stack.addresses["worker_pids"] == pids
+
+
+@pytest.mark.parametrize("key", [None, b"", b"ann"])
+@pytest.mark.parametrize("value", [None, b""])
+def test_a_flood_of_nothing_stops_no_worker_and_each_is_in_the_table(
+    stack: RunningStack, key: bytes | None, value: bytes | None
+) -> None:
+    """kafka-python and aiokafka send nothing that has neither key nor value; librdkafka does."""
+    client = connect(stack.addresses["clickhouse"])
+    before = int(client.command("SELECT count() FROM dead_letters FINAL"))
+    producer = Producer({"bootstrap.servers": stack.addresses["kafka"].removeprefix("kafka://")})
+    for _ in range(500):
+        producer.produce("touchpoints", value, key, partition=0)
+    assert producer.flush(60) == 0
+    stack.command("wait", "--timeout", "60")
+    assert int(client.command("SELECT count() FROM dead_letters FINAL")) == before + 500
 
 
 def test_naughty_strings_as_names_and_ids_are_measured_under_their_own_name_or_refused(stack: RunningStack) -> None:

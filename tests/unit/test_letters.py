@@ -77,6 +77,13 @@ def test_of_a_flood_of_letters_that_are_alike_one_stands_for_the_rest() -> None:
     assert (value, headers["touchstream-alike"], "own" in headers) == (b"", [b"290"], False)
 
 
+def test_a_letter_of_neither_key_nor_value_is_a_message_that_the_client_takes() -> None:
+    letters_ = [DeadLetter(n, 1, Reason.UNDECODABLE, "empty message", None, None, []) for n in range(30)]
+    topic = Topic(1_000)
+    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, letters_))
+    assert [value for value, _ in topic.taken] == [b""] * 11
+
+
 def test_a_topic_that_takes_not_even_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters, "_RETRY_SECONDS", 0.001)
     topic = Topic(10, 10, 10, 10, 100_000)
