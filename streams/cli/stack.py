@@ -185,7 +185,8 @@ class Stack:
 
     def _add(self, name: str, command: str, kind: str, path: str, *arguments: str) -> str:
         """Add a component that answers HTTP on the port that the setting `kind`_port prefers; the URL of its `path`."""
-        port = free_port(getattr(self.settings, f"{kind}_port") + sum(one == command for one in self._commands))
+        first = getattr(self.settings, f"{kind}_port")
+        port = free_port(first and first + sum(one == command for one in self._commands))  # 0: any free one
         self._commands.append(command)
         url = f"http://{LOOPBACK}:{port}{path}"
         port_setting = {f"TOUCHSTREAM_{kind.upper()}_PORT": str(port)}

@@ -31,7 +31,10 @@ def test_workers_killed_while_events_arrive_lose_nothing_and_double_nothing(tmp_
             assert differences(expected_groups(name, by), stack.metrics(by)) == []
 
 
-def test_journeys_are_whole_after_workers_were_killed_and_events_came_twice_and_in_any_order(tmp_path: Path) -> None:
+def test_journeys_are_whole_after_workers_were_killed_and_events_came_twice_and_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOUCHSTREAM_METRICS_PORT", "0")  # any free one, of each worker
     lines = gzip.decompress(Path(events_file("helpdesk")).read_bytes()).splitlines(keepends=True)
     Random(1).shuffle(lines)
     shuffled = tmp_path / "shuffled.ndjson"
@@ -44,6 +47,8 @@ def test_journeys_are_whole_after_workers_were_killed_and_events_came_twice_and_
         assert publishing.returncode == 0, errors
         stack.command("publish", events_file("helpdesk"))
         stack.command("wait", "--timeout", "300")
+        ports = [int(url.split(":")[2].split("/")[0]) for url in stack.addresses["workers_metrics"]]
+        assert (len(set(ports)), min(ports) >= 1_024) == (2, True)
         found = stack.metrics("none")[()]
         moves = json.loads(stack.command("transitions", "--json"))
     cases: dict[str, list[tuple[int, str, str]]] = {}
