@@ -47,5 +47,5 @@ def test_each_point_has_a_control_here_or_in_a_test_that_stands_elsewhere() -> N
 def goes_wrong(scenario: Scenario, writers: WriterSchemas) -> bool:
     try:
         return run(scenario, writers) != []
-    except Untrue:
+    except (Untrue, IndexError):  # a lane that is broken may also end with an error, by the order of its names
         return True
