@@ -66,7 +66,7 @@ _NAMES_AT_LEAST = pl.sum_horizontal(
     _ATTRIBUTES > 0,
     _ATTRIBUTES,
 )
-"""Of a JSON event, those of its attributes included."""
+"""How many names the JSON of an event has at least, those of its attributes included."""
 
 
 class Decoded(NamedTuple):

@@ -64,7 +64,7 @@ class WithoutHoles:
     """
 
     _seen: ClassVar[dict[Any, tuple[int, int, int]]] = {}
-    """Of each partition, the last hole: its first offset, the one behind it, and how often it was seen."""
+    """The last hole of each partition: its first offset, the one behind it, and how often it was seen."""
 
     def __init__(self, partition: Any, batches: Any, fetch_offset: int) -> None:
         self._partition, self._batches, self._expected = partition, batches, fetch_offset

@@ -105,7 +105,7 @@ def _answer(host: str, port: int, request: int, version: int, body: bytes) -> by
 
 
 def _cluster_id(metadata: bytes) -> str | None:
-    """Of an answer to Metadata, version 2. Raises struct.error, ValueError."""
+    """The cluster's id in an answer to Metadata, version 2; None if it has none. Raises struct.error, ValueError."""
     at = 0
 
     def number(form: str) -> int:

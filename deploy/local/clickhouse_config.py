@@ -24,7 +24,7 @@ _GRANTS: Final = (
     "GRANT READ, WRITE ON DISK",
 )
 # implicit_select: a ClickHouse for command lines takes `1 + 1` for a query, a server doesn't. The two of Values: data
-# may not hold expressions, which nobody looks at before they are computed.
+# may not hold expressions, which are computed before they can be checked.
 _USERS: Final = """<clickhouse>
   <profiles><default>
     <implicit_select>0</implicit_select>

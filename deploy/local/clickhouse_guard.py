@@ -23,7 +23,7 @@ ENGINES: Final = frozenset(
     | {f"{kind}MergeTree" for kind in ("", "Replacing", "Summing", "Aggregating", "Collapsing", "Coalescing")}
     | {"VersionedCollapsingMergeTree"}
 )
-"""Of tables and databases: what they hold is in the data directory."""
+"""Engines of tables and databases whose data is in the data directory."""
 SETTINGS: Final = frozenset(
     # what Touchstream's statements use
     {"async_insert", "wait_for_async_insert", "optimize_on_insert", "insert_quorum", "insert_quorum_parallel"}
@@ -56,7 +56,7 @@ STORAGE_SETTINGS: Final = frozenset(
     | {"parts_to_delay_insert", "parts_to_throw_insert", "old_parts_lifetime", "min_age_to_force_merge_seconds"}
     | {"deduplicate_merge_projection_mode", "enable_block_number_column", "enable_block_offset_column"}
 )
-"""Of tables. Others say where a table lies (disk, storage_policy)."""
+"""Settings that a table may have. Others say where it lies (disk, storage_policy)."""
 BACKUP_SETTINGS: Final = frozenset({"async", "id", "allow_non_empty_tables", "structure_only"})
 _CALLS: Final = (
     "SELECT lower(name) FROM system.table_functions UNION DISTINCT"

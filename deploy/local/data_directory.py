@@ -96,7 +96,7 @@ def _locked(lock: int) -> bool:
     for _ in range(_TRIES):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another stack, or somebody who looks for one
+        except BlockingIOError:  # another stack, or a command that looks for one
             time.sleep(_TRY_SECONDS)
         else:
             return True

@@ -12,7 +12,7 @@ _FILE: Final = 0o600
 def make_private(directory: Path) -> None:
     """Make a directory that only its owner may enter, or close one that is there.
 
-    Raises OSError, with what to do, for one that is a link or somebody else's.
+    Raises OSError, with what to do, for one that is a link or belongs to another user.
     """
     directory.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
     found = directory.lstat()

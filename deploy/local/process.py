@@ -24,7 +24,7 @@ RESTART_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 SOON_SECONDS = 10.0
 """A child that lived this long has recovered: its next death is a first one again."""
 STARTS_MAX = 3
-"""Of a child that was never ready and died each time: then its start has failed."""
+"""Deaths of a child that was never ready, after which its start has failed."""
 LOOK_SECONDS = 5.0
 """Between two questions whether a child is well."""
 SILENT_LOOKS_MAX = 12

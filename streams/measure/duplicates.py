@@ -16,9 +16,9 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
+from streams.measure.content import Contents
 from streams.measure.hash_index import ABSENT, HashIndex, Keys, resized
 
-Contents = npt.NDArray[np.uint64]
 Clocks = npt.NDArray[np.int64]
 Offsets = npt.NDArray[np.int64]
 
@@ -54,7 +54,7 @@ class Seen:
 
 
 class Verdicts(NamedTuple):
-    """Of a batch of events: which were counted before, and which of those said something else then."""
+    """Which events of a batch were counted before, and which of those said something else then."""
 
     duplicate: npt.NDArray[np.bool_]
     conflicting: npt.NDArray[np.bool_]
