@@ -11,6 +11,7 @@ from hypothesis import settings
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import running
+from tests.clickhouse_wire import Wire
 from tests.kafka.choice import APACHE, own_broker
 from tests.turns import turn
 
@@ -64,6 +65,14 @@ def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     clickhouse = ClickHouse(data / "data", free_port())
     with running(clickhouse.child(), data):
         yield clickhouse.url("default")
+
+
+@pytest.fixture
+def wire(clickhouse_url: str) -> Iterator[Wire]:
+    """A connection to the local ClickHouse that is kept."""
+    wire = Wire(clickhouse_url)
+    yield wire
+    wire.connection.close()
 
 
 @pytest.fixture

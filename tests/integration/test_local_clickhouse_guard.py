@@ -16,7 +16,7 @@ import pytest
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import running
-from tests.integration.test_local_clickhouse_http import Wire
+from tests.clickhouse_wire import Wire
 from tests.integration.test_local_clickhouse_process import started
 
 pytestmark = pytest.mark.stack
@@ -60,13 +60,6 @@ def outside(tmp_path: Path) -> Iterator[Outside]:
     yield found
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture
-def wire(clickhouse_url: str) -> Iterator[Wire]:
-    wire = Wire(clickhouse_url)
-    yield wire
-    wire.connection.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.ports import free_port
 from deploy.local.process import ChildError, running
-from tests.integration.test_local_clickhouse_http import password_of
+from tests.clickhouse_wire import password_of
 
 pytestmark = pytest.mark.stack
 
