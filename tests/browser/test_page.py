@@ -369,7 +369,14 @@ def test_no_text_is_drawn_over_another_at_any_width_with_every_row_filled(shown:
 def test_texts_that_are_drawn_over_each_other_are_found(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, journey())
     page = open_live(shown.page.url)
-    page.evaluate("document.querySelector('.stage .figures').style.gridTemplateRows = 'repeat(7, 1rem)'")
+    # A style sheet, since the next update of the page replaces an element together with its style.
+    page.evaluate(
+        """() => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync(".stage .figures { grid-template-rows: repeat(7, 1rem) !important }");
+            document.adoptedStyleSheets = [sheet];
+        }"""
+    )
     assert overlapping(page)
 
 
