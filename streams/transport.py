@@ -250,6 +250,14 @@ class BatchConsumer(driver.Consumer):
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Poll and hand on until the fetcher is stopped; waits where a stream's buffer is full."""
+        try:
+            await self._hand_on(fetcher)
+        except asyncio.CancelledError:
+            # Amid a rebalance Faust takes it for a fetcher to be started again, and a worker told to stop would crash.
+            if not fetcher.should_stop:
+                raise
+
+    async def _hand_on(self, fetcher: Any) -> None:
         while not (self.should_stop or fetcher.should_stop):
             if not self.flow_active:
                 await self.wait(cast(Any, self.can_resume_flow))

@@ -1,13 +1,18 @@
 """What the transport takes from aiokafka: records as its parser made them."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord, TopicPartition
+from faust.transport.consumer import Fetcher
 
 from streams.measure.records import Records
-from streams.transport import ParsedRecords
+from streams.transport import BatchConsumer, ParsedRecords
 
 GZIP = 1
 GIVEN = [
@@ -64,3 +69,25 @@ def test_records_come_as_they_were_written(compression: int) -> None:
 
 def test_the_fetcher_makes_them() -> None:
     assert fetcher.PartitionRecords is ParsedRecords
+
+
+class Silent(BatchConsumer):
+    """A consumer to whom Kafka sends nothing."""
+
+    should_stop = False
+    flow_active = True
+
+    def __init__(self) -> None:
+        self._thread = cast(Any, SimpleNamespace(fetch=asyncio.Event().wait))
+
+
+def test_a_worker_that_is_told_to_stop_amid_a_rebalance_ends_without_an_error() -> None:
+    async def crashed() -> bool:
+        reading = Fetcher(cast(Any, SimpleNamespace(consumer=Silent(), rebalancing=True)))
+        reading.shutdown_timeout = 0.1
+        await reading.start()
+        await asyncio.sleep(0.01)
+        await reading.stop()
+        return bool(reading.crashed)
+
+    assert not asyncio.run(crashed())
