@@ -1,11 +1,14 @@
 """One client for ClickHouse's HTTP interface, from one URL."""
 
+import re
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import clickhouse_connect
+import urllib3
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from sinks.clickhouse import editions
 
@@ -14,7 +17,13 @@ READ_SECONDS: Final = 60
 """Silence, not duration: while a query runs the server sends progress headers."""
 DATABASE: Final = "touchstream"
 """Where the URL names none."""
+SERVER_MIN: Final = (25, 8)
+"""The oldest version that our main statements were run on; 24.8 takes the migrations, but not rolling windows."""
 _PORTS: Final = {"http": 8123, "https": 8443}
+
+
+class ServerTooOldError(ValueError):
+    """The server lacks what our statements use; the message says which version it needs to be."""
 
 
 def connect(clickhouse_url: str) -> Client:
@@ -46,11 +55,49 @@ def connect_directly(clickhouse_url: str) -> Client:
     """A client for `http://user:password@host:port/database` (or https; user, password and database percent-encoded).
 
     Asks the server for its version and settings and creates nothing: the database may be missing. The client may be
-    used by several threads. Raises ValueError for what is no such URL, and `clickhouse_connect`'s OperationalError or
-    DatabaseError when the server doesn't answer or refuses; neither message holds the password.
+    used by several threads. Raises ValueError for what is no such URL, ServerTooOldError, and `clickhouse_connect`'s
+    OperationalError or DatabaseError when the server doesn't answer or refuses; no message holds the password.
     """
     url = _parsed(clickhouse_url)
-    client = clickhouse_connect.get_client(
+    try:
+        client = _connected(url)
+    except DatabaseError:
+        # A very old server doesn't know what the driver asks first, and says so in words of its own.
+        refuse_too_old(_version(url))
+        raise
+    refuse_too_old(client.server_version or "")
+    # Not at connect: the driver's first query would fail where the database is still to be created.
+    client.database = first_database(clickhouse_url)
+    return client
+
+
+def refuse_too_old(version: str) -> None:
+    """Raises ServerTooOldError for a version below SERVER_MIN; not for what is no version."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < SERVER_MIN:
+        needed = ".".join(str(number) for number in SERVER_MIN)
+        raise ServerTooOldError(
+            f"ClickHouse {numbers[0]} is too old: touchstream needs {needed} or newer; upgrade the server"
+        )
+
+
+def _version(url: SplitResult) -> str:
+    """What the server says to be, asked without the driver; empty where it doesn't say."""
+    login = f"{unquote(url.username or 'default')}:{unquote(url.password or '')}"
+    place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
+    address = place if url.port else f"{place}:{_PORTS[url.scheme]}"
+    try:
+        answer = urllib3.request(
+            "POST", f"{address}/", body=b"SELECT version()", headers=urllib3.make_headers(basic_auth=login),
+            timeout=CONNECT_SECONDS, retries=False,
+        )  # fmt: skip
+    except urllib3.exceptions.HTTPError:
+        return ""
+    return answer.data.decode(errors="replace").strip() if answer.status == 200 else ""
+
+
+def _connected(url: SplitResult) -> Client:
+    return clickhouse_connect.get_client(
         interface=url.scheme,
         host=url.hostname,
         port=url.port or _PORTS[url.scheme],
@@ -64,9 +111,6 @@ def connect_directly(clickhouse_url: str) -> Client:
         autogenerate_session_id=False,
         client_name="touchstream",
     )
-    # Not at connect: the driver's first query would fail where the database is still to be created.
-    client.database = first_database(clickhouse_url)
-    return client
 
 
 def redacted(clickhouse_url: str) -> str:
