@@ -1,17 +1,19 @@
 """Is what an event says possible? One list of rules, for batches in columns and for single events.
 
-What lies outside its scale is refused, never clipped; in doubt an event is refused rather than counted wrongly.
+What lies outside its scale is refused, never clipped; in doubt an event is refused rather than counted wrongly. A
+rule's form for columns is made of the module `polars` when `schemas.validity_of_columns` asks for it: a channel, which
+publishes single events, loads no dataframes.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Final, Self
+from functools import lru_cache, reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from schemas.currencies import EXPONENTS
 from schemas.times import MISTAKEN_MS_MAX, is_plausible, readings
@@ -30,6 +32,9 @@ from schemas.touchpoint import (
 )
 from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 
+if TYPE_CHECKING:
+    import polars
+
 OPTIONAL_TEXTS: Final = (
     *("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency", "source", "sent_by"),
 )
@@ -37,64 +42,70 @@ OPTIONAL_TEXTS: Final = (
 
 _REQUIRED = ("event_id", "channel", "touchpoint", "action")
 _NAMES = (*_REQUIRED, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by")
-_WORDS: Final = ("action", "outcome")
+WORDS: Final = ("action", "outcome")
 """Read in any case: `Purchase ` is a purchase."""
-_AROUND = " \t\r\n\u00a0"
+AROUND: Final = " \t\r\n\u00a0"
 _CURRENCY = f"^(?:{'|'.join(EXPONENTS)})$"
-_RECORD_AT = "record_at_ms"
-_RULE = "rule"
+RECORD_AT: Final = "record_at_ms"
+"""Column of the record's timestamp, beside those of the event."""
 
 
 @dataclass(frozen=True)
 class Rule:
     """A condition under which an event is refused, for columns and for one event. A missing value breaks none.
 
-    demand: what to mend, given the value.
+    demand: what to mend, given the value. in_columns: given the module `polars`, whether rows break it.
     """
 
     field: str
     reason: Reason
     demand: Callable[[Any], str]
-    broken: pl.Expr
+    in_columns: Callable[[Any], polars.Expr]
     broken_by: Callable[[Touchpoint, int], bool]
 
 
-def _on(field: str, reason: Reason, demand: str, broken: pl.Expr, broken_by: Callable[[Any], bool]) -> Rule:
+def _on(
+    field: str,
+    reason: Reason,
+    demand: str,
+    in_column: Callable[[polars.Expr], polars.Expr],
+    broken_by: Callable[[Any], bool],
+) -> Rule:
     """A rule on one field's value, if there is one."""
 
     def of_event(event: Touchpoint, _: int) -> bool:
         value = getattr(event, field)
         return value is not None and broken_by(value)
 
-    return Rule(field, reason, lambda _: demand, broken, of_event)
+    return Rule(field, reason, lambda _: demand, lambda pl: in_column(pl.col(field)), of_event)
 
 
 def _at_least(field: str, low: int, reason: Reason, demand: str) -> Rule:
-    return _on(field, reason, demand, pl.col(field) < low, lambda v: v < low)
+    return _on(field, reason, demand, lambda column: column < low, lambda v: v < low)
 
 
 def _at_most(field: str, high: int, reason: Reason, demand: str) -> Rule:
     """NaN breaks it too: hence "not at most" rather than "above"."""
-    return _on(field, reason, demand, ~(pl.col(field) <= high), lambda v: not v <= high)
+    return _on(field, reason, demand, lambda column: ~(column <= high), lambda v: not v <= high)
 
 
 def _rules(void_ids: VoidIds) -> Iterator[Rule]:
     for field in _REQUIRED:
-        yield _on(field, Reason.MISSING_FIELD, "name it", pl.col(field) == "", lambda v: v == "")
+        yield _on(field, Reason.MISSING_FIELD, "name it", lambda column: column == "", lambda v: v == "")
     yield from _id_rules(void_ids)
     for field in _NAMES:
         yield _on(
             field,
             Reason.OUT_OF_SCALE,
             f"a name or id has at most {NAME_BYTES_MAX} bytes",
-            pl.col(field).str.len_bytes() > NAME_BYTES_MAX,
+            lambda column: column.str.len_bytes() > NAME_BYTES_MAX,
             lambda v: len(v.encode()) > NAME_BYTES_MAX,
         )
     yield _on(
         "outcome",
         Reason.WRONG_TYPE,
         f"send one of {', '.join(OUTCOMES)}",
-        pl.all_horizontal(pl.col("outcome") != word for word in OUTCOMES),  # ten times as fast as is_in
+        lambda column: reduce(and_, (column != word for word in OUTCOMES)),  # ten times as fast as is_in
         lambda v: v not in OUTCOMES,
     )
     yield from _money_rules()
@@ -111,14 +122,25 @@ def _id_rules(void_ids: VoidIds) -> Iterator[Rule]:
         "customer_id",
         Reason.NO_CUSTOMER,
         lambda _: "send it or an anonymous_id",
-        pl.col("customer_id").is_null() & pl.col("anonymous_id").is_null(),
+        lambda pl: pl.col("customer_id").is_null() & pl.col("anonymous_id").is_null(),
         lambda event, _: event.customer_id is None and event.anonymous_id is None,
     )
     for field in ("customer_id", "anonymous_id"):
-        broken = void_ids.person(field)
-        yield _on(field, Reason.NO_CUSTOMER, demand, broken, lambda v: not void_ids.is_person(v))
+        yield _on(
+            field,
+            Reason.NO_CUSTOMER,
+            demand,
+            lambda column: column.str.contains(void_ids.persons),
+            lambda v: not void_ids.is_person(v),
+        )
     demand = "that is no id, and all events that carry it would count as one; send the one that was meant"
-    yield _on("event_id", Reason.MISSING_FIELD, demand, void_ids.event("event_id"), lambda v: not void_ids.is_event(v))
+    yield _on(
+        "event_id",
+        Reason.MISSING_FIELD,
+        demand,
+        lambda column: column.str.contains(void_ids.events),
+        lambda v: not void_ids.is_event(v),
+    )
 
 
 def _money_rules() -> Iterator[Rule]:
@@ -126,14 +148,14 @@ def _money_rules() -> Iterator[Rule]:
         "currency",
         Reason.WRONG_TYPE,
         "send the ISO 4217 code of a currency, such as EUR",
-        ~pl.col("currency").str.contains(_CURRENCY),
+        lambda column: ~column.str.contains(_CURRENCY),
         lambda v: v not in EXPONENTS,
     )
     yield Rule(
         "currency",
         Reason.MISSING_FIELD,
         lambda _: "revenue_minor means nothing without it; send its ISO 4217 code, such as EUR",
-        pl.col("currency").is_null() & pl.col("revenue_minor").is_not_null(),
+        lambda pl: pl.col("currency").is_null() & pl.col("revenue_minor").is_not_null(),
         lambda event, _: event.currency is None and event.revenue_minor is not None,
     )
 
@@ -144,76 +166,40 @@ def _time_rules() -> Iterator[Rule]:
         "occurred_at": (Reason.TOO_OLD, Reason.FROM_THE_FUTURE),
     }
     for field, (too_early, too_late) in bounds.items():
-        column = pl.col(field)
-        yield _of_time(field, too_early, column < TIME_MS_MIN, lambda v: v < TIME_MS_MIN)
-        yield _of_time(field, too_late, column > TIME_MS_MAX, lambda v: v > TIME_MS_MAX)
-    mistaken = pl.col("occurred_at").is_between(0, MISTAKEN_MS_MAX)
-    yield _of_time("occurred_at", Reason.OUT_OF_SCALE, mistaken, lambda v: not is_plausible(v))
+        yield _of_time(field, too_early, lambda column: column < TIME_MS_MIN, lambda v: v < TIME_MS_MIN)
+        yield _of_time(field, too_late, lambda column: column > TIME_MS_MAX, lambda v: v > TIME_MS_MAX)
+    yield _of_time(
+        "occurred_at",
+        Reason.OUT_OF_SCALE,
+        lambda column: column.is_between(0, MISTAKEN_MS_MAX),
+        lambda v: not is_plausible(v),
+    )
     yield Rule(
         "occurred_at",
         Reason.FROM_THE_FUTURE,
         lambda _: f"that is more than {FUTURE_LIMIT_MS // 60_000} minutes ahead of its record's timestamp",
-        pl.col("occurred_at") - FUTURE_LIMIT_MS > pl.col(_RECORD_AT),
+        lambda pl: pl.col("occurred_at") - FUTURE_LIMIT_MS > pl.col(RECORD_AT),
         lambda event, record_at_ms: event.occurred_at - FUTURE_LIMIT_MS > record_at_ms,
     )
 
 
-def _of_time(field: str, reason: Reason, broken: pl.Expr, broken_by: Callable[[Any], bool]) -> Rule:
-    rule = _on(field, reason, "", broken, broken_by)
+def _of_time(
+    field: str, reason: Reason, in_column: Callable[[polars.Expr], polars.Expr], broken_by: Callable[[Any], bool]
+) -> Rule:
+    rule = _on(field, reason, "", in_column, broken_by)
     demand = "send milliseconds since 1970, of a year from 1900 to 2299"
     return replace(rule, demand=lambda value: f"that is {readings(value)}; {demand}")
 
 
-@dataclass(frozen=True)
-class Rules:
-    """The rules in their order: the first that is broken gives the reason."""
-
-    listed: tuple[Rule, ...]
-    first_broken: pl.Expr
-    """Its place in the list, or null. Put together once: for few rows that takes longer than evaluating it."""
-
-    @classmethod
-    @lru_cache(maxsize=8)
-    def of(cls, void_ids: VoidIds) -> Self:
-        """The rules, given what is no id."""
-        listed = tuple(_rules(void_ids))
-        broken = (pl.when(rule.broken).then(pl.lit(number)) for number, rule in enumerate(listed))
-        return cls(listed, pl.coalesce(broken).alias(_RULE))
-
-
-_ANY_EMPTY: Final = pl.any_horizontal((pl.col(name) == "").any() for name in OPTIONAL_TEXTS)
-_AS_READ: Final = [pl.col(name).str.strip_chars(_AROUND).str.to_lowercase() for name in _WORDS]
-
-
-def refusals(
-    frame: pl.DataFrame, record_at_ms: pl.Series | NDArray[np.int64], void_ids: VoidIds = DEFAULT_VOID_IDS
-) -> tuple[pl.DataFrame, list[Refusal]]:
-    """Parts a decoded frame (`schemas.columns.COLUMNS`) into the rows that can be used and the refusals of the others.
-
-    `record_at_ms` holds the timestamp of each record of the *batch*, in milliseconds: a row's own is at its `position`.
-    The rows that are returned are canonical: an empty optional text is null, action and outcome are in lower case.
-    """
-    rules = Rules.of(void_ids)
-    at = np.asarray(record_at_ms, dtype=np.int64)[frame["position"].to_numpy()]
-    rows = frame.with_columns(*_AS_READ, pl.Series(_RECORD_AT, at))
-    if rows.select(_ANY_EMPTY).item():
-        rows = rows.with_columns(pl.col(OPTIONAL_TEXTS).replace("", None))
-    broken = rows.select(rules.first_broken).to_series()
-    kept = broken.is_null()
-    if kept.all():
-        return rows.drop(_RECORD_AT), []
-    return rows.filter(kept).drop(_RECORD_AT), _refused(frame.with_columns(broken).filter(~kept), rules)
-
-
-def _refused(rows: pl.DataFrame, rules: Rules) -> list[Refusal]:
-    """Rows as they were sent, with the number of the first rule that each breaks."""
-    broken = [(rules.listed[row[_RULE]], row) for row in rows.iter_rows(named=True)]
-    return [_refusal(rule, row["position"], row[rule.field]) for rule, row in broken]
+@lru_cache(maxsize=8)
+def rules(void_ids: VoidIds) -> tuple[Rule, ...]:
+    """The rules in their order, given what is no id: the first that is broken gives the reason."""
+    return tuple(_rules(void_ids))
 
 
 def canonical(event: Touchpoint) -> Touchpoint:
     """The event as rows hold it: an empty optional text is null, action and outcome are in lower case."""
-    words = {name: _as_read(value) for name in _WORDS if (value := getattr(event, name)) is not None}
+    words = {name: _as_read(value) for name in WORDS if (value := getattr(event, name)) is not None}
     texts = {name: words.get(name, getattr(event, name)) for name in OPTIONAL_TEXTS}
     changes = words | {name: None for name, value in texts.items() if value == ""}
     changes = {name: value for name, value in changes.items() if value != getattr(event, name)}
@@ -221,7 +207,7 @@ def canonical(event: Touchpoint) -> Touchpoint:
 
 
 def _as_read(word: str) -> str:
-    return word.strip(_AROUND).lower()
+    return word.strip(AROUND).lower()
 
 
 def check(event: Touchpoint, record_at_ms: int, void_ids: VoidIds = DEFAULT_VOID_IDS) -> Refusal | None:
@@ -234,10 +220,11 @@ def check(event: Touchpoint, record_at_ms: int, void_ids: VoidIds = DEFAULT_VOID
     except UnicodeEncodeError:
         return Refusal(0, Reason.WRONG_TYPE, "a text holds a lone surrogate, which UTF-8 can't; mend its encoding")
     read = canonical(event)
-    rule = next((rule for rule in Rules.of(void_ids).listed if rule.broken_by(read, record_at_ms)), None)
-    return _refusal(rule, 0, getattr(event, rule.field)) if rule else None
+    rule = next((rule for rule in rules(void_ids) if rule.broken_by(read, record_at_ms)), None)
+    return refusal(rule, 0, getattr(event, rule.field)) if rule else None
 
 
-def _refusal(rule: Rule, position: int, value: object) -> Refusal:
+def refusal(rule: Rule, position: int, value: object) -> Refusal:
+    """What is said of a row or event, at its position in a batch, that breaks a rule by this value."""
     said = "missing" if value is None else shown(value)
     return Refusal(position, rule.reason, f"{rule.field} is {said}; {rule.demand(value)}")

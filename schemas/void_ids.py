@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Self
 
-import polars as pl
-
 _NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"  # also the advertising id of who allows none
 
 NOTHING: Final = (
@@ -54,17 +52,9 @@ class VoidIds:
         listed = [word.strip().lower() for word in words if word.strip()]
         return cls(_pattern(listed), _pattern(word for word in listed if word not in ANYBODY))
 
-    def person(self, column: str) -> pl.Expr:
-        """Whether a column holds no id of a person."""
-        return pl.col(column).str.contains(self.persons)
-
     def is_person(self, text: str) -> bool:
         """Whether a text can be a person's id."""
         return re.search(self.persons, text) is None
-
-    def event(self, column: str) -> pl.Expr:
-        """Whether a column holds no id of an event."""
-        return pl.col(column).str.contains(self.events)
 
     def is_event(self, text: str) -> bool:
         """Whether a text can be an event's id."""

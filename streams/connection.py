@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import create_default_context
 from typing import Any, Self
-
-from aiokafka.helpers import create_ssl_context
 
 _KAFKA_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
 
@@ -47,7 +46,7 @@ class KafkaConnection:
         options = self.client_options()
         ca_file = options.pop("ssl_cafile", None)
         if self.security_protocol.endswith("SSL"):
-            options["ssl_context"] = create_ssl_context(cafile=ca_file)
+            options["ssl_context"] = create_default_context(cafile=ca_file)
         return options
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -21,7 +21,9 @@ from kafka.errors import (
 from kafka.protocol.consumer.offsets import IsolationLevel, OffsetSpec
 
 from streams.connection import KafkaConnection
-from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 # An event is at most 1 MiB; a batch of one adds its key (which the value holds too), 61 bytes of batch header and up to
 # 21 of record header. 64 KiB is room for any sane customer id.

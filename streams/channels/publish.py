@@ -18,9 +18,10 @@ import polars as pl
 from schemas.codec import WriterSchemas
 from schemas.columns import decode_batch
 from schemas.touchpoint import TIME_MS_MAX
-from schemas.validity import refusals
+from schemas.validity_of_columns import refusals
 from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from streams.channels.bulk import Destination, LaneBatches
+from streams.channels.bulk_encoding import encode_frame
 from streams.channels.chunks import Chunk, RefusedLine
 from streams.channels.compressed import STDIN, ByteSource, FileProblem
 from streams.channels.encoding import Encoder
@@ -169,7 +170,7 @@ class _Run:
                 events, refused = self._events(chunk, shift_ms, time.time_ns() // 1_000_000)
                 self._refused.add(source.name, refused)
                 self._look_at(events, chunk)
-                await self._send(batches, _keys(events), encoder.frame(events), pace)
+                await self._send(batches, _keys(events), encode_frame(encoder, events), pace)
                 if source.path == STDIN:
                     await batches.flush()  # nothing moves while it waits for more, which may be long
         except DeliveryFailed as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -22,8 +22,10 @@ from streams.channels.event_ids import new_event_id
 from streams.channels.in_flight import DeliveryFailed, InFlight
 from streams.channels.lanes import lane_of
 from streams.connection import KafkaConnection
-from streams.settings import Settings
 from streams.topics import EVENT_MESSAGE_BYTES_MAX, partition_count
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 BUFFER_BYTES_MAX = 64 * 1024 * 1024
 EVENT_OVERHEAD_BYTES = 1024  # what kafka-python holds for a record in flight, beside its bytes

@@ -12,7 +12,7 @@ from schemas.codec import WriterSchemas
 from schemas.columns import decode_batch
 from schemas.journey import Journeys
 from schemas.touchpoint import Reason, Refusal
-from schemas.validity import refusals
+from schemas.validity_of_columns import refusals
 from streams.measure.definitions import Definitions
 from streams.measure.identity import CANONICAL_KEY
 from streams.measure.measures import sentiment_micro

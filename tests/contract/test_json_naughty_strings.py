@@ -13,7 +13,8 @@ from schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent, encode_s
 from schemas.columns import decode_batch
 from schemas.journey import Journeys
 from schemas.touchpoint import Reason, Touchpoint
-from schemas.validity import check, refusals
+from schemas.validity import check
+from schemas.validity_of_columns import refusals
 from schemas.void_ids import VoidIds
 
 LIST = Path(__file__).parents[3] / "shared" / "data" / "conformance" / "naughty_strings" / "blns.json"

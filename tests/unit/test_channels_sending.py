@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.codec import encode_confluent, encode_single_object
 from schemas.columns import COLUMNS, frame_of
 from schemas.touchpoint import Touchpoint
+from streams.channels.bulk_encoding import encode_frame
 from streams.channels.encoding import Encoder
 from streams.channels.in_flight import BufferFull, DeliveryFailed, InFlight
 from streams.channels.lanes import lane_of
@@ -124,13 +125,13 @@ events = st.builds(
 @given(st.lists(events, max_size=5))
 def test_a_batch_has_the_bytes_of_its_events_one_by_one(batch: list[Touchpoint]) -> None:
     frame = frame_of(list(enumerate(batch)))
-    assert Encoder().frame(frame) == [encode_single_object(event) for event in batch]
-    assert Encoder(7).frame(frame) == [encode_confluent(event, 7) for event in batch]
-    assert [Encoder(7).event(event) for event in batch] == Encoder(7).frame(frame)
+    assert encode_frame(Encoder(), frame) == [encode_single_object(event) for event in batch]
+    assert encode_frame(Encoder(7), frame) == [encode_confluent(event, 7) for event in batch]
+    assert [Encoder(7).event(event) for event in batch] == encode_frame(Encoder(7), frame)
 
 
 def test_a_frame_in_pieces_is_encoded_whole() -> None:
     event = Touchpoint(event_id="1", occurred_at=1, customer_id="c", channel="a", touchpoint="b")
     pieces = pl.concat([frame_of([(0, event)]), frame_of([(1, event)])], rechunk=False)
-    assert Encoder().frame(pieces) == [encode_single_object(event)] * 2
-    assert Encoder().frame(pl.DataFrame(schema=COLUMNS)) == []
+    assert encode_frame(Encoder(), pieces) == [encode_single_object(event)] * 2
+    assert encode_frame(Encoder(), pl.DataFrame(schema=COLUMNS)) == []

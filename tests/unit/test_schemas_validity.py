@@ -23,7 +23,8 @@ from schemas.touchpoint import (
     Refusal,
     Touchpoint,
 )
-from schemas.validity import OPTIONAL_TEXTS, canonical, check, refusals
+from schemas.validity import OPTIONAL_TEXTS, canonical, check
+from schemas.validity_of_columns import refusals
 from schemas.void_ids import VOID_WORDS, VoidIds
 
 NOW = 1_700_000_000_000

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from pytest import MonkeyPatch
 
-from schemas import validity
+from schemas import validity_of_columns
 from schemas.touchpoint import TIME_MS_MIN
 from streams import takeover
 from streams.measure import events, lane
@@ -114,7 +114,9 @@ def the_watermark_passes_the_lane_clock(patch: MonkeyPatch) -> None:
 
 
 def events_that_are_far_ahead_are_counted(patch: MonkeyPatch) -> None:
-    patch.setattr(events, "refusals", lambda frame, record_at, ids: validity.refusals(frame, record_at + DAY_MS, ids))
+    patch.setattr(
+        events, "refusals", lambda frame, record_at, ids: validity_of_columns.refusals(frame, record_at + DAY_MS, ids)
+    )
 
 
 def heartbeats_move_no_watermark(patch: MonkeyPatch) -> None:
