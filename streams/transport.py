@@ -26,6 +26,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams import metrics
 from streams.measure.records import Records
+from streams.topic_first import TopicFirstProducer
 
 # A fetch that waits at the broker for one partition holds up the others of the same broker: keep the wait short.
 _FETCH_WAIT_MS_MAX = 50
@@ -289,10 +290,19 @@ class BatchConsumer(driver.Consumer):
         """Faust's watch for stuck commits: it would look at commits that we do not make."""
 
 
+class Producer(driver.Producer):
+    """Writes heartbeats and dead letters, and none of them to a topic that is about to be made anew."""
+
+    @property
+    def _producer_type(self) -> type[TopicFirstProducer]:
+        return TopicFirstProducer
+
+
 class Transport(driver.Transport):
     """`touchstream://`: Kafka through aiokafka, in batches."""
 
     Consumer = BatchConsumer
+    Producer = Producer
     driver_version = f"touchstream, {driver.Transport.driver_version}"
 
 

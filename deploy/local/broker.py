@@ -5,7 +5,10 @@ For a laptop and for tests. What it does differently from Apache Kafka:
 - At its end the log is gone. The next start has the same names with new topic ids.
 - Retention, compaction and sizes: topic configurations are taken and ignored; the log grows until its topic is deleted.
 - Records keep the producer's timestamp, LogAppendTime or not; offsets by time go by the time of arrival.
-- A topic that a client names is made, with four partitions. Nothing checks names or the size of a message.
+- What is written to a topic that isn't there is acknowledged, and the topic's log begins at offset 0 once more when the
+  topic is made: batches of before and after overlap, so that readers miss some. See `streams.topic_first`.
+- A topic that a client names is made, unless it says not to, with four partitions. Nothing checks names or the size of
+  a message.
 - A consumer group's first join takes half the session timeout; a member that was killed holds its partitions until
   the session timeout is over.
 - A fetch that finds nothing looks again after half of `fetch.max.wait.ms` only: keep that at 50 ms or less.

@@ -19,6 +19,7 @@ from streams.channels.in_flight import DeliveryFailed
 from streams.channels.lanes import lane_of
 from streams.connection import KafkaConnection
 from streams.settings import Settings
+from streams.topic_first import TopicFirstProducer
 from streams.topics import partition_count
 
 BATCH_BYTES = 128 * 1024
@@ -61,7 +62,7 @@ class LaneBatches:
     async def to(cls, destination: Destination) -> AsyncIterator[Self]:
         """An open connection. Raises TopicError if Kafka can't be reached or doesn't have the topic."""
         partitions = await asyncio.to_thread(partition_count, destination.connection, destination.topic)
-        kafka = AIOKafkaProducer(
+        kafka = TopicFirstProducer(
             acks="all",
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=DELIVERY_SECONDS * 1000,

@@ -87,7 +87,6 @@ class Producer:
         connection = KafkaConnection.from_url(url) if isinstance(url, str) else url
         self.topic = topic
         self._void_ids = VoidIds.of(void_ids)
-        # Asked for first, because kafka-python lets the broker create a missing topic, with whatever it thinks right.
         self._partitions = partition_count(connection, topic)
         self.encoder = Encoder.registered(schema_registry_url, topic) if schema_registry_url else Encoder()
         self._in_flight = InFlight(buffer_bytes_max, max_block_seconds)
@@ -100,6 +99,7 @@ class Producer:
             request_timeout_ms=int(min(30, delivery_seconds / 2) * 1000),
             delivery_timeout_ms=int(delivery_seconds * 1000),
             max_block_ms=int(max_block_seconds * 1000),
+            allow_auto_create_topics=False,
             metrics_enabled=False,
             **connection.client_options(),
         )

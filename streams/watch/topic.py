@@ -34,6 +34,7 @@ class AlertsTopic:
                     max_block_ms=_CONNECT_MS,
                     delivery_timeout_ms=_ACKNOWLEDGED_SECONDS * 1000,
                     request_timeout_ms=_ACKNOWLEDGED_SECONDS * 500,
+                    allow_auto_create_topics=False,
                     metrics_enabled=False,
                     **self._connection.client_options(),
                 )

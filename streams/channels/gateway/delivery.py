@@ -17,6 +17,7 @@ from streams.channels.bulk import BATCH_BYTES, Destination
 from streams.channels.encoding import Encoder
 from streams.channels.gateway.intake import Record
 from streams.channels.lanes import lane_of
+from streams.topic_first import TopicFirstProducer
 from streams.topics import EVENT_MESSAGE_BYTES_MAX, TopicError
 
 log = structlog.get_logger(__name__)
@@ -143,7 +144,7 @@ class Delivery:
     async def _connect(self) -> tuple[AIOKafkaProducer, Encoder]:
         url, topic = self._destination.schema_registry_url, self._destination.topic
         encoder = await asyncio.to_thread(Encoder.registered, url, topic) if url else Encoder()
-        producer = AIOKafkaProducer(
+        producer = TopicFirstProducer(
             acks="all",
             linger_ms=LINGER_MS,
             max_batch_size=BATCH_BYTES,
