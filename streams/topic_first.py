@@ -21,9 +21,12 @@ SETTLED_SECONDS: Final = 1.0
 """A topic that was missing is written to so long after that: it is named before its logs are ready."""
 
 
-# Asking for a topic by its name may create it, with whatever the broker thinks right: that is for `init` alone to do.
-# Every client of aiokafka in this process asks with what stands here.
-client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
+def never_create_topics() -> None:
+    """Let no client of aiokafka in this process create a topic by asking for it: that is for `init` alone to do.
+
+    aiokafka has no option for it, and asks with what stands under this name.
+    """
+    client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
 
 
 class TopicFirstProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is not typed
@@ -31,6 +34,7 @@ class TopicFirstProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is 
 
     def __init__(self, **options: Any) -> None:
         """options: aiokafka's."""
+        never_create_topics()
         super().__init__(**options)
         self._send_at_once = self.client.send
         self._seen: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
