@@ -9,11 +9,18 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.definitions import Definition, DefinitionError, Finding, Source, model_of, read_source
-from schemas.definitions import Path as Place
-from schemas.groups import name_of
-from schemas.journey import UNDECLARED, Journey, Name, Timeout
-from schemas.metrics import Catalogue, FieldName, Metric, Words
+from touchstream.schemas.definitions import (
+    Definition,
+    DefinitionError,
+    Finding,
+    Source,
+    model_of,
+    read_source,
+)
+from touchstream.schemas.definitions import Path as Place
+from touchstream.schemas.groups import name_of
+from touchstream.schemas.journey import UNDECLARED, Journey, Name, Timeout
+from touchstream.schemas.metrics import Catalogue, FieldName, Metric, Words
 
 RULES_MAX: Final = 200
 DEFAULT_FILE: Final = Path(__file__).with_name("alerts.yaml")

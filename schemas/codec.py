@@ -16,11 +16,11 @@ import fastavro
 import msgspec
 from avro.schema import Schema
 
-from schemas.avro_bytes import require_record
-from schemas.compatibility import compatible, parsed
-from schemas.registry import SchemaRegistry
-from schemas.times import moment, readings, since_epoch
-from schemas.touchpoint import Reason, Refusal, Touchpoint, said_of_types, shown
+from touchstream.schemas.avro_bytes import require_record
+from touchstream.schemas.compatibility import compatible, parsed
+from touchstream.schemas.registry import SchemaRegistry
+from touchstream.schemas.times import moment, readings, since_epoch
+from touchstream.schemas.touchpoint import Reason, Refusal, Touchpoint, said_of_types, shown
 
 SINGLE_OBJECT: Final = b"\xc3\x01"
 """Starts an Avro single object.

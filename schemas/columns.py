@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyruhvro
 from numpy.typing import NDArray
 
-from schemas.codec import (
+from touchstream.schemas.codec import (
     CONFLUENT,
     CONFLUENT_HEADER_BYTES,
     JSON_OBJECT,
@@ -27,7 +27,7 @@ from schemas.codec import (
     name_twice,
     read_json,
 )
-from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
 
 COLUMNS: Final = pl.Schema(
     {

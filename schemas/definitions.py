@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from schemas.touchpoint import shown
+from touchstream.schemas.touchpoint import shown
 
 DEFINITION_BYTES_MAX: Final = 256 * 1024
 """People write these files: some thousand lines. The YAML reader takes six seconds for as much."""

@@ -10,8 +10,16 @@ from typing import Annotated, Final, Literal
 import polars as pl
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from schemas.definitions import Definition, DefinitionError, Finding, Source, content_version, model_of, read_source
-from schemas.touchpoint import NAME_BYTES_MAX, shown
+from touchstream.schemas.definitions import (
+    Definition,
+    DefinitionError,
+    Finding,
+    Source,
+    content_version,
+    model_of,
+    read_source,
+)
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX, shown
 
 UNDECLARED: Final = "undeclared"
 """The stage of an event that names none and that no entry of its journey matches."""

@@ -7,7 +7,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from schemas.definitions import Definition, DefinitionError, Finding, Source, model_of, read_source
+from touchstream.schemas.definitions import (
+    Definition,
+    DefinitionError,
+    Finding,
+    Source,
+    model_of,
+    read_source,
+)
 
 METRICS_MAX: Final = 500
 DEFAULT_FILE: Final = Path(__file__).with_name("metrics.yaml")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from schemas.journey import Journey, Stage
+from touchstream.schemas.journey import Journey, Stage
 
 
 @dataclass(frozen=True)

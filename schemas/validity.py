@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from schemas.currencies import EXPONENTS
-from schemas.times import MISTAKEN_MS_MAX, is_plausible, readings
-from schemas.touchpoint import (
+from touchstream.schemas.currencies import EXPONENTS
+from touchstream.schemas.times import MISTAKEN_MS_MAX, is_plausible, readings
+from touchstream.schemas.touchpoint import (
     FUTURE_LIMIT_MS,
     NAME_BYTES_MAX,
     OUTCOMES,
@@ -30,7 +30,7 @@ from schemas.touchpoint import (
     said_of_types,
     shown,
 )
-from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
+from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 
 if TYPE_CHECKING:
     import polars

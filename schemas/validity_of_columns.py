@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from schemas.touchpoint import Refusal
-from schemas.validity import AROUND, OPTIONAL_TEXTS, RECORD_AT, WORDS, refusal, rules
-from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
+from touchstream.schemas.touchpoint import Refusal
+from touchstream.schemas.validity import AROUND, OPTIONAL_TEXTS, RECORD_AT, WORDS, refusal, rules
+from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 
 _RULE: Final = "rule"
 _ANY_EMPTY: Final = pl.any_horizontal((pl.col(name) == "").any() for name in OPTIONAL_TEXTS)

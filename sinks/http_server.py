@@ -15,7 +15,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sinks.http_protocol import CONNECTIONS_MAX, HEAD_BYTES_MAX, IDLE_SECONDS, protocol_of
+from touchstream.sinks.http_protocol import CONNECTIONS_MAX, HEAD_BYTES_MAX, IDLE_SECONDS, protocol_of
 
 _BACKLOG: Final = 512
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

@@ -10,8 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.clickhouse.rows import EVENT_CONTENT, EVENT_IDENTITY, EVENT_IDS, PANE_KEY, TABLES, in_commit_order
-from sinks.sink import REJECTED, Flush, LaneRow, Rejected, SinkBusy, SinkRefused
+from touchstream.sinks.clickhouse.rows import (
+    EVENT_CONTENT,
+    EVENT_IDENTITY,
+    EVENT_IDS,
+    PANE_KEY,
+    TABLES,
+    in_commit_order,
+)
+from touchstream.sinks.sink import REJECTED, Flush, LaneRow, Rejected, SinkBusy, SinkRefused
 
 Row = Mapping[str, Any]
 

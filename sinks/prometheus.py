@@ -13,7 +13,7 @@ from typing import Any, Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from schemas.metrics import Catalogue
+from touchstream.schemas.metrics import Catalogue
 
 OTHER: Final = "other"
 GROUPS_MAX: Final = 50

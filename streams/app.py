@@ -27,28 +27,28 @@ from faust.tables import TableManager
 from faust.types import TP
 from prometheus_client import REGISTRY
 
-import streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
-from schemas.metrics import DEFAULT_FILE, Catalogue
-from sinks.prometheus import RollingGauges
-from streams import metrics
-from streams.connection import KafkaConnection
-from streams.editions import Switched, until_switched
-from streams.forget import erase_what_comes_back
-from streams.health import Vigil
-from streams.heartbeat import HEARTBEAT, beat_forever
-from streams.lanes import Lanes, Limits
-from streams.letters import LetterTopic, Send
-from streams.measure.records import Headers
-from streams.reconcile import Reconciler, reconcile_forever
-from streams.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_forever
-from streams.roll_journeys import JourneyRoll, roll_journeys_forever
-from streams.roll_series import Admission, admit_forever
-from streams.settings import Settings
-from streams.sight import Observer
-from streams.stage_metrics import publish_forever
-from streams.tables import Tables
-from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
-from streams.transport import BatchConsumer, Poll
+import touchstream.streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
+from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
+from touchstream.sinks.prometheus import RollingGauges
+from touchstream.streams import metrics
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.editions import Switched, until_switched
+from touchstream.streams.forget import erase_what_comes_back
+from touchstream.streams.health import Vigil
+from touchstream.streams.heartbeat import HEARTBEAT, beat_forever
+from touchstream.streams.lanes import Lanes, Limits
+from touchstream.streams.letters import LetterTopic, Send
+from touchstream.streams.measure.records import Headers
+from touchstream.streams.reconcile import Reconciler, reconcile_forever
+from touchstream.streams.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_forever
+from touchstream.streams.roll_journeys import JourneyRoll, roll_journeys_forever
+from touchstream.streams.roll_series import Admission, admit_forever
+from touchstream.streams.settings import Settings
+from touchstream.streams.sight import Observer
+from touchstream.streams.stage_metrics import publish_forever
+from touchstream.streams.tables import Tables
+from touchstream.streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
+from touchstream.streams.transport import BatchConsumer, Poll
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from streams.measure.controls import ControlKey
+from touchstream.streams.measure.controls import ControlKey
 
 _FILE_BYTES_MAX: Final = 64 * 1024
 

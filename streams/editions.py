@@ -7,14 +7,14 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.client import connect, connect_directly, database_url, first_database
-from sinks.clickhouse.definitions import known_definitions
-from sinks.clickhouse.editions import copy_what_goes_on, editions, in_force, put_in_force
-from sinks.clickhouse.erasure import erase
-from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.migrations import migrate
-from streams.prepare import migrating_as
-from streams.settings import Settings
+from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url, first_database
+from touchstream.sinks.clickhouse.definitions import known_definitions
+from touchstream.sinks.clickhouse.editions import copy_what_goes_on, editions, in_force, put_in_force
+from touchstream.sinks.clickhouse.erasure import erase
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.migrations import migrate
+from touchstream.streams.prepare import migrating_as
+from touchstream.streams.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -9,12 +9,19 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from schemas.touchpoint import TIME_MS_MIN
-from sinks.clickhouse.rows import CONTROL_RECORDS, DEAD_LETTERS, DEFINITIONS, ERASURES, LANES, conform
-from sinks.sink import REJECTED, Flush, Rejected
-from streams.measure.events import DeadLetter
-from streams.measure.lane import LaneRow, LaneRows
-from streams.measure.panes import Panes
+from touchstream.schemas.touchpoint import TIME_MS_MIN
+from touchstream.sinks.clickhouse.rows import (
+    CONTROL_RECORDS,
+    DEAD_LETTERS,
+    DEFINITIONS,
+    ERASURES,
+    LANES,
+    conform,
+)
+from touchstream.sinks.sink import REJECTED, Flush, Rejected
+from touchstream.streams.measure.events import DeadLetter
+from touchstream.streams.measure.lane import LaneRow, LaneRows
+from touchstream.streams.measure.panes import Panes
 
 _INSTANT: Final = pa.timestamp("ms", tz="UTC")
 

@@ -10,11 +10,11 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.erasure import came_back, erase
-from sinks.clickhouse.errors import first_line
-from streams.measure.controls import FORGET
-from streams.measure.erasures import HASHES_MAX, document
-from streams.steering import Control
+from touchstream.sinks.clickhouse.erasure import came_back, erase
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.streams.measure.controls import FORGET
+from touchstream.streams.measure.erasures import HASHES_MAX, document
+from touchstream.streams.steering import Control
 
 log = structlog.get_logger(__name__)
 

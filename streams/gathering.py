@@ -3,8 +3,8 @@
 Where batches are cut changes no row (the one rule), and nothing is visible before a flush: the wait is free.
 """
 
-from streams.measure.lane import PENDING_ROW_BYTES
-from streams.measure.records import Records
+from touchstream.streams.measure.lane import PENDING_ROW_BYTES
+from touchstream.streams.measure.records import Records
 
 
 class Gathering:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams import metrics
+from touchstream.streams import metrics
 
 STUCK_SECONDS: Final = 30.0
 """A flush takes two seconds on a busy machine, a lane with a full horizon of ids some ten to load."""

@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from streams.health import Health
+from touchstream.streams.health import Health
 
 log = structlog.get_logger(__name__)
 

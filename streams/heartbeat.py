@@ -8,8 +8,8 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError
 
-from streams import metrics
-from streams.measure.records import CONTROL_HEADER, Headers
+from touchstream.streams import metrics
+from touchstream.streams.measure.records import CONTROL_HEADER, Headers
 
 log = structlog.get_logger(__name__)
 

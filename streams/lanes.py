@@ -28,11 +28,11 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from streams import metrics
-from streams.gathering import Gathering
-from streams.letters import LetterTopic, Outbox, Sending
-from streams.measure.lane import Lane, LaneRows
-from streams.measure.records import Records
+from touchstream.streams import metrics
+from touchstream.streams.gathering import Gathering
+from touchstream.streams.letters import LetterTopic, Outbox, Sending
+from touchstream.streams.measure.lane import Lane, LaneRows
+from touchstream.streams.measure.records import Records
 
 log = structlog.get_logger(__name__)
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
 
-from streams import metrics
-from streams.measure.events import DeadLetter
-from streams.measure.lane import Lane, LaneRow, LaneRows
-from streams.measure.records import Headers
-from streams.measure.refused import REFUSED, REFUSED_DETAIL, TRUNCATED, bytes_before_cut, values
-from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX
+from touchstream.streams import metrics
+from touchstream.streams.measure.events import DeadLetter
+from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
+from touchstream.streams.measure.records import Headers
+from touchstream.streams.measure.refused import REFUSED, REFUSED_DETAIL, TRUNCATED, bytes_before_cut, values
+from touchstream.streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX
 
 log = structlog.get_logger(__name__)
 

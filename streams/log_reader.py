@@ -8,9 +8,9 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from streams.connection import KafkaConnection
-from streams.measure.records import Records
-from streams.topics import LogPosition, TopicError
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.measure.records import Records
+from touchstream.streams.topics import LogPosition, TopicError
 
 POLL_RECORDS_MAX: Final = 20_000
 SILENT_SECONDS: Final = 30.0

@@ -10,19 +10,19 @@ from typing import Any
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from schemas.definitions import read_source
-from schemas.journey import DEFAULT_FILE, Journeys
-from schemas.paths import stage_paths
-from sinks.clickhouse.client import connect, connect_directly
-from sinks.clickhouse.definitions import known_definitions, record_definitions
-from sinks.clickhouse.journeys import record_stages
-from sinks.clickhouse.migrations import Migrating, migrate
-from sinks.clickhouse.person import ErasureKey, keep_erasure_key
-from streams.measure.controls import DEFINITIONS
-from streams.measure.definitions import Definitions, document
-from streams.settings import Settings
-from streams.steering import Control, first_key
-from streams.topics import ensure_topics, topic_specs
+from touchstream.schemas.definitions import read_source
+from touchstream.schemas.journey import DEFAULT_FILE, Journeys
+from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse.client import connect, connect_directly
+from touchstream.sinks.clickhouse.definitions import known_definitions, record_definitions
+from touchstream.sinks.clickhouse.journeys import record_stages
+from touchstream.sinks.clickhouse.migrations import Migrating, migrate
+from touchstream.sinks.clickhouse.person import ErasureKey, keep_erasure_key
+from touchstream.streams.measure.controls import DEFINITIONS
+from touchstream.streams.measure.definitions import Definitions, document
+from touchstream.streams.settings import Settings
+from touchstream.streams.steering import Control, first_key
+from touchstream.streams.topics import ensure_topics, topic_specs
 
 
 def prepare(settings: Settings) -> Iterator[str]:

@@ -14,10 +14,10 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.reconcile import Reconciled, reconcile, touches_in
-from streams import metrics
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.reconcile import Reconciled, reconcile, touches_in
+from touchstream.streams import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -26,11 +26,11 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from schemas.codec import Undecodable, WriterSchemas, name_twice, parse_json
-from schemas.registry import HttpSchemaRegistry
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.definitions import known_definitions
-from sinks.clickhouse.letters import (
+from touchstream.schemas.codec import Undecodable, WriterSchemas, name_twice, parse_json
+from touchstream.schemas.registry import HttpSchemaRegistry
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.definitions import known_definitions
+from touchstream.sinks.clickhouse.letters import (
     COUNTED,
     PUBLISHED,
     STARTED,
@@ -41,18 +41,18 @@ from sinks.clickhouse.letters import (
     note_replays,
     open_letters,
 )
-from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.reconcile import raw_inserted_since
-from streams.channels.lanes import lane_of
-from streams.letters import replay_headers
-from streams.measure.definitions import Definitions
-from streams.measure.events import Clocks, decode, measured
-from streams.measure.identity import identities
-from streams.measure.records import Records
-from streams.measure.refused import REFUSED, SENT_BY, bytes_before_cut, values
-from streams.settings import Settings
-from streams.topics import EVENT_MESSAGE_BYTES_MAX, log_identity, partition_count
-from streams.waiting import reached, wait_until_measured
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.reconcile import raw_inserted_since
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.letters import replay_headers
+from touchstream.streams.measure.definitions import Definitions
+from touchstream.streams.measure.events import Clocks, decode, measured
+from touchstream.streams.measure.identity import identities
+from touchstream.streams.measure.records import Records
+from touchstream.streams.measure.refused import REFUSED, SENT_BY, bytes_before_cut, values
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import EVENT_MESSAGE_BYTES_MAX, log_identity, partition_count
+from touchstream.streams.waiting import reached, wait_until_measured
 
 LETTERS_MAX: Final = 100_000
 """Of one run: their names and places are held in memory, 300 bytes each."""

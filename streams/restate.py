@@ -13,26 +13,34 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.journey import DEFAULT_FILE, Journeys
-from schemas.paths import stage_paths
-from schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
-from sinks.clickhouse.client import connect_directly, database_url, first_database
-from sinks.clickhouse.control import sequence_below
-from sinks.clickhouse.definitions import known_definitions, record_definitions
-from sinks.clickhouse.editions import Edition, Span, copy_history, editions, in_force, note_edition, seen_below
-from sinks.clickhouse.journeys import record_stages
-from sinks.clickhouse.migrations import migrate
-from sinks.clickhouse.queries import lanes
-from streams.editions import EditionError
-from streams.lanes import Limits
-from streams.log_reader import LogReader, log_reader
-from streams.measure.definitions import Definitions
-from streams.measure.lane import History, Lane, LaneRow
-from streams.measure.records import Records
-from streams.prepare import definitions_in_settings, migrating_as
-from streams.settings import Settings
-from streams.tables import Tables
-from streams.topics import LogPosition, log_identity
+from touchstream.schemas.journey import DEFAULT_FILE, Journeys
+from touchstream.schemas.paths import stage_paths
+from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
+from touchstream.sinks.clickhouse.client import connect_directly, database_url, first_database
+from touchstream.sinks.clickhouse.control import sequence_below
+from touchstream.sinks.clickhouse.definitions import known_definitions, record_definitions
+from touchstream.sinks.clickhouse.editions import (
+    Edition,
+    Span,
+    copy_history,
+    editions,
+    in_force,
+    note_edition,
+    seen_below,
+)
+from touchstream.sinks.clickhouse.journeys import record_stages
+from touchstream.sinks.clickhouse.migrations import migrate
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.editions import EditionError
+from touchstream.streams.lanes import Limits
+from touchstream.streams.log_reader import LogReader, log_reader
+from touchstream.streams.measure.definitions import Definitions
+from touchstream.streams.measure.lane import History, Lane, LaneRow
+from touchstream.streams.measure.records import Records
+from touchstream.streams.prepare import definitions_in_settings, migrating_as
+from touchstream.streams.settings import Settings
+from touchstream.streams.tables import Tables
+from touchstream.streams.topics import LogPosition, log_identity
 
 PENDING_ROWS_MAX: Final = 50_000
 """Of all lanes, before they are written: some 15 MB."""

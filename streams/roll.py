@@ -15,15 +15,22 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import WINDOWS, Window, completed_ticks, rolling_at, too_dear, write_rolling
-from sinks.prometheus import RollingGauges
-from sinks.sink import LaneRow
-from streams import metrics
-from streams.roll_series import Admission
-from streams.stage_metrics import UNPUBLISHED_MAX, Complete
-from streams.waiting import Reached, reached
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.rolling import (
+    WINDOWS,
+    Window,
+    completed_ticks,
+    rolling_at,
+    too_dear,
+    write_rolling,
+)
+from touchstream.sinks.prometheus import RollingGauges
+from touchstream.sinks.sink import LaneRow
+from touchstream.streams import metrics
+from touchstream.streams.roll_series import Admission
+from touchstream.streams.stage_metrics import UNPUBLISHED_MAX, Complete
+from touchstream.streams.waiting import Reached, reached
 
 log = structlog.get_logger(__name__)
 

@@ -14,11 +14,11 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import WINDOWS, Window, journeys_written, write_journeys
-from streams import metrics
-from streams.roll import BEHIND_SECONDS_MAX, behind_seconds
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.rolling import WINDOWS, Window, journeys_written, write_journeys
+from touchstream.streams import metrics
+from touchstream.streams.roll import BEHIND_SECONDS_MAX, behind_seconds
 
 log = structlog.get_logger(__name__)
 

@@ -13,10 +13,10 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.groups import SERIES_MAX
-from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.series import Decided, decide_series, has_newcomers
-from streams import metrics
+from touchstream.schemas.groups import SERIES_MAX
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.series import Decided, decide_series, has_newcomers
+from touchstream.streams import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -17,10 +17,10 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas.groups import SERIES_MAX
-from schemas.void_ids import VOID_WORDS
-from streams.connection import KafkaConnection, kafka_servers
-from streams.settings_sources import (
+from touchstream.schemas.groups import SERIES_MAX
+from touchstream.schemas.void_ids import VOID_WORDS
+from touchstream.streams.connection import KafkaConnection, kafka_servers
+from touchstream.streams.settings_sources import (
     CONFIG_FILE,
     CONFIG_VARIABLE,
     PREFIX,
@@ -336,7 +336,7 @@ class Settings(BaseSettings):
 
 
 def settings_markdown() -> str:
-    """The page docs/settings.md: `python -m streams.settings > docs/settings.md`."""
+    """The page docs/settings.md: `python -m touchstream.streams.settings > docs/settings.md`."""
     rows = [
         f"| `{variable_of(name)}` | {_default(name, field)} | {field.description} |"
         for name, field in _declared().items()
@@ -346,7 +346,7 @@ def settings_markdown() -> str:
         [
             "# Settings",
             "",
-            "Written by `python -m streams.settings > docs/settings.md`; a test checks that it is up to date.",
+            "Written by `python -m touchstream.streams.settings > docs/settings.md`; a test checks it.",
             "",
             f"Each is read from the environment, else from `{CONFIG_FILE}` in the working directory (or the file that",
             f"`{CONFIG_VARIABLE}` names; there a setting is spelled in lower case without the prefix), else it has its",

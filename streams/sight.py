@@ -7,10 +7,10 @@ from typing import Protocol
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.touchpoint import TIME_MS_MIN
-from streams import metrics
-from streams.health import Sight, answers
-from streams.lanes import Lanes
+from touchstream.schemas.touchpoint import TIME_MS_MIN
+from touchstream.streams import metrics
+from touchstream.streams.health import Sight, answers
+from touchstream.streams.lanes import Lanes
 
 
 class Logs(Protocol):

@@ -16,12 +16,12 @@ import structlog
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.alerts import DIMENSIONS
-from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.rolling import Window
-from streams import metrics
-from streams.letters import Send
-from streams.topics import STAGE_METRICS_TOPIC
+from touchstream.schemas.alerts import DIMENSIONS
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.rolling import Window
+from touchstream.streams import metrics
+from touchstream.streams.letters import Send
+from touchstream.streams.topics import STAGE_METRICS_TOPIC
 
 log = structlog.get_logger(__name__)
 

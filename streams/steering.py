@@ -11,11 +11,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from sinks.clickhouse.control import KnownKey, known_keys, last_sequence, note_keys, verdicts
-from streams.control_key import ControlKeyError, make_key, public_of, read_key
-from streams.measure.controls import CONTROL_BYTES_MAX, KEYS, ControlKey, Position, keys_document, signed_headers
-from streams.settings import Settings
-from streams.topics import TopicError, log_identity
+from touchstream.sinks.clickhouse.control import KnownKey, known_keys, last_sequence, note_keys, verdicts
+from touchstream.streams.control_key import ControlKeyError, make_key, public_of, read_key
+from touchstream.streams.measure.controls import (
+    CONTROL_BYTES_MAX,
+    KEYS,
+    ControlKey,
+    Position,
+    keys_document,
+    signed_headers,
+)
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import TopicError, log_identity
 
 _ACKNOWLEDGED_SECONDS: Final = 30
 

@@ -10,23 +10,23 @@ import pyarrow as pa
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.codec import WriterSchemas
-from schemas.registry import HttpSchemaRegistry, RegistryUnavailable
-from sinks.clickhouse.client import clock_ms, connect
-from sinks.clickhouse.control import known_keys
-from sinks.clickhouse.definitions import known_definitions
-from sinks.clickhouse.lane_reader import ClickHouseLanes
-from sinks.clickhouse.writer import Writer, Writing
-from sinks.sink import REJECTED, SinkBusy
-from streams import metrics
-from streams.flush import first_rows, flush_of, without
-from streams.lanes import Stopped
-from streams.measure.controls import ControlKey, keys_text
-from streams.measure.lane import Lane, LaneRow, LaneRows
-from streams.measure.records import Records
-from streams.settings import Settings
-from streams.takeover import take_over
-from streams.topics import SharedLogIdentity, TopicError, log_identity
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.registry import HttpSchemaRegistry, RegistryUnavailable
+from touchstream.sinks.clickhouse.client import clock_ms, connect
+from touchstream.sinks.clickhouse.control import known_keys
+from touchstream.sinks.clickhouse.definitions import known_definitions
+from touchstream.sinks.clickhouse.lane_reader import ClickHouseLanes
+from touchstream.sinks.clickhouse.writer import Writer, Writing
+from touchstream.sinks.sink import REJECTED, SinkBusy
+from touchstream.streams import metrics
+from touchstream.streams.flush import first_rows, flush_of, without
+from touchstream.streams.lanes import Stopped
+from touchstream.streams.measure.controls import ControlKey, keys_text
+from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
+from touchstream.streams.measure.records import Records
+from touchstream.streams.settings import Settings
+from touchstream.streams.takeover import take_over
+from touchstream.streams.topics import SharedLogIdentity, TopicError, log_identity
 
 log = structlog.get_logger(__name__)
 

@@ -16,13 +16,13 @@ import polars as pl
 import pyarrow as pa
 import structlog
 
-from schemas.codec import WriterSchemas
-from schemas.touchpoint import TIME_MS_MIN
-from streams import metrics
-from streams.measure.definitions import Definitions
-from streams.measure.deltas import RESOLUTIONS_S
-from streams.measure.lane import Lane, LaneRow
-from streams.topics import LogPosition
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.touchpoint import TIME_MS_MIN
+from touchstream.streams import metrics
+from touchstream.streams.measure.definitions import Definitions
+from touchstream.streams.measure.deltas import RESOLUTIONS_S
+from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.topics import LogPosition
 
 log = structlog.get_logger(__name__)
 

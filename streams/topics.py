@@ -20,10 +20,10 @@ from kafka.errors import (
 )
 from kafka.protocol.consumer.offsets import IsolationLevel, OffsetSpec
 
-from streams.connection import KafkaConnection
+from touchstream.streams.connection import KafkaConnection
 
 if TYPE_CHECKING:
-    from streams.settings import Settings
+    from touchstream.streams.settings import Settings
 
 # An event is at most 1 MiB; a batch of one adds its key (which the value holds too), 61 bytes of batch header and up to
 # 21 of record header. 64 KiB is room for any sane customer id.

@@ -24,9 +24,9 @@ from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams import metrics
-from streams.measure.records import Records
-from streams.topic_first import TopicFirstProducer
+from touchstream.streams import metrics
+from touchstream.streams.measure.records import Records
+from touchstream.streams.topic_first import TopicFirstProducer
 
 # A fetch that waits at the broker for one partition holds up the others of the same broker: keep the wait short.
 _FETCH_WAIT_MS_MAX = 50
@@ -306,4 +306,4 @@ class Transport(driver.Transport):
     driver_version = f"touchstream, {driver.Transport.driver_version}"
 
 
-drivers.TRANSPORTS.aliases["touchstream"] = "streams.transport:Transport"
+drivers.TRANSPORTS.aliases["touchstream"] = "touchstream.streams.transport:Transport"

@@ -8,10 +8,10 @@ from typing import Final
 
 from kafka import KafkaProducer
 
-from sinks.sink import LaneRow
-from streams.connection import KafkaConnection
-from streams.measure.records import CONTROL_HEADER
-from streams.topics import LogPosition
+from touchstream.sinks.sink import LaneRow
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.measure.records import CONTROL_HEADER
+from touchstream.streams.topics import LogPosition
 
 _LOOK_SECONDS: Final = 0.1
 SEND_SECONDS: Final = 10.0

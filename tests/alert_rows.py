@@ -7,12 +7,12 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.alerts import Rules
-from schemas.metrics import Catalogue
-from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.rolling import BY_NAME
-from streams.watch.watch import Watch
 from tests.browser.rolling_rows import in_group, row
+from touchstream.schemas.alerts import Rules
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.rolling import BY_NAME
+from touchstream.streams.watch.watch import Watch
 
 ALL = None
 

@@ -10,10 +10,10 @@ from uuid import uuid4
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.migrations import Migrating, migrate
-from sinks.clickhouse.rows import TABLES
 from tests.oracle.panes import empty_pane, pane_keys, touch
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.migrations import Migrating, migrate
+from touchstream.sinks.clickhouse.rows import TABLES
 
 Row = dict[str, Any]
 PANE_KEY = ("resolution_s", "pane_start", "journey", "stage", "channel", "touchpoint", "segment")

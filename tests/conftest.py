@@ -8,12 +8,12 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import running
 from tests.clickhouse_wire import Wire
 from tests.kafka.choice import APACHE, own_broker
 from tests.turns import turn
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import running
 
 STARTS_KAFKA = {"own_broker", "running_stack"}
 """Whoever imports one of these has a Kafka of its own."""

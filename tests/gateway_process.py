@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.local.ports import free_port
-from deploy.local.process import Child, Process, running
-from schemas.codec import WriterSchemas
-from schemas.columns import decode_batch
-from streams.connection import KafkaConnection
-from streams.measure.refused import REFUSED
-from streams.settings import Settings
-from streams.topics import ensure_topics, log_identity, topic_specs
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Child, Process, running
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.columns import decode_batch
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.measure.refused import REFUSED
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
 
 PATH = "/v1/touchpoints"
 LANES = 4
@@ -59,7 +59,7 @@ def running_gateway(
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "gateway",
-        (sys.executable, "-m", "streams.cli", "gateway"),
+        (sys.executable, "-m", "touchstream.streams.cli", "gateway"),
         ready=lambda: answers(url),
         env={f"TOUCHSTREAM_{name}": value for name, value in environment.items()},
     )

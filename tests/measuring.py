@@ -11,14 +11,14 @@ from uuid import uuid4
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 
-from sinks.clickhouse.client import connect, connect_directly, database_url
-from streams.lanes import Limits
-from streams.log_reader import log_reader
-from streams.prepare import prepare
-from streams.settings import Settings
-from streams.tables import Tables
-from streams.topics import log_identity
 from tests.clickhouse_rows import NOON_MS
+from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
+from touchstream.streams.lanes import Limits
+from touchstream.streams.log_reader import log_reader
+from touchstream.streams.prepare import prepare
+from touchstream.streams.settings import Settings
+from touchstream.streams.tables import Tables
+from touchstream.streams.topics import log_identity
 
 DERIVED = ("touchpoints", "stage_panes", "journey_touches", "identities", "dead_letters", "erasures", "lanes")
 OLD = {"product": "discover", "checkout": "buy"}

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 
-from streams.channels.simulate.customers import Oddity, Planned
-from streams.channels.simulate.scenario import Scenario, load_scenario
-from streams.channels.simulate.simulator import Simulator
+from touchstream.streams.channels.simulate.customers import Oddity, Planned
+from touchstream.streams.channels.simulate.scenario import Scenario, load_scenario
+from touchstream.streams.channels.simulate.simulator import Simulator
 
 START_MS = 1_795_339_800_000  # Sunday, 22 November 2026, 9:30 UTC
 MINUTE_MS = 60_000

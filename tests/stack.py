@@ -16,10 +16,10 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from deploy.local.process import Process, running
-from streams.cli.main import app
 from tests.kafka.apache import ApacheKafka
 from tests.kafka.choice import APACHE
+from touchstream.deploy.local.process import Process, running
+from touchstream.streams.cli.main import app
 
 READY_SECONDS = 400
 LOOK_SECONDS = 0.05
@@ -54,7 +54,7 @@ class RunningStack:
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """A command of ours, running."""
-        command = [sys.executable, "-m", "streams.cli", *arguments]
+        command = [sys.executable, "-m", "touchstream.streams.cli", *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
@@ -96,7 +96,9 @@ def running_stack(directory: Path, workers: int = 2) -> Iterator[RunningStack]:
             kafka = around.enter_context(running(cluster.child(), directory))
             arguments += ["--kafka", cluster.url]
         with (directory / "up.log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-m", "streams.cli", *arguments], stdout=log, stderr=log)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "touchstream.streams.cli", *arguments], stdout=log, stderr=log
+            )
         try:
             eventually(lambda: ready_file.exists() or process.poll() is not None, READY_SECONDS)
             assert process.poll() is None, (directory / "up.log").read_text()

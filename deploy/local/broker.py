@@ -21,8 +21,8 @@ import struct
 from dataclasses import dataclass
 from importlib import resources
 
-from deploy.local.ports import LOOPBACK
-from deploy.local.process import Child
+from touchstream.deploy.local.ports import LOOPBACK
+from touchstream.deploy.local.process import Child
 
 _API_VERSIONS = 18  # Kafka's request for what a broker can do; any version of any broker answers version 0
 _METADATA = 3

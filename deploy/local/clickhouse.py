@@ -1,6 +1,6 @@
 """ClickHouse without a server: its engine (chDB) in a process of its own, behind ClickHouse's HTTP interface.
 
-    LOCAL_CLICKHOUSE_PASSWORD=… python -m deploy.local.clickhouse --path DIR --port N
+    LOCAL_CLICKHOUSE_PASSWORD=… python -m touchstream.deploy.local.clickhouse --path DIR --port N
 
 For a laptop and for tests: one user, `default`, with the password of the environment (a command line is there for
 everybody to read); no roles, no replication, no query log, no native port. An acknowledged insert survives the
@@ -17,9 +17,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.ports import LOOPBACK
-from deploy.local.process import Child
-from streams.stopping import Stop
+from touchstream.deploy.local.ports import LOOPBACK
+from touchstream.deploy.local.process import Child
+from touchstream.streams.stopping import Stop
 
 GRACE_SECONDS = 8.0
 PASSWORD_VARIABLE = "LOCAL_CLICKHOUSE_PASSWORD"  # noqa: S105 - a name
@@ -43,7 +43,7 @@ class ClickHouse:
 
     def child(self, name: str = "clickhouse") -> Child:
         """The process to run."""
-        module = (sys.executable, "-m", "deploy.local.clickhouse")
+        module = (sys.executable, "-m", "touchstream.deploy.local.clickhouse")
         return Child(
             name=name,
             argv=(*module, "--path", str(self.path), "--port", str(self.port)),
@@ -66,7 +66,9 @@ class ClickHouse:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then let running queries end. Exits with 1 if directory or port can't be had."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.clickhouse", description="ClickHouse on loopback")
+    parser = argparse.ArgumentParser(
+        prog="python -m touchstream.deploy.local.clickhouse", description="ClickHouse on loopback"
+    )
     parser.add_argument("--path", type=Path, required=True, help="directory of the data; made if missing")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     options = parser.parse_args()
@@ -85,9 +87,9 @@ def main() -> None:
 def serve(path: Path, port: int, password: str) -> None:
     """Serve `path` on 127.0.0.1:`port` until a signal. Raises SystemExit with a line that says what is in the way."""
     # Here and not above: loading the engine takes half a second, and who only starts this process doesn't need it.
-    from deploy.local.clickhouse_engine import Engine
-    from deploy.local.clickhouse_errors import ClickHouseError
-    from deploy.local.clickhouse_http import ClickHouseServer
+    from touchstream.deploy.local.clickhouse_engine import Engine
+    from touchstream.deploy.local.clickhouse_errors import ClickHouseError
+    from touchstream.deploy.local.clickhouse_http import ClickHouseServer
 
     try:
         engine = Engine(path)

@@ -8,7 +8,7 @@ from typing import Protocol
 import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
-from deploy.local.clickhouse_errors import Code, refused
+from touchstream.deploy.local.clickhouse_errors import Code, refused
 
 BODY_BYTES_MAX = 1 << 30
 """Of one request, decompressed: larger inserts are to be cut by the client."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from deploy.local.private_files import write_private
+from touchstream.deploy.local.private_files import write_private
 
 BACKUPS: Final = "backups"
 """The disk of BACKUP … TO Disk('backups', 'NAME'), and its directory."""

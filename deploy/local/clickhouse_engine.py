@@ -17,13 +17,13 @@ from typing import Any
 
 from chdb import _chdb as _untyped
 
-from deploy.local.clickhouse_body import Buffer
-from deploy.local.clickhouse_config import BACKUPS, refuse_links, write_config
-from deploy.local.clickhouse_errors import ClickHouseError, Code, from_engine, refused
-from deploy.local.clickhouse_guard import check_setting
-from deploy.local.clickhouse_sql import Insert, output_format, split_insert
-from deploy.local.clickhouse_statements import Statements, forbidden_by
-from deploy.local.private_files import make_private
+from touchstream.deploy.local.clickhouse_body import Buffer
+from touchstream.deploy.local.clickhouse_config import BACKUPS, refuse_links, write_config
+from touchstream.deploy.local.clickhouse_errors import ClickHouseError, Code, from_engine, refused
+from touchstream.deploy.local.clickhouse_guard import check_setting
+from touchstream.deploy.local.clickhouse_sql import Insert, output_format, split_insert
+from touchstream.deploy.local.clickhouse_statements import Statements, forbidden_by
+from touchstream.deploy.local.private_files import make_private
 
 # The module below chDB's Python interface, because only there is `classify_query`. It has no type hints.
 _chdb: Any = _untyped

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from deploy.local.clickhouse_errors import ClickHouseError, Code, refused
+from touchstream.deploy.local.clickhouse_errors import ClickHouseError, Code, refused
 
 TABLE_FUNCTIONS: Final = frozenset(
     {"numbers", "numbers_mt", "zeros", "zeros_mt", "generateseries", "generate_series", "merge", "view"}

@@ -17,11 +17,11 @@ from typing import Any
 
 import structlog
 
-from deploy.local.clickhouse_body import BODY_BYTES_MAX, Buffer, Compressor, TruncatedBodyError
-from deploy.local.clickhouse_engine import Answer, Engine
-from deploy.local.clickhouse_errors import ClickHouseError
-from deploy.local.clickhouse_request import Request, read_request
-from deploy.local.ports import LOOPBACK
+from touchstream.deploy.local.clickhouse_body import BODY_BYTES_MAX, Buffer, Compressor, TruncatedBodyError
+from touchstream.deploy.local.clickhouse_engine import Answer, Engine
+from touchstream.deploy.local.clickhouse_errors import ClickHouseError
+from touchstream.deploy.local.clickhouse_request import Request, read_request
+from touchstream.deploy.local.ports import LOOPBACK
 
 log = structlog.get_logger(__name__)
 

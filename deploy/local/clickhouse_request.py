@@ -14,7 +14,7 @@ from io import BufferedIOBase
 from itertools import chain
 from urllib.parse import parse_qsl
 
-from deploy.local.clickhouse_body import (
+from touchstream.deploy.local.clickhouse_body import (
     BODY_BYTES_MAX,
     COMPRESSORS,
     Compressor,
@@ -23,8 +23,8 @@ from deploy.local.clickhouse_body import (
     read_chunked,
     read_length,
 )
-from deploy.local.clickhouse_engine import DEFAULT_FORMAT, External, Query
-from deploy.local.clickhouse_errors import ClickHouseError, Code, refused
+from touchstream.deploy.local.clickhouse_engine import DEFAULT_FORMAT, External, Query
+from touchstream.deploy.local.clickhouse_errors import ClickHouseError, Code, refused
 
 STATEMENT_BYTES_MAX = 1 << 18
 """How far into a body an INSERT's data may begin; the engine's own `max_query_size`."""

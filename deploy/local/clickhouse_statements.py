@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from chdb import _chdb as _untyped
 
-from deploy.local.clickhouse_errors import ClickHouseError, Code, refused
-from deploy.local.clickhouse_guard import canonical, check, forbidden_calls
-from deploy.local.clickhouse_sql import Insert, split_insert
+from touchstream.deploy.local.clickhouse_errors import ClickHouseError, Code, refused
+from touchstream.deploy.local.clickhouse_guard import canonical, check, forbidden_calls
+from touchstream.deploy.local.clickhouse_sql import Insert, split_insert
 
 _chdb: Any = _untyped
 

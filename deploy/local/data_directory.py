@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from deploy.local.private_files import make_private, write_private
+from touchstream.deploy.local.private_files import make_private, write_private
 
 _ID_FILE: Final = "stack.id"
 _ID: Final = re.compile(r"[0-9a-f]{32}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from deploy.local.after_restart import AfterRestart
+from touchstream.deploy.local.after_restart import AfterRestart
 
 log = structlog.get_logger(__name__)
 

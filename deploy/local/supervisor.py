@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.process import Child, ChildError, Process
+from touchstream.deploy.local.process import Child, ChildError, Process
 
 TICK_SECONDS = 0.05
 

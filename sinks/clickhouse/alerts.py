@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.alerts import DIMENSIONS, Rule
-from schemas.groups import spelled
-from schemas.metrics import Metric
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import Window, cuts_of
+from touchstream.schemas.alerts import DIMENSIONS, Rule
+from touchstream.schemas.groups import spelled
+from touchstream.schemas.metrics import Metric
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rolling import Window, cuts_of
 
 GROUPS_MAX: Final = 2_000
 """Of a rule. Names never end where a channel puts ids into them; the first ones by name are judged."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 CUSTOMERS_MAX: Final = 1_000_000
 """What a fit reads: 40 MB. Of more customers it takes one in so many; the parameters' error is then far below 1 %."""

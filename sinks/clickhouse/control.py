@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 
 @dataclass(frozen=True)

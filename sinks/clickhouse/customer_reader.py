@@ -8,10 +8,10 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
-from schemas.touchpoint import NAME_BYTES_MAX
-from sinks.clickhouse.client import connect, follow
-from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.customers import customer
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX
+from touchstream.sinks.clickhouse.client import connect, follow
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.customers import customer
 
 AT_ONCE_MAX: Final = 4
 PATIENCE_SECONDS: Final = 15.0

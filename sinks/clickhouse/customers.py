@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse import clv
-from sinks.clickhouse.customer_view import (
+from touchstream.sinks.clickhouse import clv
+from touchstream.sinks.clickhouse.customer_view import (
     Answer,
     ChannelTouches,
     Claim,
@@ -21,8 +21,8 @@ from sinks.clickhouse.customer_view import (
     Value,
     Visit,
 )
-from sinks.clickhouse.queries import FAR_MS, TOPIC, lanes
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.queries import FAR_MS, TOPIC, lanes
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 LISTED_MAX: Final = 50
 """Visits, touches and answers, the newest; anonymous ids, journeys and channels."""

@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.rows import DEFINITIONS
+from touchstream.sinks.clickhouse.rows import DEFINITIONS
 
 _NOT_YET: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.errors import code
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.errors import code
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 _NOT_MADE_YET: Final = {60, 81}
 """UNKNOWN_TABLE, UNKNOWN_DATABASE: `init` has not been here."""

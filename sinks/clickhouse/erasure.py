@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.erased_letters import Ids
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.erased_letters import Ids
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 _SYNC: Final = {"mutations_sync": 2}
 _KEPT: Final = {

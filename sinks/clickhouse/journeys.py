@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.paths import StagePath
-from sinks.clickhouse.queries import DIMENSIONS, FAR_MS, TOPIC, lanes, metrics
-from sinks.clickhouse.query_texts import query_text
+from touchstream.schemas.paths import StagePath
+from touchstream.sinks.clickhouse.queries import DIMENSIONS, FAR_MS, TOPIC, lanes, metrics
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 _EVERYBODY, _TOUCHED = "everybody", "touched_in_interval"
 Rows = list[dict[str, Any]]

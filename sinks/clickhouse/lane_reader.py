@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES, arrow_stream, conform
-from sinks.sink import LaneRow
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES, arrow_stream, conform
+from touchstream.sinks.sink import LaneRow
 
 EVENT_IDS_AT_ONCE: Final = 250_000
 """Rows of one answer: some 30 MB. An answer is read to its end before it is used, so that a broken one can't be."""

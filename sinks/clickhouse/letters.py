@@ -8,8 +8,16 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rows import DEAD_LETTERS, EVENT_IDENTITY, EVENT_IDS, INSTANT, TEXT, TOUCHPOINTS, arrow_stream
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rows import (
+    DEAD_LETTERS,
+    EVENT_IDENTITY,
+    EVENT_IDS,
+    INSTANT,
+    TEXT,
+    TOUCHPOINTS,
+    arrow_stream,
+)
 
 STARTED: Final = "started"
 PUBLISHED: Final = "published"

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import Window
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rolling import Window
 
 TREND_METRICS: Final = ("touches", "customers", "nps", "csat", "ces", "success_rate", "duration_ms_p50")
 """What `trend` knows of each tick."""

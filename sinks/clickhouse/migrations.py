@@ -14,8 +14,8 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rebuild import rebuild
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rebuild import rebuild
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations

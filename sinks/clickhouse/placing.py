@@ -9,7 +9,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 EXAMPLES_MAX: Final = 20
 """Twins that are shown; all are counted."""

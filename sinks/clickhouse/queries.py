@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
-from sinks.sink import LaneRow
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.sink import LaneRow
 
 DIMENSIONS: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 TOPIC: Final = "touchpoints"

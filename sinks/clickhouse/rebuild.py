@@ -14,7 +14,7 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 _TRIES: Final = 20
 _AGAIN_SECONDS: Final = 0.2

@@ -12,11 +12,11 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
-from schemas.touchpoint import DURATION_MS_MAX, FUTURE_LIMIT_MS
-from sinks.clickhouse.placing import Placing, placing
-from sinks.clickhouse.queries import FAR_MS, TOPIC, IntervalError
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rows import LANES, arrow_stream
+from touchstream.schemas.touchpoint import DURATION_MS_MAX, FUTURE_LIMIT_MS
+from touchstream.sinks.clickhouse.placing import Placing, placing
+from touchstream.sinks.clickhouse.queries import FAR_MS, TOPIC, IntervalError
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rows import LANES, arrow_stream
 
 SLICE_TOUCHES_MAX: Final = 250_000
 """Events of one query, some seconds; never less than an hour's."""

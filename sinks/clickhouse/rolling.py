@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import READ_SECONDS
-from sinks.clickhouse.queries import Cut
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.client import READ_SECONDS
+from touchstream.sinks.clickhouse.queries import Cut
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 _DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000

@@ -9,8 +9,8 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import WINDOWS
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rolling import WINDOWS
 
 KINDS: Final[Mapping[str, Sequence[str]]] = {
     "journey": (),

@@ -6,7 +6,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 ROUND_SECONDS: Final = 5.0
 """So often `watch` says how far it is, at least."""

@@ -14,9 +14,9 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.errors import Kind, code, first_line, kind, remedy
-from sinks.clickhouse.rows import arrow_stream, in_commit_order
-from sinks.sink import Flush, Rejected, SinkBusy, SinkRefused
+from touchstream.sinks.clickhouse.errors import Kind, code, first_line, kind, remedy
+from touchstream.sinks.clickhouse.rows import arrow_stream, in_commit_order
+from touchstream.sinks.sink import Flush, Rejected, SinkBusy, SinkRefused
 
 log = structlog.get_logger(__name__)
 _random = SystemRandom()

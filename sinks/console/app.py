@@ -14,13 +14,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sinks.clickhouse.customer_reader import CustomerReader
-from sinks.console import metrics
-from sinks.console.drawing import Drawing
-from sinks.console.feed import FRESH_SECONDS, Feed
-from sinks.console.people import People
-from sinks.console.selection import Selection, SelectionError
-from sinks.scrape import scraped
+from touchstream.sinks.clickhouse.customer_reader import CustomerReader
+from touchstream.sinks.console import metrics
+from touchstream.sinks.console.drawing import Drawing
+from touchstream.sinks.console.feed import FRESH_SECONDS, Feed
+from touchstream.sinks.console.people import People
+from touchstream.sinks.console.selection import Selection, SelectionError
+from touchstream.sinks.scrape import scraped
 
 VIEWERS_MAX: Final = 500
 """Streams at once. A viewer costs some comparisons a second, and the board's HTML when there are newer numbers."""
@@ -62,7 +62,7 @@ class Console:
                 *self._people.routes(),
                 Route("/healthz", self._healthz),
                 Route("/metrics", scraped),
-                Mount("/static", StaticFiles(packages=[("sinks.console", "static")])),
+                Mount("/static", StaticFiles(packages=[("touchstream.sinks.console", "static")])),
             ],
             exception_handlers={SelectionError: _wrong_selection},
         )

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from schemas.journey import Journey, Stage
-from schemas.metrics import Catalogue
-from sinks.clickhouse.live import NO_GROUPS, OTHER, Groups, Names, Newest
-from sinks.console.figures import JOURNEY_LABELS, Figure, figures, instant
-from sinks.console.selection import Selection
-from sinks.console.trend import Trend, trend
+from touchstream.schemas.journey import Journey, Stage
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.live import NO_GROUPS, OTHER, Groups, Names, Newest
+from touchstream.sinks.console.figures import JOURNEY_LABELS, Figure, figures, instant
+from touchstream.sinks.console.selection import Selection
+from touchstream.sinks.console.trend import Trend, trend
 
 STAGES_MAX: Final = 30
 CHANNELS_MAX: Final = 50

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sinks.clickhouse.customer_view import CustomerView, JourneyStanding, Value, Visit
-from sinks.console.figures import NOTHING, duration
+from touchstream.sinks.clickhouse.customer_view import CustomerView, JourneyStanding, Value, Visit
+from touchstream.sinks.console.figures import NOTHING, duration
 
 Cell = str | int | float | None
 _RECENT: Final = 20

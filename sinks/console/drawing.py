@@ -7,16 +7,16 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from schemas.groups import spelled
-from schemas.metrics import Catalogue
-from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.rolling import WINDOWS
-from sinks.console.board import Board
-from sinks.console.customer_words import facts, sections, warnings
-from sinks.console.figures import JOURNEY_LABELS, LABELS, NOTHING, number
-from sinks.console.health import Health
-from sinks.console.selection import Selection
-from sinks.console.trend import HEIGHT, WIDTH
+from touchstream.schemas.groups import spelled
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.rolling import WINDOWS
+from touchstream.sinks.console.board import Board
+from touchstream.sinks.console.customer_words import facts, sections, warnings
+from touchstream.sinks.console.figures import JOURNEY_LABELS, LABELS, NOTHING, number
+from touchstream.sinks.console.health import Health
+from touchstream.sinks.console.selection import Selection
+from touchstream.sinks.console.trend import HEIGHT, WIDTH
 
 _NAME_CHARS: Final = 80
 
@@ -38,7 +38,7 @@ class Drawing:
     def __init__(self, catalogue: Catalogue, notice: str | None = None, customers: bool = False) -> None:
         """notice: a line at the top of the page, such as that the customers are simulated; customers: are shown."""
         self._templates = Environment(
-            loader=PackageLoader("sinks.console"),
+            loader=PackageLoader("touchstream.sinks.console"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

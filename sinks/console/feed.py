@@ -14,13 +14,13 @@ from typing import Final, Protocol
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse import live
-from sinks.clickhouse.errors import Kind, first_line, kind, remedy
-from sinks.console import metrics
-from sinks.console.board import Readings
-from sinks.console.health import clickhouse_away
-from sinks.console.reader import View
-from sinks.console.selection import Selection
+from touchstream.sinks.clickhouse import live
+from touchstream.sinks.clickhouse.errors import Kind, first_line, kind, remedy
+from touchstream.sinks.console import metrics
+from touchstream.sinks.console.board import Readings
+from touchstream.sinks.console.health import clickhouse_away
+from touchstream.sinks.console.reader import View
+from touchstream.sinks.console.selection import Selection
 
 log = structlog.get_logger(__name__)
 

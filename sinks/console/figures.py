@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from schemas.metrics import Catalogue, Metric
+from touchstream.schemas.metrics import Catalogue, Metric
 
 LABELS: Final = {
     "nps": "NPS",

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from sinks.clickhouse.live import Newest
-from sinks.clickhouse.rolling import Window
-from sinks.clickhouse.watch_rounds import Round
-from sinks.console.figures import duration, instant
-from sinks.sink import LaneRow
+from touchstream.sinks.clickhouse.live import Newest
+from touchstream.sinks.clickhouse.rolling import Window
+from touchstream.sinks.clickhouse.watch_rounds import Round
+from touchstream.sinks.console.figures import duration, instant
+from touchstream.sinks.sink import LaneRow
 
 LANE_SILENT_MS: Final = 20_000
 """A heartbeat makes a worker write each of its lanes every five seconds, and a dead worker's lanes move in six."""

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sinks.clickhouse.customer_reader import CustomerReader, CustomersBusy, NoSuchId
-from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.errors import code
-from sinks.console.drawing import Drawing, Sought
+from touchstream.sinks.clickhouse.customer_reader import CustomerReader, CustomersBusy, NoSuchId
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.errors import code
+from touchstream.sinks.console.drawing import Drawing, Sought
 
 log = structlog.get_logger(__name__)
 

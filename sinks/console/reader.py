@@ -10,15 +10,15 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
-from schemas.journey import Journey
-from schemas.metrics import Catalogue
-from sinks.clickhouse import live
-from sinks.clickhouse.client import connect, follow
-from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.rolling import Window, journeys_now
-from sinks.clickhouse.watch_rounds import Round, newest_round
-from sinks.console import metrics
-from sinks.console.board import (
+from touchstream.schemas.journey import Journey
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse import live
+from touchstream.sinks.clickhouse.client import connect, follow
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.rolling import Window, journeys_now
+from touchstream.sinks.clickhouse.watch_rounds import Round, newest_round
+from touchstream.sinks.console import metrics
+from touchstream.sinks.console.board import (
     CHANNELS_MAX,
     NAMES_MAX,
     STAGES_MAX,
@@ -31,9 +31,9 @@ from sinks.console.board import (
     journey_of,
     shown_stages,
 )
-from sinks.console.health import Absent, Health, Judged, health, is_late
-from sinks.console.selection import Selection
-from sinks.sink import LaneRow
+from touchstream.sinks.console.health import Absent, Health, Judged, health, is_late
+from touchstream.sinks.console.selection import Selection
+from touchstream.sinks.sink import LaneRow
 
 _TIMEOUT: Final = Timeout(connect=2, read=5)
 """Seconds. The queries take milliseconds: a server that is silent for longer hangs, and the page must end."""

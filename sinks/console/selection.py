@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
-from schemas.groups import name_of, spelled
-from schemas.touchpoint import NAME_BYTES_MAX
-from sinks.clickhouse.rolling import BY_NAME, Window
+from touchstream.schemas.groups import name_of, spelled
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX
+from touchstream.sinks.clickhouse.rolling import BY_NAME, Window
 
 DEFAULT_WINDOW: Final = "5m"
 

@@ -7,15 +7,15 @@ from typing import Final
 import structlog
 import uvicorn
 
-from schemas.journey import Journey
-from schemas.metrics import Catalogue
-from sinks import http_server
-from sinks.clickhouse.customer_reader import CustomerReader
-from sinks.console.app import VIEWERS_MAX, Console
-from sinks.console.drawing import Drawing
-from sinks.console.feed import Feed
-from sinks.console.reader import CurrentAlerts, Reader
-from sinks.http_server import Names, is_loopback, only_for, stop_signals_held, url_of
+from touchstream.schemas.journey import Journey
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks import http_server
+from touchstream.sinks.clickhouse.customer_reader import CustomerReader
+from touchstream.sinks.console.app import VIEWERS_MAX, Console
+from touchstream.sinks.console.drawing import Drawing
+from touchstream.sinks.console.feed import Feed
+from touchstream.sinks.console.reader import CurrentAlerts, Reader
+from touchstream.sinks.http_server import Names, is_loopback, only_for, stop_signals_held, url_of
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from schemas.metrics import Metric
-from sinks.console.figures import number
+from touchstream.schemas.metrics import Metric
+from touchstream.sinks.console.figures import number
 
 WIDTH: Final = 100
 HEIGHT: Final = 24

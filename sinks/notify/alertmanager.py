@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any, Final
 
-from schemas.alerts import DIMENSIONS
-from sinks.notify.notification import Notification
-from sinks.notify.post import Post
+from touchstream.schemas.alerts import DIMENSIONS
+from touchstream.sinks.notify.notification import Notification
+from touchstream.sinks.notify.post import Post
 
 _FIRES_FOR: Final = timedelta(days=30)
 """Alertmanager forgets what isn't sent again within its `resolve_timeout`, unless it is told an end. `watch` tells it

@@ -8,7 +8,7 @@ from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.util import make_headers
 
-from sinks.notify.notification import NotDelivered, RefusedForGood
+from touchstream.sinks.notify.notification import NotDelivered, RefusedForGood
 
 _TIMEOUT: Final = Timeout(connect=5, read=10)
 _NEVER: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 431})

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from sinks.notify.notification import Notification
-from sinks.notify.post import Post
+from touchstream.sinks.notify.notification import Notification
+from touchstream.sinks.notify.post import Post
 
 _MARK: Final = {"firing": "🔴", "resolved": "🟢"}
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

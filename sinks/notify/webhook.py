@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from sinks.notify.notification import Notification
-from sinks.notify.post import Post
+from touchstream.sinks.notify.notification import Notification
+from touchstream.sinks.notify.post import Post
 
 
 class Webhook:

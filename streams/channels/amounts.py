@@ -6,11 +6,11 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from schemas.currencies import EXPONENTS
-from schemas.numbers import DecimalSign, Reading, Unclear
-from schemas.numbers import read as read_number
-from schemas.touchpoint import Reason, shown
-from streams.channels.mapping import FieldMapping
+from touchstream.schemas.currencies import EXPONENTS
+from touchstream.schemas.numbers import DecimalSign, Reading, Unclear
+from touchstream.schemas.numbers import read as read_number
+from touchstream.schemas.touchpoint import Reason, shown
+from touchstream.streams.channels.mapping import FieldMapping
 
 _WHOLE_TOLERANCE = Decimal("1e-6")  # 0.1 + 0.2 euros is 30.000000000000004 cents, and means 30
 _OF_MAJOR_UNITS = frozenset({Decimal(100), Decimal(1000), Decimal(10_000)})

@@ -15,12 +15,12 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.channels.in_flight import DeliveryFailed
-from streams.channels.lanes import lane_of
-from streams.connection import KafkaConnection
-from streams.settings import Settings
-from streams.topic_first import TopicFirstProducer
-from streams.topics import partition_count
+from touchstream.streams.channels.in_flight import DeliveryFailed
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.settings import Settings
+from touchstream.streams.topic_first import TopicFirstProducer
+from touchstream.streams.topics import partition_count
 
 BATCH_BYTES = 128 * 1024
 DELIVERY_SECONDS = 120

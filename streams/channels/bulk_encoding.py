@@ -7,8 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pyruhvro
 
-from schemas.codec import SCHEMA_TEXT, without_logical_types
-from streams.channels.encoding import Encoder
+from touchstream.schemas.codec import SCHEMA_TEXT, without_logical_types
+from touchstream.streams.channels.encoding import Encoder
 
 _SCHEMA: Final = json.dumps(without_logical_types(SCHEMA_TEXT))
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from schemas.codec import from_fields, name_twice
-from schemas.touchpoint import Reason, Touchpoint, shown
-from schemas.validity import canonical
-from streams.channels.amounts import ValueRefused
-from streams.channels.compressed import ByteSource, FileProblem
-from streams.channels.conversion import RowConverter
-from streams.channels.event_ids import ContentIds
-from streams.channels.lines import LINE_BYTES_MAX
-from streams.channels.mapping import ATTRIBUTE_PREFIX, FIELDS, FieldMapping, nearest
+from touchstream.schemas.codec import from_fields, name_twice
+from touchstream.schemas.touchpoint import Reason, Touchpoint, shown
+from touchstream.schemas.validity import canonical
+from touchstream.streams.channels.amounts import ValueRefused
+from touchstream.streams.channels.compressed import ByteSource, FileProblem
+from touchstream.streams.channels.conversion import RowConverter
+from touchstream.streams.channels.event_ids import ContentIds
+from touchstream.streams.channels.lines import LINE_BYTES_MAX
+from touchstream.streams.channels.mapping import ATTRIBUTE_PREFIX, FIELDS, FieldMapping, nearest
 
 ROWS_PER_CHUNK = 4096
 CHUNK_BYTES_MAX = 4 * 1024 * 1024

@@ -13,11 +13,19 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
-from schemas.numbers import DecimalSign, Reading
-from schemas.times import Unit, in_zone, is_plausible, milliseconds_of, moment, readings, since_epoch
-from schemas.touchpoint import TIME_MS_MAX, TIME_MS_MIN, Reason, shown
-from streams.channels.amounts import Amounts, ValueRefused, number_of, unclear, whole
-from streams.channels.mapping import (
+from touchstream.schemas.numbers import DecimalSign, Reading
+from touchstream.schemas.times import (
+    Unit,
+    in_zone,
+    is_plausible,
+    milliseconds_of,
+    moment,
+    readings,
+    since_epoch,
+)
+from touchstream.schemas.touchpoint import TIME_MS_MAX, TIME_MS_MIN, Reason, shown
+from touchstream.streams.channels.amounts import Amounts, ValueRefused, number_of, unclear, whole
+from touchstream.streams.channels.mapping import (
     ATTRIBUTE_PREFIX,
     NUMBER_FIELDS,
     TIME_FIELDS,

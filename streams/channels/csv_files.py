@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from schemas.touchpoint import Reason, shown
-from streams.channels.chunks import Builder, Chunk, check_columns
-from streams.channels.compressed import ByteSource, FileProblem
-from streams.channels.lines import LINE_BYTES_MAX
-from streams.channels.mapping import FieldMapping
+from touchstream.schemas.touchpoint import Reason, shown
+from touchstream.streams.channels.chunks import Builder, Chunk, check_columns
+from touchstream.streams.channels.compressed import ByteSource, FileProblem
+from touchstream.streams.channels.lines import LINE_BYTES_MAX
+from touchstream.streams.channels.mapping import FieldMapping
 
 CSV_FIELD_CHARS_MAX = 2 * 1024 * 1024  # an unclosed quote would else swallow the rest of the file into one field
 DELIMITERS = ",;\t|"

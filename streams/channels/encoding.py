@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from schemas.codec import (
+from touchstream.schemas.codec import (
     CONFLUENT,
     FINGERPRINT,
     SCHEMA_TEXT,
@@ -12,8 +12,8 @@ from schemas.codec import (
     encode_confluent,
     encode_single_object,
 )
-from schemas.registry import HttpSchemaRegistry
-from schemas.touchpoint import Touchpoint
+from touchstream.schemas.registry import HttpSchemaRegistry
+from touchstream.schemas.touchpoint import Touchpoint
 
 
 class Encoder:

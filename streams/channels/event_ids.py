@@ -10,7 +10,7 @@ import uuid
 
 import msgspec
 
-from schemas.touchpoint import Touchpoint
+from touchstream.schemas.touchpoint import Touchpoint
 
 ID_HEX_DIGITS = 32  # 128 bits: no two events of the world share one
 _SAID = tuple(

@@ -10,13 +10,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.touchpoint import Reason, shown
-from streams.channels.chunks import ROWS_PER_CHUNK, Builder, Chunk, check_columns
-from streams.channels.compressed import STDIN, ByteSource, FileProblem
-from streams.channels.csv_files import csv_chunks
-from streams.channels.json_arrays import begins_array, split_elements
-from streams.channels.lines import LINE_BYTES_MAX, in_utf8, split_lines
-from streams.channels.mapping import FieldMapping
+from touchstream.schemas.touchpoint import Reason, shown
+from touchstream.streams.channels.chunks import ROWS_PER_CHUNK, Builder, Chunk, check_columns
+from touchstream.streams.channels.compressed import STDIN, ByteSource, FileProblem
+from touchstream.streams.channels.csv_files import csv_chunks
+from touchstream.streams.channels.json_arrays import begins_array, split_elements
+from touchstream.streams.channels.lines import LINE_BYTES_MAX, in_utf8, split_lines
+from touchstream.streams.channels.mapping import FieldMapping
 
 _FORMATS = {
     ".ndjson": "ndjson",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from streams.channels.compressed import FileProblem
-from streams.channels.lines import LINE_BYTES_MAX, split_lines
+from touchstream.streams.channels.compressed import FileProblem
+from touchstream.streams.channels.lines import LINE_BYTES_MAX, split_lines
 
 _OUTSIDE = re.compile(rb'["\[\]{},]')
 _INSIDE = re.compile(rb'["\\\n]')  # no text of JSON goes over a line: one that does has lost its closing quote

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from streams.channels.compressed import FileProblem
+from touchstream.streams.channels.compressed import FileProblem
 
 # JSON may spell each byte of an event of 1 MiB as \u00XX: a longer line can't hold an event that is small enough.
 LINE_BYTES_MAX = 8 * 1024 * 1024

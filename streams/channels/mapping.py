@@ -17,9 +17,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from schemas.numbers import DecimalSign
-from schemas.times import Unit
-from schemas.touchpoint import NAME_BYTES_MAX, Touchpoint
+from touchstream.schemas.numbers import DecimalSign
+from touchstream.schemas.times import Unit
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX, Touchpoint
 
 MAPPING_BYTES_MAX = 1024 * 1024
 _UNIT_OF_STYLE: dict[str, Unit] = {"epoch_ms": "milliseconds", "epoch_s": "seconds"}

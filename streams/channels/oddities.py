@@ -8,7 +8,7 @@ from collections import Counter
 
 import polars as pl
 
-from schemas.touchpoint import ACTIONS
+from touchstream.schemas.touchpoint import ACTIONS
 
 WORDS_MAX = 1_000  # distinct actions that are looked at; made-up names must not fill memory
 _ENTRIES = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))

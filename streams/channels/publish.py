@@ -15,21 +15,21 @@ from types import FrameType
 import numpy as np
 import polars as pl
 
-from schemas.codec import WriterSchemas
-from schemas.columns import decode_batch
-from schemas.touchpoint import TIME_MS_MAX
-from schemas.validity_of_columns import refusals
-from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
-from streams.channels.bulk import Destination, LaneBatches
-from streams.channels.bulk_encoding import encode_frame
-from streams.channels.chunks import Chunk, RefusedLine
-from streams.channels.compressed import STDIN, ByteSource, FileProblem
-from streams.channels.encoding import Encoder
-from streams.channels.files import format_of, read_chunks
-from streams.channels.in_flight import DeliveryFailed
-from streams.channels.mapping import FieldMapping
-from streams.channels.oddities import NearActions, RepeatedIds
-from streams.channels.refused_lines import RefusedLines
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.touchpoint import TIME_MS_MAX
+from touchstream.schemas.validity_of_columns import refusals
+from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
+from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.bulk_encoding import encode_frame
+from touchstream.streams.channels.chunks import Chunk, RefusedLine
+from touchstream.streams.channels.compressed import STDIN, ByteSource, FileProblem
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.files import format_of, read_chunks
+from touchstream.streams.channels.in_flight import DeliveryFailed
+from touchstream.streams.channels.mapping import FieldMapping
+from touchstream.streams.channels.oddities import NearActions, RepeatedIds
+from touchstream.streams.channels.refused_lines import RefusedLines
 
 SLICE_EVENTS_MAX = 256  # between two looks at the clock, at Ctrl-C and at the rate
 SLEEP_SECONDS_MAX = 0.1

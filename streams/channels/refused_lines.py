@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from streams.channels.chunks import RefusedLine
-from streams.channels.compressed import FileProblem
+from touchstream.streams.channels.chunks import RefusedLine
+from touchstream.streams.channels.compressed import FileProblem
 
 EXAMPLES_PER_REASON = 3
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from schemas.codec import from_fields
-from schemas.times import since_epoch
-from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint
-from schemas.validity import canonical, check
-from schemas.void_ids import VOID_WORDS, VoidIds
-from streams.channels.encoding import Encoder
-from streams.channels.event_ids import new_event_id
-from streams.channels.in_flight import DeliveryFailed, InFlight
-from streams.channels.lanes import lane_of
-from streams.connection import KafkaConnection
-from streams.topics import EVENT_MESSAGE_BYTES_MAX, partition_count
+from touchstream.schemas.codec import from_fields
+from touchstream.schemas.times import since_epoch
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint
+from touchstream.schemas.validity import canonical, check
+from touchstream.schemas.void_ids import VOID_WORDS, VoidIds
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.event_ids import new_event_id
+from touchstream.streams.channels.in_flight import DeliveryFailed, InFlight
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import EVENT_MESSAGE_BYTES_MAX, partition_count
 
 if TYPE_CHECKING:
-    from streams.settings import Settings
+    from touchstream.streams.settings import Settings
 
 BUFFER_BYTES_MAX = 64 * 1024 * 1024
 EVENT_OVERHEAD_BYTES = 1024  # what kafka-python holds for a record in flight, beside its bytes

@@ -1,5 +1,5 @@
-"""`python -m streams.cli`."""
+"""`python -m touchstream.streams.cli`."""
 
-from streams.cli.main import main
+from touchstream.streams.cli.main import main
 
 main()

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from schemas.alerts import Rules
-from sinks.clickhouse.alerts import AlertRow, AlertTables
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.watch_rounds import Round, newest_round
-from sinks.console.figures import duration, instant
-from sinks.notify.notification import Notification
-from streams.cli.output import (
+from touchstream.schemas.alerts import Rules
+from touchstream.sinks.clickhouse.alerts import AlertRow, AlertTables
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.watch_rounds import Round, newest_round
+from touchstream.sinks.console.figures import duration, instant
+from touchstream.sinks.notify.notification import Notification
+from touchstream.streams.cli.output import (
     WRONG_USE,
     answers,
     errors_in_one_line,
@@ -24,10 +24,10 @@ from streams.cli.output import (
     print_table,
     progress_bar,
 )
-from streams.cli.times import point_in_time
-from streams.watch.judge import FIRING, OK, PENDING, RESOLVED
-from streams.watch.rehearsal import Rehearsal, RehearsalError
-from streams.watch.service import checked, known
+from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.watch.judge import FIRING, OK, PENDING, RESOLVED
+from touchstream.streams.watch.rehearsal import Rehearsal, RehearsalError
+from touchstream.streams.watch.service import checked, known
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.journeys import portfolio
-from sinks.clickhouse.queries import DIMENSIONS
-from sinks.clickhouse.rolling import BY_NAME, Window
-from streams.cli.output import (
+from touchstream.sinks.clickhouse.journeys import portfolio
+from touchstream.sinks.clickhouse.queries import DIMENSIONS
+from touchstream.sinks.clickhouse.rolling import BY_NAME, Window
+from touchstream.streams.cli.output import (
     JSON_ROWS_MAX,
     TABLE_ROWS_MAX,
     WRONG_USE,
@@ -21,8 +21,8 @@ from streams.cli.output import (
     print_table,
     within_limit,
 )
-from streams.cli.times import point_in_time
-from streams.editions import connect_to
+from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.editions import connect_to
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -6,19 +6,27 @@ from typing import Annotated, Any, Final
 import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.alerts import DEFAULT_FILE as DEFAULT_ALERTS
-from schemas.alerts import Known, Rules
-from schemas.definitions import Finding, Severity
-from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
-from schemas.journey import Journeys
-from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from schemas.metrics import Catalogue
-from schemas.paths import stage_paths
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.journeys import touched_touchpoints, undeclared
-from sinks.clickhouse.rolling import WINDOWS
-from streams.cli.output import FAILED, answers, errors_in_one_line, load_settings, people, print_json, print_table
-from streams.settings import Settings
+from touchstream.schemas.alerts import DEFAULT_FILE as DEFAULT_ALERTS
+from touchstream.schemas.alerts import Known, Rules
+from touchstream.schemas.definitions import Finding, Severity
+from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.journeys import touched_touchpoints, undeclared
+from touchstream.sinks.clickhouse.rolling import WINDOWS
+from touchstream.streams.cli.output import (
+    FAILED,
+    answers,
+    errors_in_one_line,
+    load_settings,
+    people,
+    print_json,
+    print_table,
+)
+from touchstream.streams.settings import Settings
 
 _UNDECLARED_MAX: Final = 50
 _PLACE: Final = ("journey", "stage", "channel", "touchpoint")

@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.control import KnownKey, known_keys, note_keys, replace_lane_keys
-from streams.cli.output import errors_in_one_line, fail, load_settings, people, print_json, print_table
-from streams.control_key import make_key, public_of, read_key
-from streams.measure.controls import ControlKey, keys_text
-from streams.steering import Control, next_sequence
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.control import KnownKey, known_keys, note_keys, replace_lane_keys
+from touchstream.streams.cli.output import (
+    errors_in_one_line,
+    fail,
+    load_settings,
+    people,
+    print_json,
+    print_table,
+)
+from touchstream.streams.control_key import make_key, public_of, read_key
+from touchstream.streams.measure.controls import ControlKey, keys_text
+from touchstream.streams.steering import Control, next_sequence
 
 New = Annotated[Path, typer.Argument(metavar="FILE", help="Of the new private key; made if it is not there.")]
 

@@ -5,11 +5,19 @@ from typing import Annotated
 import msgspec
 import typer
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.customers import customer
-from sinks.console.customer_words import facts, sections, warnings
-from streams.cli.output import answers, errors_in_one_line, escaped, fail, load_settings, print_json, print_table
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.customers import customer
+from touchstream.sinks.console.customer_words import facts, sections, warnings
+from touchstream.streams.cli.output import (
+    answers,
+    errors_in_one_line,
+    escaped,
+    fail,
+    load_settings,
+    print_json,
+    print_table,
+)
 
 
 def ask_customer(

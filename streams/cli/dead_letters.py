@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from schemas.registry import RegistryUnavailable
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.letters import dead_letters
-from streams.cli.output import (
+from touchstream.schemas.registry import RegistryUnavailable
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.letters import dead_letters
+from touchstream.streams.cli.output import (
     answers,
     errors_in_one_line,
     escaped,
@@ -19,8 +19,17 @@ from streams.cli.output import (
     print_table,
     progress_bar,
 )
-from streams.cli.times import point_in_time
-from streams.replay import ALREADY_COUNTED, ANSWERS, LETTERS_MAX, UNKNOWN, Replay, ReplayError, Selection, Summary
+from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.replay import (
+    ALREADY_COUNTED,
+    ANSWERS,
+    LETTERS_MAX,
+    UNKNOWN,
+    Replay,
+    ReplayError,
+    Selection,
+    Summary,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

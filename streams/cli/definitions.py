@@ -7,15 +7,22 @@ import typer
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.touchpoint import TIME_MS_MIN
-from sinks.clickhouse.client import connect_directly, database_url, first_database
-from sinks.clickhouse.definitions import KnownDefinitions, known_definitions
-from sinks.clickhouse.editions import editions, in_force
-from sinks.clickhouse.errors import code
-from streams.cli.output import errors_in_one_line, load_settings, people, print_json, print_table, progress_bar
-from streams.cli.times import point_in_time
-from streams.editions import edition_of, switch
-from streams.restate import Plan, Restating
+from touchstream.schemas.touchpoint import TIME_MS_MIN
+from touchstream.sinks.clickhouse.client import connect_directly, database_url, first_database
+from touchstream.sinks.clickhouse.definitions import KnownDefinitions, known_definitions
+from touchstream.sinks.clickhouse.editions import editions, in_force
+from touchstream.sinks.clickhouse.errors import code
+from touchstream.streams.cli.output import (
+    errors_in_one_line,
+    load_settings,
+    people,
+    print_json,
+    print_table,
+    progress_bar,
+)
+from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.editions import edition_of, switch
+from touchstream.streams.restate import Plan, Restating
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _BEGINNING = "the beginning"

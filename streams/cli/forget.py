@@ -5,16 +5,24 @@ from typing import Annotated, Any
 
 import typer
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.erasure import erase, erase_letters, mentions
-from sinks.clickhouse.person import erasure_key, person_of
-from sinks.clickhouse.queries import lanes
-from streams.cli.output import answers, errors_in_one_line, fail, load_settings, people, print_json, print_table
-from streams.forget import announce
-from streams.settings import Settings
-from streams.steering import Control
-from streams.topics import log_identity, retentions
-from streams.waiting import reached, wait_until_measured
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.erasure import erase, erase_letters, mentions
+from touchstream.sinks.clickhouse.person import erasure_key, person_of
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.cli.output import (
+    answers,
+    errors_in_one_line,
+    fail,
+    load_settings,
+    people,
+    print_json,
+    print_table,
+)
+from touchstream.streams.forget import announce
+from touchstream.streams.settings import Settings
+from touchstream.streams.steering import Control
+from touchstream.streams.topics import log_identity, retentions
+from touchstream.streams.waiting import reached, wait_until_measured
 
 
 def forget(

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from deploy.local.broker import stack_of
-from deploy.local.data_directory import holder, stack_id
-from deploy.local.ports import LOOPBACK, noted
-from streams.connection import kafka_servers
-from streams.settings import Settings, SettingsError
-from streams.settings_sources import READY_FILE
+from touchstream.deploy.local.broker import stack_of
+from touchstream.deploy.local.data_directory import holder, stack_id
+from touchstream.deploy.local.ports import LOOPBACK, noted
+from touchstream.streams.connection import kafka_servers
+from touchstream.streams.settings import Settings, SettingsError
+from touchstream.streams.settings_sources import READY_FILE
 
 _SERVERS: Final = {"kafka_url": "kafka", "clickhouse_url": "clickhouse"}
 

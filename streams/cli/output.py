@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sinks.clickhouse.errors import code, first_line, remedy
-from sinks.clickhouse.migrations import MigrationError
-from sinks.clickhouse.queries import IntervalError
-from streams.cli.local_stack import addressed
-from streams.settings import Settings, SettingsError
-from streams.topics import TopicError
+from touchstream.sinks.clickhouse.errors import code, first_line, remedy
+from touchstream.sinks.clickhouse.migrations import MigrationError
+from touchstream.sinks.clickhouse.queries import IntervalError
+from touchstream.streams.cli.local_stack import addressed
+from touchstream.streams.settings import Settings, SettingsError
+from touchstream.streams.topics import TopicError
 
 FAILED = 1
 WRONG_USE = 2

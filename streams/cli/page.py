@@ -6,15 +6,15 @@ from typing import Annotated, Final
 import typer
 from clickhouse_connect.driver.client import Client
 
-from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
-from schemas.journey import Journeys
-from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from schemas.metrics import Catalogue
-from sinks.clickhouse.alerts import AlertTables
-from sinks.console import Alert, serve
-from sinks.notify.notification import Notification
-from streams.cli.output import errors_in_one_line, load_settings
-from streams.logs import configure_logs
+from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.console import Alert, serve
+from touchstream.sinks.notify.notification import Notification
+from touchstream.streams.cli.output import errors_in_one_line, load_settings
+from touchstream.streams.logs import configure_logs
 
 _ALERTS_MAX: Final = 1_000
 

@@ -7,14 +7,23 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from schemas.registry import RegistryUnavailable, SchemaRefused
-from schemas.void_ids import VoidIds
-from streams.channels.bulk import Destination
-from streams.channels.compressed import FileProblem
-from streams.channels.mapping import MappingError, load_mapping
-from streams.channels.publish import Progress as Publishing
-from streams.channels.publish import PublishOptions, Summary, publish_files
-from streams.cli.output import FAILED, WRONG_USE, errors_in_one_line, escaped, fail, load_settings, people, print_json
+from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
+from touchstream.schemas.void_ids import VoidIds
+from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.compressed import FileProblem
+from touchstream.streams.channels.mapping import MappingError, load_mapping
+from touchstream.streams.channels.publish import Progress as Publishing
+from touchstream.streams.channels.publish import PublishOptions, Summary, publish_files
+from touchstream.streams.cli.output import (
+    FAILED,
+    WRONG_USE,
+    errors_in_one_line,
+    escaped,
+    fail,
+    load_settings,
+    people,
+    print_json,
+)
 
 
 def publish(

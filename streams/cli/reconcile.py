@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.placing import Placing, Twins
-from sinks.clickhouse.reconcile import Difference, Reconciled
-from sinks.clickhouse.reconcile import reconcile as compare
-from streams.cli.output import (
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.placing import Placing, Twins
+from touchstream.sinks.clickhouse.reconcile import Difference, Reconciled
+from touchstream.sinks.clickhouse.reconcile import reconcile as compare
+from touchstream.streams.cli.output import (
     FAILED,
     answers,
     errors_in_one_line,
@@ -21,7 +21,7 @@ from streams.cli.output import (
     print_table,
     progress_bar,
 )
-from streams.cli.times import point_in_time
+from touchstream.streams.cli.times import point_in_time
 
 
 def reconcile(

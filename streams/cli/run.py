@@ -8,12 +8,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from streams.cli.output import errors_in_one_line, load_settings, people
-from streams.health import Vigil
-from streams.health_server import serve_health
-from streams.last_resort import LastResort
-from streams.logs import configure_logs
-from streams.prepare import prepare
+from touchstream.streams.cli.output import errors_in_one_line, load_settings, people
+from touchstream.streams.health import Vigil
+from touchstream.streams.health_server import serve_health
+from touchstream.streams.last_resort import LastResort
+from touchstream.streams.logs import configure_logs
+from touchstream.streams.prepare import prepare
 
 if TYPE_CHECKING:
     import faust
@@ -36,7 +36,7 @@ def worker() -> None:
     Example: touchstream worker
     """
 
-    from streams.app import build
+    from touchstream.streams.app import build
 
     settings = load_settings()
     configure_logs(settings.log_format)

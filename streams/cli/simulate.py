@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from schemas.definitions import DefinitionError
-from schemas.registry import RegistryUnavailable, SchemaRefused
-from streams.channels.bulk import Destination
-from streams.channels.simulate.publication import SimulateOptions, publish_simulation
-from streams.channels.simulate.runner import Summary
-from streams.channels.simulate.scenario import (
+from touchstream.schemas.definitions import DefinitionError
+from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
+from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.simulate.publication import SimulateOptions, publish_simulation
+from touchstream.streams.channels.simulate.runner import Summary
+from touchstream.streams.channels.simulate.scenario import (
     DEFAULT_FILE,
     EVENTS_PER_SECOND_MAX,
     EVENTS_PER_SECOND_MIN,
@@ -20,8 +20,17 @@ from streams.channels.simulate.scenario import (
     Scenario,
     load_scenario,
 )
-from streams.cli.output import FAILED, WRONG_USE, errors_in_one_line, escaped, fail, load_settings, people, print_json
-from streams.logs import configure_logs
+from touchstream.streams.cli.output import (
+    FAILED,
+    WRONG_USE,
+    errors_in_one_line,
+    escaped,
+    fail,
+    load_settings,
+    people,
+    print_json,
+)
+from touchstream.streams.logs import configure_logs
 
 Rate = Annotated[
     float | None,

@@ -13,18 +13,18 @@ from typing import Any, Final, TypeVar
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.local.broker import Broker
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.data_directory import DataDirectory
-from deploy.local.loopback import body, is_well
-from deploy.local.ports import LOOPBACK, free_port, note
-from deploy.local.supervisor import Child, Supervisor
-from streams.cli.local_stack import refuse_broker_of_a_stack, taken
-from streams.cli.ready_file import ReadyFile, netrc
-from streams.prepare import prepare
-from streams.settings import Settings
-from streams.settings_sources import READY_FILE
-from streams.topics import partition_count
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.data_directory import DataDirectory
+from touchstream.deploy.local.loopback import body, is_well
+from touchstream.deploy.local.ports import LOOPBACK, free_port, note
+from touchstream.deploy.local.supervisor import Child, Supervisor
+from touchstream.streams.cli.local_stack import refuse_broker_of_a_stack, taken
+from touchstream.streams.cli.ready_file import ReadyFile, netrc
+from touchstream.streams.prepare import prepare
+from touchstream.streams.settings import Settings
+from touchstream.streams.settings_sources import READY_FILE
+from touchstream.streams.topics import partition_count
 
 log = structlog.get_logger(__name__)
 _Done = TypeVar("_Done")
@@ -204,7 +204,7 @@ class Stack:
         }
         return Child(
             name,
-            (sys.executable, "-m", "streams.cli", *command),
+            (sys.executable, "-m", "touchstream.streams.cli", *command),
             ready=ready,
             env=environment,
             ready_seconds=_READY_SECONDS,

@@ -7,21 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
-from schemas.journey import Journeys
-from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.client import connect, redacted
-from sinks.clickhouse.queries import metrics
-from sinks.notify.notification import Notification
-from streams.cli.output import errors_in_one_line, escaped, fail, load_settings, people, print_table
-from streams.connection import kafka_servers
-from streams.logs import configure_logs
-from streams.settings import Settings
-from streams.stopping import Stop
-from streams.watch.judge import FIRING, RESOLVED
+from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from touchstream.schemas.journey import Journeys
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.client import connect, redacted
+from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.sinks.notify.notification import Notification
+from touchstream.streams.cli.output import (
+    errors_in_one_line,
+    escaped,
+    fail,
+    load_settings,
+    people,
+    print_table,
+)
+from touchstream.streams.connection import kafka_servers
+from touchstream.streams.logs import configure_logs
+from touchstream.streams.settings import Settings
+from touchstream.streams.stopping import Stop
+from touchstream.streams.watch.judge import FIRING, RESOLVED
 
 if TYPE_CHECKING:
-    from streams.cli.stack import Addresses
+    from touchstream.streams.cli.stack import Addresses
 
 _SUMMARY_COLUMNS: Final = (
     "stage", "touches", "customers", "nps", "nps_n", "csat", "csat_n", "success_rate", "purchases",
@@ -55,10 +62,10 @@ def up(
     Example: touchstream up --data ./data --workers 2
     """
     try:
-        from deploy.local.broker import BrokerNotInstalledError
-        from deploy.local.data_directory import DataDirectoryInUseError
-        from deploy.local.supervisor import ChildError
-        from streams.cli.stack import NotReady, running
+        from touchstream.deploy.local.broker import BrokerNotInstalledError
+        from touchstream.deploy.local.data_directory import DataDirectoryInUseError
+        from touchstream.deploy.local.supervisor import ChildError
+        from touchstream.streams.cli.stack import NotReady, running
     except ModuleNotFoundError as error:
         fail(f"the local stack is not installed ({error.name}): pip install 'touchstream\\[local]'")
     settings = load_settings(local=False)

@@ -5,12 +5,12 @@ from typing import Annotated, Final
 import typer
 from kafka.errors import KafkaError
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import lanes
-from streams.cli.output import errors_in_one_line, fail, load_settings, people, progress_bar
-from streams.connection import KafkaConnection
-from streams.topics import LogPosition, log_identity
-from streams.waiting import Reached, beat, reached, wait_until_measured
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.cli.output import errors_in_one_line, fail, load_settings, people, progress_bar
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import LogPosition, log_identity
+from touchstream.streams.waiting import Reached, beat, reached, wait_until_measured
 
 _BEATS_SECONDS: Final = 10.0
 """For heartbeats: a worker reads them with the events. Where none runs any more, the tables hold everything anyway."""

@@ -2,13 +2,13 @@
 
 from prometheus_client import REGISTRY
 
-from streams import metrics
-from streams.cli.output import errors_in_one_line, load_settings
-from streams.health_server import serve_health
-from streams.last_resort import LastResort
-from streams.logs import configure_logs
-from streams.stopping import Stop
-from streams.watch.service import WatchHealth, watch_until
+from touchstream.streams import metrics
+from touchstream.streams.cli.output import errors_in_one_line, load_settings
+from touchstream.streams.health_server import serve_health
+from touchstream.streams.last_resort import LastResort
+from touchstream.streams.logs import configure_logs
+from touchstream.streams.stopping import Stop
+from touchstream.streams.watch.service import WatchHealth, watch_until
 
 
 def watch() -> None:

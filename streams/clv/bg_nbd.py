@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from scipy.special import betaln, expit, gammaln, log_expit, psi
 
-from streams.clv.history import FitError, Floats, RepeatPurchases
-from streams.clv.search import highest
+from touchstream.streams.clv.history import FitError, Floats, RepeatPurchases
+from touchstream.streams.clv.search import highest
 
 REPEAT_CUSTOMERS_MIN: Final = 100
 """Customers who came back. Below it the four parameters say little about anybody."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.clv import bg_nbd, gamma_gamma
-from streams.clv.history import Floats, RepeatPurchases
+from touchstream.streams.clv import bg_nbd, gamma_gamma
+from touchstream.streams.clv.history import Floats, RepeatPurchases
 
 
 @dataclass(frozen=True)

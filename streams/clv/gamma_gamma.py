@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from scipy.special import gammaln, psi
 
-from streams.clv.history import FitError, Floats, RepeatPurchases
-from streams.clv.search import highest
+from touchstream.streams.clv.history import FitError, Floats, RepeatPurchases
+from touchstream.streams.clv.search import highest
 
 SPENDERS_MIN: Final = 100
 _STARTS: Final = ((1.0, 2.0, 1.0), (5.0, 4.0, 0.5), (2.0, 10.0, 5.0))

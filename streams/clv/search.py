@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import minimize
 
-from streams.clv.history import FitError, Floats
+from touchstream.streams.clv.history import FitError, Floats
 
 _BOUND: Final = 10.0
 """Of the logarithm of each parameter: what reaches 22,000 or 1/22,000 in its natural unit is no finite number."""

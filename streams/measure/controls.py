@@ -18,7 +18,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from streams.measure.records import CONTROL_HEADER, Headers
+from touchstream.streams.measure.records import CONTROL_HEADER, Headers
 
 SIGNATURE_HEADER: Final = "touchstream-signature"
 """Header of a control record: log id, partition, sequence number, key id, signature (base64url), spaces between."""

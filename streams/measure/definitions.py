@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from schemas.journey import Journeys
-from schemas.void_ids import DEFAULT_VOID_IDS, VOID_WORDS, VoidIds
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VOID_WORDS, VoidIds
 
 _DAY_MS = 86_400_000
 _UNBOUNDED: Final = 2**62  # offsets

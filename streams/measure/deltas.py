@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from streams.measure.hash_index import Keys
-from streams.measure.measures import SUMS, sketch_buckets
-from streams.measure.ragged import Labels
+from touchstream.streams.measure.hash_index import Keys
+from touchstream.streams.measure.measures import SUMS, sketch_buckets
+from touchstream.streams.measure.ragged import Labels
 
 RESOLUTIONS_S: Final = (10, 300, 3600)
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
-from streams.measure.content import Contents
-from streams.measure.hash_index import ABSENT, HashIndex, Keys, resized
+from touchstream.streams.measure.content import Contents
+from touchstream.streams.measure.hash_index import ABSENT, HashIndex, Keys, resized
 
 Clocks = npt.NDArray[np.int64]
 Offsets = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
+from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
 
 HASHES_MAX: Final = 10_000
 """Of one record: 670 kB. A person with more ids takes several."""

@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas.codec import WriterSchemas
-from schemas.columns import decode_batch
-from schemas.journey import Journeys
-from schemas.touchpoint import Reason, Refusal
-from schemas.validity_of_columns import refusals
-from streams.measure.definitions import Definitions
-from streams.measure.identity import CANONICAL_KEY
-from streams.measure.measures import sentiment_micro
-from streams.measure.panes import SERIES, Series
-from streams.measure.records import Headers, Records
-from streams.measure.refused import refused_before
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.touchpoint import Reason, Refusal
+from touchstream.schemas.validity_of_columns import refusals
+from touchstream.streams.measure.definitions import Definitions
+from touchstream.streams.measure.identity import CANONICAL_KEY
+from touchstream.streams.measure.measures import sentiment_micro
+from touchstream.streams.measure.panes import SERIES, Series
+from touchstream.streams.measure.records import Headers, Records
+from touchstream.streams.measure.refused import refused_before
 
 Times = npt.NDArray[np.int64]
 

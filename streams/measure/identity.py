@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.touchpoint import NAME_BYTES_MAX
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX
 
 CANONICAL_KEY = pl.when(pl.col("customer_id") == "").then("anonymous_id").otherwise("customer_id").cast(pl.Binary)
 """The Kafka key that an event is to have."""

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from schemas.codec import WriterSchemas
-from schemas.touchpoint import FUTURE_LIMIT_MS, Reason, Refusal
-from streams.measure import controls
-from streams.measure.content import contents
-from streams.measure.controls import (
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, Reason, Refusal
+from touchstream.streams.measure import controls
+from touchstream.streams.measure.content import contents
+from touchstream.streams.measure.controls import (
     HEARTBEAT,
     ControlKey,
     ControlRecord,
@@ -30,14 +30,14 @@ from streams.measure.controls import (
     keys_text,
     verify,
 )
-from streams.measure.definitions import SEMANTICS, Definitions
-from streams.measure.deltas import RESOLUTIONS_S
-from streams.measure.duplicates import CountedIds, Seen, Verdicts
-from streams.measure.erasures import Erasure, erasures
-from streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
-from streams.measure.identity import identities
-from streams.measure.panes import LABELS_MAX, Panes
-from streams.measure.records import Records
+from touchstream.streams.measure.definitions import SEMANTICS, Definitions
+from touchstream.streams.measure.deltas import RESOLUTIONS_S
+from touchstream.streams.measure.duplicates import CountedIds, Seen, Verdicts
+from touchstream.streams.measure.erasures import Erasure, erasures
+from touchstream.streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
+from touchstream.streams.measure.identity import identities
+from touchstream.streams.measure.panes import LABELS_MAX, Panes
+from touchstream.streams.measure.records import Records
 
 PENDING_ROW_BYTES: Final = 1_000
 """An event that takes more in memory than this while it waits for a flush is held to be several."""

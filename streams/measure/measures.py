@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas.touchpoint import DURATION_MS_MAX
+from touchstream.schemas.touchpoint import DURATION_MS_MAX
 
 SCALES: Final = {"nps": range(11), "csat": range(1, 6), "ces": range(1, 8)}
 """Survey instruments and their answers."""

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from streams.measure.deltas import RESOLUTIONS_S, Deltas, PaneKeys, packed
-from streams.measure.hash_index import ABSENT, HashIndex, Keys, Rows
-from streams.measure.measures import COUNTS, MEASURED, SCALES, SUMS
-from streams.measure.ragged import IntegerLabels, Ragged, TextLabels
+from touchstream.streams.measure.deltas import RESOLUTIONS_S, Deltas, PaneKeys, packed
+from touchstream.streams.measure.hash_index import ABSENT, HashIndex, Keys, Rows
+from touchstream.streams.measure.measures import COUNTS, MEASURED, SCALES, SUMS
+from touchstream.streams.measure.ragged import IntegerLabels, Ragged, TextLabels
 
 SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from streams.measure.hash_index import HashIndex, Keys, Rows
+from touchstream.streams.measure.hash_index import HashIndex, Keys, Rows
 
 
 class Labels(Protocol):

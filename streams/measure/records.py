@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from schemas.touchpoint import FUTURE_LIMIT_MS
+from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS
 
 Headers = Sequence[tuple[str, bytes]]
 

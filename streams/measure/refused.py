@@ -6,8 +6,8 @@ Who may produce to the topic can call nothing but its own record refused (docs/d
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.touchpoint import Reason, Refusal, shown
-from streams.measure.records import Headers
+from touchstream.schemas.touchpoint import Reason, Refusal, shown
+from touchstream.streams.measure.records import Headers
 
 REFUSED: Final = "touchstream-refused"
 """Header of a record that holds no event but what was refused: the code of the reason."""

@@ -10,10 +10,10 @@ from typing import Final
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.errors import first_line
-from sinks.notify.notification import Destination, NotDelivered, Notification, RefusedForGood
-from streams import metrics
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.notify.notification import Destination, NotDelivered, Notification, RefusedForGood
+from touchstream.streams import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schemas.alerts import DIMENSIONS, Rule
-from schemas.metrics import Metric
-from sinks.clickhouse.alerts import About, AlertRow, Baseline, Group, Reading
+from touchstream.schemas.alerts import DIMENSIONS, Rule
+from touchstream.schemas.metrics import Metric
+from touchstream.sinks.clickhouse.alerts import About, AlertRow, Baseline, Group, Reading
 
 OK: Final = "ok"
 PENDING: Final = "pending"

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
-from schemas.alerts import Rule, Rules
-from schemas.metrics import Catalogue, Metric
-from sinks.clickhouse.alerts import AlertRow, Group, Reading
-from sinks.clickhouse.rolling import BY_NAME, Window
-from streams.watch.judge import judge
-from streams.watch.watch import Readings, ticks_of
+from touchstream.schemas.alerts import Rule, Rules
+from touchstream.schemas.metrics import Catalogue, Metric
+from touchstream.sinks.clickhouse.alerts import AlertRow, Group, Reading
+from touchstream.sinks.clickhouse.rolling import BY_NAME, Window
+from touchstream.streams.watch.judge import judge
+from touchstream.streams.watch.watch import Readings, ticks_of
 
 TICKS_MAX: Final = 20_000
 """Of all rules: two days of a window with a tick every ten seconds."""

@@ -9,28 +9,28 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.alerts import DEFAULT_FILE, Known, Rules
-from schemas.definitions import DefinitionError, Finding, Severity
-from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
-from schemas.journey import Journeys
-from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from schemas.metrics import Catalogue
-from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.client import connect, follow
-from sinks.clickhouse.errors import first_line
-from sinks.clickhouse.rolling import WINDOWS
-from sinks.clickhouse.watch_rounds import ROUND_SECONDS, record_round
-from sinks.notify.alertmanager import Alertmanager
-from sinks.notify.notification import Destination
-from sinks.notify.slack import Slack
-from sinks.notify.webhook import Webhook
-from streams import metrics
-from streams.health import Health
-from streams.settings import Settings
-from streams.stopping import Stop
-from streams.watch.delivery import Courier
-from streams.watch.topic import AlertsTopic
-from streams.watch.watch import Watch
+from touchstream.schemas.alerts import DEFAULT_FILE, Known, Rules
+from touchstream.schemas.definitions import DefinitionError, Finding, Severity
+from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.client import connect, follow
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.rolling import WINDOWS
+from touchstream.sinks.clickhouse.watch_rounds import ROUND_SECONDS, record_round
+from touchstream.sinks.notify.alertmanager import Alertmanager
+from touchstream.sinks.notify.notification import Destination
+from touchstream.sinks.notify.slack import Slack
+from touchstream.sinks.notify.webhook import Webhook
+from touchstream.streams import metrics
+from touchstream.streams.health import Health
+from touchstream.streams.settings import Settings
+from touchstream.streams.stopping import Stop
+from touchstream.streams.watch.delivery import Courier
+from touchstream.streams.watch.topic import AlertsTopic
+from touchstream.streams.watch.watch import Watch
 
 log = structlog.get_logger(__name__)
 

@@ -6,10 +6,10 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from sinks.clickhouse.alerts import Group
-from sinks.notify.notification import NotDelivered, Notification
-from streams.connection import KafkaConnection
-from streams.topics import ALERTS_TOPIC
+from touchstream.sinks.clickhouse.alerts import Group
+from touchstream.sinks.notify.notification import NotDelivered, Notification
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import ALERTS_TOPIC
 
 KEY_HEADER: Final = "idempotency-key"
 _ACKNOWLEDGED_SECONDS: Final = 20

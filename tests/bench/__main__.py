@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from streams.channels.in_flight import DeliveryFailed
 from tests.bench.arena import Topics, apache_kafka, arena, broker_name, local_broker
 from tests.bench.contest import PeerFailedError, rounds
 from tests.bench.events import generate
@@ -27,6 +26,7 @@ from tests.bench.report import document, print_table
 from tests.bench.stages import print_stages, profile
 from tests.bench.truth import WrongError
 from tests.kafka.distribution import KafkaMissingError
+from touchstream.streams.channels.in_flight import DeliveryFailed
 
 EVENTS: Final = 1_000_000
 EVENTS_QUICK: Final = 200_000

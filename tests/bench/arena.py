@@ -9,18 +9,18 @@ from typing import Final, Self
 
 from clickhouse_connect.driver.client import Client
 
-from deploy.local.broker import Broker
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import Child, Process, running
-from sinks.clickhouse.client import connect
-from streams.channels.bulk import Destination, LaneBatches
-from streams.connection import KafkaConnection
-from streams.topics import TopicSpec, ensure_topics
 from tests.bench.events import Events
 from tests.bench.usage import cpu_seconds
 from tests.kafka.apache import ApacheKafka
 from tests.kafka.distribution import version
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Child, Process, running
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import TopicSpec, ensure_topics
 
 PARTITIONS: Final = 4
 _PUBLISHED_TOGETHER: Final = 50_000  # events encoded at a time

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyruhvro
 
-from schemas.codec import FINGERPRINT, SCHEMA_TEXT, SINGLE_OBJECT, without_logical_types
+from touchstream.schemas.codec import FINGERPRINT, SCHEMA_TEXT, SINGLE_OBJECT, without_logical_types
 
 Integers = npt.NDArray[np.int64]
 

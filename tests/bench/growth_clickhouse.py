@@ -12,27 +12,27 @@ from typing import Final
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import running
-from schemas.metrics import DEFAULT_FILE, Catalogue
-from sinks.clickhouse.client import connect, connect_directly
-from sinks.clickhouse.migrations import Migrating, migrate
-from sinks.clickhouse.queries import TOPIC
-from sinks.clickhouse.rolling import BY_NAME, Window
-from sinks.clickhouse.writer import Writer
-from sinks.prometheus import RollingGauges
-from sinks.sink import Flush
-from streams.flush import flush_of
-from streams.measure.lane import Lane
-from streams.roll import Roll
-from streams.roll_series import Admission
 from tests.bench.events import PLACES, SEGMENTS, _hexadecimal, generate
 from tests.bench.growth import Growth, lines
 from tests.bench.growth_memory import _END_MS, _records
 from tests.bench.stages import _lane
 from tests.bench.truth import require_equal
 from tests.clickhouse_rows import lane, table
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import running
+from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
+from touchstream.sinks.clickhouse.client import connect, connect_directly
+from touchstream.sinks.clickhouse.migrations import Migrating, migrate
+from touchstream.sinks.clickhouse.queries import TOPIC
+from touchstream.sinks.clickhouse.rolling import BY_NAME, Window
+from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.prometheus import RollingGauges
+from touchstream.sinks.sink import Flush
+from touchstream.streams.flush import flush_of
+from touchstream.streams.measure.lane import Lane
+from touchstream.streams.roll import Roll
+from touchstream.streams.roll_series import Admission
 
 PANES: Final = (100, 1_000, 10_000, 100_000)
 GROUPS: Final = (10, 100, 1_000, 10_000)

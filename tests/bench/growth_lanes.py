@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from streams.channels.bulk import Destination
-from streams.connection import KafkaConnection
-from streams.topics import TopicSpec, ensure_topics
 from tests.bench import ours
 from tests.bench.arena import Arena, Topic, arena, fill_topic, local_broker
 from tests.bench.events import Events, generate
 from tests.bench.growth import Growth, Row, power_laws
+from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import TopicSpec, ensure_topics
 
 LANES: Final = (1, 2, 4, 8, 16)
 

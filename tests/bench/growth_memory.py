@@ -18,12 +18,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from streams.measure.duplicates import CountedIds, Seen
-from streams.measure.hash_index import HashIndex
-from streams.measure.records import Records
 from tests.bench.events import Events, _hexadecimal, generate
 from tests.bench.growth import Growth, lines
 from tests.bench.stages import _lane
+from touchstream.streams.measure.duplicates import CountedIds, Seen
+from touchstream.streams.measure.hash_index import HashIndex
+from touchstream.streams.measure.records import Records
 
 SIZES: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 CUSTOMER_BYTES_AIM: Final = 200

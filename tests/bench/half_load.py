@@ -19,17 +19,17 @@ import numpy.typing as npt
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 
-from deploy.local.ports import free_port
-from deploy.local.process import Child, running
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import lanes
-from streams.channels.bulk import Destination, LaneBatches
-from streams.connection import KafkaConnection
-from streams.topics import LogPosition, TopicSpec, ensure_topics, log_identity
-from streams.waiting import behind, reached
 from tests.bench import ours
 from tests.bench.arena import PARTITIONS, Arena, Topic, arena, fill_topic, local_broker
 from tests.bench.events import Events
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Child, running
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import LogPosition, TopicSpec, ensure_topics, log_identity
+from touchstream.streams.waiting import behind, reached
 
 _SLICE_SECONDS: Final = 0.02
 _LOOK_SECONDS: Final = 0.1

@@ -23,10 +23,10 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import metrics
-from streams.channels import Producer
 from tests.stack import RunningStack, running_stack
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.streams.channels import Producer
 
 PROBES: Final = 100
 PROBES_QUICK: Final = 15

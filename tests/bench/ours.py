@@ -17,24 +17,24 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process import Child
-from deploy.local.supervisor import Supervisor
-from sinks.clickhouse.queries import lanes
-from streams.connection import KafkaConnection
-from streams.topics import LogPosition, log_identity
-from streams.waiting import Reached, behind
 from tests.bench import truth
 from tests.bench.arena import Arena, Topic
 from tests.bench.run import Run
 from tests.bench.tables import pane_sums
 from tests.bench.usage import cpu_seconds, rss_peak_bytes
+from touchstream.deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.process import Child
+from touchstream.deploy.local.supervisor import Supervisor
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import LogPosition, log_identity
+from touchstream.streams.waiting import Reached, behind
 
 NAME: Final = "ours"
 _MEASURED_SECONDS_MAX: Final = 600.0
 _LOOK_SECONDS: Final = 1.0
 _RESOLUTIONS_S: Final = (10, 300, 3600)
-COMMAND: Final = (sys.executable, "-m", "streams.cli")
+COMMAND: Final = (sys.executable, "-m", "touchstream.streams.cli")
 
 
 @dataclass(frozen=True)

@@ -18,27 +18,27 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import running
-from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
-from schemas.journey import Journeys
-from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from schemas.metrics import Catalogue
-from sinks.clickhouse import live
-from sinks.clickhouse.client import connect, connect_directly
-from sinks.clickhouse.live import Tick
-from sinks.clickhouse.migrations import Migrating, migrate
-from sinks.clickhouse.queries import DIMENSIONS, TOPIC, Cut, lanes, metrics
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rolling import BY_NAME, journeys_now, rolling_now
-from sinks.console.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
-from sinks.console.drawing import Drawing
-from sinks.console.reader import Reader
-from sinks.console.selection import Selection
-from streams.cli.page import _firing
 from tests.bench.events import PLACES, SEGMENTS
 from tests.bench.filled import JOURNEY, WEEK_MS, Filled, fill
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import running
+from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse import live
+from touchstream.sinks.clickhouse.client import connect, connect_directly
+from touchstream.sinks.clickhouse.live import Tick
+from touchstream.sinks.clickhouse.migrations import Migrating, migrate
+from touchstream.sinks.clickhouse.queries import DIMENSIONS, TOPIC, Cut, lanes, metrics
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rolling import BY_NAME, journeys_now, rolling_now
+from touchstream.sinks.console.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
+from touchstream.sinks.console.drawing import Drawing
+from touchstream.sinks.console.reader import Reader
+from touchstream.sinks.console.selection import Selection
+from touchstream.streams.cli.page import _firing
 
 ALL = None
 

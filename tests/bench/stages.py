@@ -16,25 +16,25 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import streams.flush
-import streams.measure.deltas
-import streams.measure.events
-import streams.measure.lane
-from schemas.codec import WriterSchemas
-from schemas.definitions import read_source
-from schemas.journey import DEFAULT_FILE
-from sinks.clickhouse.rows import STAGE_PANES, arrow_stream, in_commit_order
-from streams.channels.lanes import lane_of
-from streams.measure.definitions import Definitions, document
-from streams.measure.deltas import Deltas
-from streams.measure.duplicates import CountedIds
-from streams.measure.lane import Lane, LaneRow
-from streams.measure.panes import Panes
-from streams.measure.ragged import Ragged
-from streams.measure.records import Records
+import touchstream.streams.flush
+import touchstream.streams.measure.deltas
+import touchstream.streams.measure.events
+import touchstream.streams.measure.lane
 from tests.bench import truth
 from tests.bench.arena import PARTITIONS
 from tests.bench.events import LATENESS_MS, Events
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.definitions import read_source
+from touchstream.schemas.journey import DEFAULT_FILE
+from touchstream.sinks.clickhouse.rows import STAGE_PANES, arrow_stream, in_commit_order
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.measure.definitions import Definitions, document
+from touchstream.streams.measure.deltas import Deltas
+from touchstream.streams.measure.duplicates import CountedIds
+from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.panes import Panes
+from touchstream.streams.measure.ragged import Ragged
+from touchstream.streams.measure.records import Records
 
 _POLL_BYTES: Final = 4 * 2**20  # what a worker fetches of a partition at a time
 _PANES_MAX: Final = 200_000
@@ -95,18 +95,18 @@ def _called(name: str) -> Callable[..., str]:
 
 
 _STAGES: Final[Sequence[tuple[object, str, Callable[..., str]]]] = (
-    (streams.measure.events, "decode_batch", _called("decode")),
-    (streams.measure.events, "refusals", _called("validity")),
+    (touchstream.streams.measure.events, "decode_batch", _called("decode")),
+    (touchstream.streams.measure.events, "refusals", _called("validity")),
     (CountedIds, "count", _called("duplicates")),
-    (streams.measure.lane, "resolve", _called("resolve stages")),
-    (streams.measure.lane, "measured", _called("late, sentiment")),
+    (touchstream.streams.measure.lane, "resolve", _called("resolve stages")),
+    (touchstream.streams.measure.lane, "measured", _called("late, sentiment")),
     (Deltas, "of", _called("panes 10 s")),
     (Deltas, "coarser", lambda _, resolution_s: f"panes {resolution_s:,} s"),
-    (streams.measure.deltas, "sketch_buckets", _called("sketch buckets")),
+    (touchstream.streams.measure.deltas, "sketch_buckets", _called("sketch buckets")),
     (Panes, "_add", _called("panes: add to state")),
     (Ragged, "add", _called("sketches, revenue: add to state")),
     (Panes, "changed", _called("pane rows to Arrow")),
-    (streams.flush, "_touchpoints", _called("raw rows to Arrow")),
+    (touchstream.streams.flush, "_touchpoints", _called("raw rows to Arrow")),
     (Lane, "take", _called("rest of the lane")),
 )
 
@@ -131,7 +131,7 @@ def profile(events: Events) -> dict[str, Spent]:
 def _flush(lanes: Sequence[Lane], watches: Stopwatches) -> int:
     """What a flush does before it is sent; the raw events in it."""
     with watches.stage("rest of the flush"):
-        tables = in_commit_order(streams.flush.flush_of([lane.flush_rows() for lane in lanes]).tables)
+        tables = in_commit_order(touchstream.streams.flush.flush_of([lane.flush_rows() for lane in lanes]).tables)
         with watches.stage("Arrow to bytes"):
             for rows in tables.values():
                 arrow_stream(rows)

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 from pytest import approx
 
-from deploy.local.clickhouse import ClickHouse
-from sinks.clickhouse.client import connect
 from tests.bench.growth import Fit, Growth, lines, power_laws
 from tests.bench.growth_clickhouse import clickhouse_in, flushes, rolls, rolls_by_events
 from tests.bench.growth_lanes import throughput
 from tests.bench.growth_memory import memory_of_customers, memory_of_ids
 from tests.bench.growth_names import rolls_by_names
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.sinks.clickhouse.client import connect
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from schemas.codec import SCHEMA_TEXT
-from schemas.journey import DEFAULT_FILE
 from tests.bench.events import Events, generate
 from tests.bench.truth import PANE_MS, WrongError, customers, pane_customers, require_equal, sums
 from tests.oracle.log import Definitions, Lane, Record, WriterSchemas
 from tests.oracle.recompute import Tables, recompute
+from touchstream.schemas.codec import SCHEMA_TEXT
+from touchstream.schemas.journey import DEFAULT_FILE
 
 END_MS = 1_790_000_000_000
 

@@ -16,15 +16,15 @@ import httpx
 from clickhouse_connect.driver.client import Client
 from playwright.sync_api import expect
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import TOPIC
-from sinks.clickhouse.rolling import BY_NAME, write_rolling
-from sinks.console.board import TREND_TICKS
-from streams.channels.simulate.scenario import DEFAULT_FILE
-from streams.cli.stack import DEMO_LATENESS_SECONDS
 from tests.browser.chromium import WIDE, chromium
 from tests.browser.running_page import expect_state, running_page
 from tests.stack import eventually, running_stack
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.queries import TOPIC
+from touchstream.sinks.clickhouse.rolling import BY_NAME, write_rolling
+from touchstream.sinks.console.board import TREND_TICKS
+from touchstream.streams.channels.simulate.scenario import DEFAULT_FILE
+from touchstream.streams.cli.stack import DEMO_LATENESS_SECONDS
 
 WINDOW: Final = BY_NAME["1m"]
 PAST_SECONDS: Final = 20 * 60

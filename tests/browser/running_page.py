@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import httpx
 from playwright.sync_api import Page
 
-from deploy.local.ports import free_port
-from deploy.local.process import Child, Process, running
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Child, Process, running
 
 UNSEEN = ".unseen, .skip, svg, option, [hidden], details:not([open]) > :not(summary), legend, input"
 TOO_WIDE = """(unseen) => {
@@ -73,7 +73,7 @@ def running_page(directory: Path, clickhouse_url: str, *options: str) -> Iterato
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "page",
-        (sys.executable, "-m", "streams.cli", "page", *options),
+        (sys.executable, "-m", "touchstream.streams.cli", "page", *options),
         ready=lambda: _answers(url),
         env={"TOUCHSTREAM_CLICKHOUSE_URL": clickhouse_url, "TOUCHSTREAM_PAGE_PORT": str(port)},
     )

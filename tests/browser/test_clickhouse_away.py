@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import Process, running
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.migrations import Migrating, migrate
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import journey, write_lanes, write_round, write_rows
 from tests.browser.running_page import expect_state, figures, running_page
 from tests.clickhouse_rows import database_url
 from tests.stack import eventually
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Process, running
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.migrations import Migrating, migrate
 
 pytestmark = pytest.mark.stack
 

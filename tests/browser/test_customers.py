@@ -12,16 +12,16 @@ from axe_playwright_python.sync_playwright import Axe
 from clickhouse_connect.driver.client import Client
 from playwright.sync_api import Browser, expect
 
-from deploy.local.ports import free_port
-from schemas.journey import Journeys
-from schemas.paths import stage_paths
-from sinks.clickhouse.definitions import record_definitions
-from sinks.clickhouse.journeys import record_stages
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import OpenPage
 from tests.browser.running_page import RunningPage, running_page, too_wide
 from tests.clickhouse_rows import HOUR_MS, NOON_MS, database_url, lane, migrated_database, table, touchpoint
 from tests.integration.test_journeys import write
+from touchstream.deploy.local.ports import free_port
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse.definitions import record_definitions
+from touchstream.sinks.clickhouse.journeys import record_stages
 
 pytestmark = pytest.mark.stack
 

@@ -37,7 +37,7 @@ def demo(tmp_path: Path) -> Iterator[RunningStack]:
     ready_file, log_path = tmp_path / "ready.json", tmp_path / "up.log"
     arguments = ["up", "--demo", "--workers", "2", "--data", str(tmp_path / "data"), "--ready-file", str(ready_file)]
     with log_path.open("wb") as log:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
+        command = [sys.executable, "-m", "touchstream.streams.cli", *arguments]
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         eventually(lambda: ready_file.exists() or process.poll() is not None, READY_SECONDS)

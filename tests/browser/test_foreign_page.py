@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser, Response
 
-from sinks.clickhouse.client import connect_directly
+from touchstream.sinks.clickhouse.client import connect_directly
 
 pytestmark = pytest.mark.stack
 

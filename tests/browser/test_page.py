@@ -14,7 +14,6 @@ from axe_playwright_python.sync_playwright import Axe
 from clickhouse_connect.driver.client import Client
 from playwright.sync_api import Page, expect
 
-from sinks.console.app import VIEWERS_MAX
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import (
@@ -29,6 +28,7 @@ from tests.browser.rolling_rows import (
 )
 from tests.browser.running_page import RunningPage, expect_state, figures, overlapping, running_page, stages, too_wide
 from tests.clickhouse_rows import database_url, migrated_database
+from touchstream.sinks.console.app import VIEWERS_MAX
 
 ALL = None
 

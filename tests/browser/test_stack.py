@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.rolling import rolling_now
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import DECLARED
 from tests.browser.running_page import expect_state, figures, stages
 from tests.stack import RunningStack, eventually, running_stack
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.rolling import rolling_now
 
 ALL = None
 

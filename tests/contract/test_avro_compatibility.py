@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-import schemas
-from schemas.codec import SCHEMA_TEXT
-from schemas.compatibility import NotASchema, compatible
+from touchstream import schemas
+from touchstream.schemas.codec import SCHEMA_TEXT
+from touchstream.schemas.compatibility import NotASchema, compatible
 
 CASES = Path(__file__).parents[3] / "shared" / "data" / "conformance" / "avro_compat_cases.json"
 HISTORY = sorted((Path(schemas.__file__).parent / "history").glob("*.avsc"))

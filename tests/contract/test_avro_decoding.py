@@ -14,9 +14,15 @@ from avro.errors import AvroTypeException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_single_object, fingerprint, without_logical_types
-from schemas.columns import decode_batch
-from schemas.touchpoint import Reason, Touchpoint
+from touchstream.schemas.codec import (
+    SCHEMA_TEXT,
+    WriterSchemas,
+    encode_single_object,
+    fingerprint,
+    without_logical_types,
+)
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.touchpoint import Reason, Touchpoint
 
 PLAIN = avro.schema.parse(json.dumps(without_logical_types(SCHEMA_TEXT)))
 OTHER_TEXT = json.dumps(

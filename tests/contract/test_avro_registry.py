@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent
-from schemas.columns import decode_batch
-from schemas.registry import HttpSchemaRegistry, RegistryUnavailable, SchemaRefused
-from schemas.touchpoint import Reason, Touchpoint
+from touchstream.schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.registry import HttpSchemaRegistry, RegistryUnavailable, SchemaRefused
+from touchstream.schemas.touchpoint import Reason, Touchpoint
 
 EVENT = Touchpoint(event_id="e", occurred_at=1, channel="c", touchpoint="t")
 

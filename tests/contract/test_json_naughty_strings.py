@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent, encode_single_object
-from schemas.columns import decode_batch
-from schemas.journey import Journeys
-from schemas.touchpoint import Reason, Touchpoint
-from schemas.validity import check
-from schemas.validity_of_columns import refusals
-from schemas.void_ids import VoidIds
+from touchstream.schemas.codec import SCHEMA_TEXT, WriterSchemas, encode_confluent, encode_single_object
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.touchpoint import Reason, Touchpoint
+from touchstream.schemas.validity import check
+from touchstream.schemas.validity_of_columns import refusals
+from touchstream.schemas.void_ids import VoidIds
 
 LIST = Path(__file__).parents[3] / "shared" / "data" / "conformance" / "naughty_strings" / "blns.json"
 STRINGS: list[str] = json.loads(LIST.read_text()) if LIST.exists() else []

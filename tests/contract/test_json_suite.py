@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.codec import Undecodable, WriterSchemas, encode_single_object, parse_json
-from schemas.columns import decode_batch
-from schemas.touchpoint import Reason, Touchpoint
+from touchstream.schemas.codec import Undecodable, WriterSchemas, encode_single_object, parse_json
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.touchpoint import Reason, Touchpoint
 
 SUITE = Path(__file__).parents[3] / "shared" / "data" / "conformance" / "json_test_suite" / "test_parsing"
 FILES = {path.name: path.read_bytes() for path in sorted(SUITE.glob("*.json"))} if SUITE.is_dir() else {}

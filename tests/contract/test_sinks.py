@@ -8,16 +8,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.lane_reader import ClickHouseLanes
-from sinks.clickhouse.rows import TABLES, conform
-from sinks.clickhouse.writer import Writer
-from sinks.memory import MemorySink
-from sinks.sink import Flush, LaneReader, Sink, SinkBusy, SinkRefused
-from streams.flush import first_rows, without
-from streams.measure.lane import LaneRow
 from tests.clickhouse_front import Answer, front_of
 from tests.clickhouse_rows import database_url, dead_letter, lane, migrated_database, pane, panes_of, table, touchpoint
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.lane_reader import ClickHouseLanes
+from touchstream.sinks.clickhouse.rows import TABLES, conform
+from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.memory import MemorySink
+from touchstream.sinks.sink import Flush, LaneReader, Sink, SinkBusy, SinkRefused
+from touchstream.streams.flush import first_rows, without
+from touchstream.streams.measure.lane import LaneRow
 
 
 @dataclass(frozen=True)

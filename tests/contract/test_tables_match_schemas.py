@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.rows import DEFINITIONS, TABLES
 from tests.clickhouse_rows import migrated_database
+from touchstream.sinks.clickhouse.rows import DEFINITIONS, TABLES
 
 pytestmark = pytest.mark.stack
 

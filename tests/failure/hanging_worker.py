@@ -64,30 +64,30 @@ def _deadlock(*_: Any, **__: Any) -> None:
 
 FAULTS: Final[dict[str, tuple[str, str, Callable[..., Any]]]] = {
     # It fails: (module, name, replacement).
-    "a flush raises": ("streams.lanes", "Lanes.flush", _raising(RuntimeError)),
-    "a flush raises SystemExit": ("streams.lanes", "Lanes.flush", _raising(SystemExit)),
-    "a flush runs out of memory": ("streams.lanes", "Lanes.flush", _raising(MemoryError)),
-    "the observer raises": ("streams.sight", "Observer.look", _raising(RuntimeError)),
-    "the agent's work raises": ("streams.lanes", "Lanes.take", _raising(RuntimeError)),
+    "a flush raises": ("touchstream.streams.lanes", "Lanes.flush", _raising(RuntimeError)),
+    "a flush raises SystemExit": ("touchstream.streams.lanes", "Lanes.flush", _raising(SystemExit)),
+    "a flush runs out of memory": ("touchstream.streams.lanes", "Lanes.flush", _raising(MemoryError)),
+    "the observer raises": ("touchstream.streams.sight", "Observer.look", _raising(RuntimeError)),
+    "the agent's work raises": ("touchstream.streams.lanes", "Lanes.take", _raising(RuntimeError)),
     # It goes on, or seems to, until it is told to stop.
-    "a flush hangs": ("streams.lanes", "Lanes.flush", _hang),
-    "a flush is deaf": ("streams.lanes", "Lanes.flush", _deaf),
-    "the measuring thread hangs": ("streams.tables", "Tables.take", _block),
-    "the measuring thread dies": ("streams.tables", "Tables.take", _thread_dies),
-    "the inserting thread hangs": ("streams.tables", "Tables.write", _block),
-    "the inserting thread dies": ("streams.tables", "Tables.write", _thread_dies),
-    "a loading thread hangs": ("streams.tables", "Tables.load", _block),
-    "a loading thread waits for a lock": ("streams.tables", "Tables.load", _deadlock),
-    "the event loop is blocked": ("streams.sight", "Observer.look", _block_loop),
-    "lanes are stopped for ever": ("streams.lanes", "Lanes.stop", _hang),
-    "lanes are stopped and deaf": ("streams.lanes", "Lanes.stop", _deaf),
-    "stopping lanes raises": ("streams.lanes", "Lanes.stop", _raising(RuntimeError)),
-    "lanes are revoked for ever": ("streams.lanes", "Lanes.revoked", _hang),
-    "a commit hangs": ("streams.transport", "BatchConsumer.commit_lanes", _hang),
-    "the consumer stops for ever": ("streams.transport", "BatchConsumer.stop", _hang),
+    "a flush hangs": ("touchstream.streams.lanes", "Lanes.flush", _hang),
+    "a flush is deaf": ("touchstream.streams.lanes", "Lanes.flush", _deaf),
+    "the measuring thread hangs": ("touchstream.streams.tables", "Tables.take", _block),
+    "the measuring thread dies": ("touchstream.streams.tables", "Tables.take", _thread_dies),
+    "the inserting thread hangs": ("touchstream.streams.tables", "Tables.write", _block),
+    "the inserting thread dies": ("touchstream.streams.tables", "Tables.write", _thread_dies),
+    "a loading thread hangs": ("touchstream.streams.tables", "Tables.load", _block),
+    "a loading thread waits for a lock": ("touchstream.streams.tables", "Tables.load", _deadlock),
+    "the event loop is blocked": ("touchstream.streams.sight", "Observer.look", _block_loop),
+    "lanes are stopped for ever": ("touchstream.streams.lanes", "Lanes.stop", _hang),
+    "lanes are stopped and deaf": ("touchstream.streams.lanes", "Lanes.stop", _deaf),
+    "stopping lanes raises": ("touchstream.streams.lanes", "Lanes.stop", _raising(RuntimeError)),
+    "lanes are revoked for ever": ("touchstream.streams.lanes", "Lanes.revoked", _hang),
+    "a commit hangs": ("touchstream.streams.transport", "BatchConsumer.commit_lanes", _hang),
+    "the consumer stops for ever": ("touchstream.streams.transport", "BatchConsumer.stop", _hang),
     "the producer stops for ever": ("faust.transport.drivers.aiokafka", "Producer.stop", _deaf),
     "the producer can't be stopped": ("faust.transport.drivers.aiokafka", "Producer.stop", _raising(RuntimeError)),
-    "leading hangs": ("streams.app", "_lead", _deaf),
+    "leading hangs": ("touchstream.streams.app", "_lead", _deaf),
 }
 ENDS_BY_ITSELF: Final = tuple(FAULTS)[:3]
 """The others are told to stop, by SIGTERM."""
@@ -104,7 +104,7 @@ def main(fault: str) -> None:
         owner, attribute = place.split(".")
         holder = getattr(holder, owner)
     setattr(holder, attribute, replacement)
-    from streams.cli.run import worker
+    from touchstream.streams.cli.run import worker
 
     worker()
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import connect, connect_directly, database_url
-from sinks.clickhouse.editions import editions
-from streams.prepare import prepare
-from streams.settings import Settings
 from tests.clickhouse_rows import NOON_MS
 from tests.measuring import NEW, OLD, journey, measure, rows
 from tests.stack import RunningStack, eventually, running_stack
+from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
+from touchstream.sinks.clickhouse.editions import editions
+from touchstream.streams.prepare import prepare
+from touchstream.streams.settings import Settings
 
 pytestmark = pytest.mark.stack
 
@@ -34,7 +34,7 @@ def events() -> str:
 
 
 def replay(stack: RunningStack, file: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "streams.cli", "definitions", "replay"]
+    command = [sys.executable, "-m", "touchstream.streams.cli", "definitions", "replay"]
     environment = stack.environment | {JOURNEY_FILE: str(file)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

@@ -10,12 +10,12 @@ import pytest
 from confluent_kafka import Producer
 from kafka import KafkaProducer
 
-from schemas.codec import encode_single_object
-from schemas.touchpoint import Touchpoint
-from schemas.void_ids import VoidIds
-from sinks.clickhouse.client import connect
 from tests.real_data import DATA, needs_data
 from tests.stack import RunningStack, running_stack
+from touchstream.schemas.codec import encode_single_object
+from touchstream.schemas.touchpoint import Touchpoint
+from touchstream.schemas.void_ids import VoidIds
+from touchstream.sinks.clickhouse.client import connect
 
 pytestmark = [pytest.mark.stack, needs_data]
 

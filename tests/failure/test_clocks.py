@@ -10,10 +10,10 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from schemas.touchpoint import FUTURE_LIMIT_MS
-from sinks.clickhouse.client import connect
 from tests.kafka.choice import APACHE
 from tests.stack import RunningStack, eventually, running_stack
+from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS
+from touchstream.sinks.clickhouse.client import connect
 
 pytestmark = pytest.mark.stack
 

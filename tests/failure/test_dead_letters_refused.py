@@ -11,13 +11,13 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import lanes
-from streams.connection import KafkaConnection
-from streams.topics import log_identity
-from streams.waiting import behind, reached
 from tests.kafka.choice import about_apache_kafka
 from tests.stack import RunningStack, eventually, running_stack
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import log_identity
+from touchstream.streams.waiting import behind, reached
 
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, about_apache_kafka]
 

@@ -13,16 +13,16 @@ from clickhouse_connect.driver.client import Client
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.definitions import known_definitions
-from sinks.clickhouse.person import CUSTOMER, id_hash
-from streams.connection import KafkaConnection
-from streams.control_key import read_key
-from streams.log_reader import log_reader
-from streams.measure.controls import Position, signed_headers
-from streams.measure.records import Headers
-from streams.topics import log_identity
 from tests.stack import RunningStack, eventually, running_stack
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.definitions import known_definitions
+from touchstream.sinks.clickhouse.person import CUSTOMER, id_hash
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.control_key import read_key
+from touchstream.streams.log_reader import log_reader
+from touchstream.streams.measure.controls import Position, signed_headers
+from touchstream.streams.measure.records import Headers
+from touchstream.streams.topics import log_identity
 
 pytestmark = pytest.mark.stack
 

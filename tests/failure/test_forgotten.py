@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import connect
 from tests.stack import RunningStack, eventually, running_stack
+from touchstream.sinks.clickhouse.client import connect
 
 pytestmark = pytest.mark.stack
 
@@ -75,7 +75,7 @@ def replayed(stack: RunningStack) -> Iterator[Client]:
     environment = stack.environment | {
         "TOUCHSTREAM_CLICKHOUSE_URL": url, "TOUCHSTREAM_GROUP": "replay", "TOUCHSTREAM_METRICS_PORT": "0",
     }  # fmt: skip
-    command = [sys.executable, "-m", "streams.cli"]
+    command = [sys.executable, "-m", "touchstream.streams.cli"]
     subprocess.run([*command, "init"], env=environment, check=True, capture_output=True)
     worker = subprocess.Popen(
         [*command, "worker"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from schemas.codec import encode_single_object
-from schemas.touchpoint import Touchpoint
-from streams.connection import KafkaConnection
 from tests.stack import running_stack
+from touchstream.schemas.codec import encode_single_object
+from touchstream.schemas.touchpoint import Touchpoint
+from touchstream.streams.connection import KafkaConnection
 
 pytestmark = pytest.mark.stack
 

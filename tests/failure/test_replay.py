@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import connect
 from tests.clickhouse_front import Answer, front_of
 from tests.stack import RunningStack, eventually, running_stack
+from touchstream.sinks.clickhouse.client import connect
 
 pytestmark = pytest.mark.stack
 
@@ -23,7 +23,9 @@ PASSED_ON, FAILED = Answer(200, taken=True), Answer(500, 241)
 def in_force(stack: RunningStack, **settings: str) -> None:
     """Switch the definitions through the log."""
     environment = stack.environment | {f"TOUCHSTREAM_{name.upper()}": value for name, value in settings.items()}
-    subprocess.run([sys.executable, "-m", "streams.cli", "init"], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "touchstream.streams.cli", "init"], env=environment, check=True, capture_output=True
+    )
 
 
 def replayed(stack: RunningStack) -> dict[str, int]:
@@ -36,7 +38,7 @@ def sent_and_not_noted(stack: RunningStack) -> None:
     with front_of(stack.addresses["clickhouse"]) as front:
         front.answers.extend([PASSED_ON, FAILED])
         environment = stack.environment | {"TOUCHSTREAM_CLICKHOUSE_URL": front.url}
-        command = [sys.executable, "-m", "streams.cli", "dead-letters", "replay"]
+        command = [sys.executable, "-m", "touchstream.streams.cli", "dead-letters", "replay"]
         assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 1
         assert front.inserts == 2
 

@@ -49,7 +49,7 @@ def test_broker_and_clickhouse_killed_together_during_traffic_come_back_and_noth
     with running_stack(tmp_path, workers=2) as stack:
         publishing = stack.start("publish", file, "--rate", "10000")
         stack.command("wait")  # some are measured: the new log goes on with their ids
-        for part in ("tansu", "deploy.local.clickhouse"):
+        for part in ("tansu", "touchstream.deploy.local.clickhouse"):
             os.kill(server(stack, part), signal.SIGKILL)
         publishing.communicate(timeout=180)
         # The local broker's log died with it: what was not measured comes again, as a channel would send it.
@@ -80,7 +80,7 @@ HANGS = """
 import os, pathlib, sys, time
 if sys.orig_argv[-1] == "worker":
     from streams import health, health_server
-    from streams.tables import Tables
+    from touchstream.streams.tables import Tables
     told = pathlib.Path({told!r})
     hangs = lambda: told.exists() and told.read_text() == str(os.getpid())
     health.STUCK_SECONDS = 5.0

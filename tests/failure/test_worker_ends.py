@@ -16,14 +16,14 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaProducer
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import Process, running
-from streams.prepare import prepare
-from streams.settings import Settings
 from tests.failure.hanging_worker import ENDS_BY_ITSELF, FAULTS, HELD, NOT_BEFORE_STOPPING
 from tests.kafka.choice import own_broker
 from tests.stack import eventually
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Process, running
+from touchstream.streams.prepare import prepare
+from touchstream.streams.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
@@ -112,7 +112,7 @@ def test_wherever_a_worker_hangs_or_breaks_it_is_gone_in_time(servers: Servers) 
 def test_a_worker_that_is_told_to_stop_while_a_server_is_silent_is_gone_in_time(servers: Servers, away: str) -> None:
     server: Process = getattr(servers, away)
     assert server.pid is not None
-    with servers.worker(servers.topic(), "streams.cli", "worker") as (process, log):
+    with servers.worker(servers.topic(), "touchstream.streams.cli", "worker") as (process, log):
         eventually(lambda: "lane taken over" in log.read_text())
         os.kill(server.pid, signal.SIGSTOP)
         try:
@@ -124,7 +124,7 @@ def test_a_worker_that_is_told_to_stop_while_a_server_is_silent_is_gone_in_time(
 
 @pytest.mark.parametrize("command", ["worker", "watch"])
 def test_a_process_that_is_told_to_stop_as_it_starts_is_gone_in_time(servers: Servers, command: str) -> None:
-    with servers.worker(servers.topic(), "streams.cli", command) as (process, log):
+    with servers.worker(servers.topic(), "touchstream.streams.cli", command) as (process, log):
         eventually(lambda: bool(log.read_text()) or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
         assert seconds_to_end(process) < GONE_SECONDS

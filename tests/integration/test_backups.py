@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import connect_directly
-from sinks.clickhouse.erasure import came_back, erase
-from sinks.clickhouse.person import Person
-from streams.forget import announce
-from streams.steering import Control
 from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
+from touchstream.sinks.clickhouse.client import connect_directly
+from touchstream.sinks.clickhouse.erasure import came_back, erase
+from touchstream.sinks.clickhouse.person import Person
+from touchstream.streams.forget import announce
+from touchstream.streams.steering import Control
 
 pytestmark = pytest.mark.stack
 

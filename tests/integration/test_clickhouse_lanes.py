@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.lane_reader import KEYS_AT_ONCE, ClickHouseLanes
-from sinks.clickhouse.letters import dead_letters
-from sinks.clickhouse.queries import lanes
-from sinks.clickhouse.writer import Writer
-from sinks.sink import Flush
 from tests.clickhouse_rows import NOON_MS, PANE_KEY, Row, dead_letter, lane, migrated_database, pane, table, touchpoint
+from touchstream.sinks.clickhouse.lane_reader import KEYS_AT_ONCE, ClickHouseLanes
+from touchstream.sinks.clickhouse.letters import dead_letters
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.sink import Flush
 
 pytestmark = pytest.mark.stack
 

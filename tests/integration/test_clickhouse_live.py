@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
-from schemas.journey import Journeys
-from schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from schemas.metrics import Catalogue
-from sinks.clickhouse import live
-from sinks.clickhouse.client import database_url
-from sinks.clickhouse.live import Tick
-from sinks.clickhouse.rolling import BY_NAME, rolling_now
-from sinks.console.board import Board
-from sinks.console.reader import Reader
-from sinks.console.selection import Selection
 from tests.browser.rolling_rows import DECLARED, journey, row, write_rows
 from tests.clickhouse_rows import migrated_database
+from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse import live
+from touchstream.sinks.clickhouse.client import database_url
+from touchstream.sinks.clickhouse.live import Tick
+from touchstream.sinks.clickhouse.rolling import BY_NAME, rolling_now
+from touchstream.sinks.console.board import Board
+from touchstream.sinks.console.reader import Reader
+from touchstream.sinks.console.selection import Selection
 
 ALL = None
 

@@ -11,11 +11,6 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from schemas.metrics import Catalogue
-from sinks.clickhouse.journeys import portfolio
-from sinks.clickhouse.queries import DIMENSIONS, IntervalError, metrics
-from sinks.clickhouse.writer import Writer
-from sinks.sink import Flush
 from tests.clickhouse_rows import (
     HOUR_MS,
     NOON_MS,
@@ -29,6 +24,11 @@ from tests.clickhouse_rows import (
 )
 from tests.oracle import metrics as oracle
 from tests.oracle.panes import sketch_bucket
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.journeys import portfolio
+from touchstream.sinks.clickhouse.queries import DIMENSIONS, IntervalError, metrics
+from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.sink import Flush
 
 pytestmark = pytest.mark.stack
 

@@ -9,10 +9,16 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from sinks.clickhouse.alerts import AlertTables, Group
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.migrations import Migrating, Migration, MigrationError, known_migrations, migrate
 from tests.clickhouse_rows import database_url, empty_database
+from touchstream.sinks.clickhouse.alerts import AlertTables, Group
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.migrations import (
+    Migrating,
+    Migration,
+    MigrationError,
+    known_migrations,
+    migrate,
+)
 
 pytestmark = pytest.mark.stack
 

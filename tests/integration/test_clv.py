@@ -13,17 +13,17 @@ from clickhouse_connect.driver.client import Client
 from scipy.special import hyp2f1
 from typer.testing import CliRunner, Result
 
-from sinks.clickhouse import clv
-from sinks.clickhouse.clv import Buying, ClvError, ClvParameters
-from sinks.clickhouse.writer import Writer
-from sinks.sink import Flush
-from streams.cli.main import app
-from streams.clv.bg_nbd import BgNbd
-from streams.clv.gamma_gamma import GammaGamma
-from streams.clv.history import RepeatPurchases
 from tests import cdnow
 from tests.clickhouse_rows import Row, database_url, migrated_database, table, touchpoint
 from tests.real_data import needs_data
+from touchstream.sinks.clickhouse import clv
+from touchstream.sinks.clickhouse.clv import Buying, ClvError, ClvParameters
+from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.sink import Flush
+from touchstream.streams.cli.main import app
+from touchstream.streams.clv.bg_nbd import BgNbd
+from touchstream.streams.clv.gamma_gamma import GammaGamma
+from touchstream.streams.clv.history import RepeatPurchases
 
 pytestmark = pytest.mark.stack
 

@@ -10,23 +10,30 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 from typer.testing import CliRunner, Result
 
-from sinks.clickhouse.client import connect_directly
-from sinks.clickhouse.control import known_keys, last_sequence, verdicts
-from sinks.clickhouse.definitions import known_definitions
-from sinks.clickhouse.queries import metrics
-from streams import steering
-from streams.cli.main import app
-from streams.control_key import ControlKeyError, make_key, read_key
-from streams.editions import switch
-from streams.forget import announce
-from streams.measure.controls import DEFINITIONS, KEYS, ControlKey, Position, keys_document, signed_headers
-from streams.measure.erasures import HASHES_MAX
-from streams.prepare import definitions_in_settings, prepare
-from streams.restate import Restating
-from streams.steering import Control
-from streams.tables import Tables
-from streams.topics import log_identity
 from tests.measuring import NEW, OLD, Stand, events, measure, rows, standing
+from touchstream.sinks.clickhouse.client import connect_directly
+from touchstream.sinks.clickhouse.control import known_keys, last_sequence, verdicts
+from touchstream.sinks.clickhouse.definitions import known_definitions
+from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.streams import steering
+from touchstream.streams.cli.main import app
+from touchstream.streams.control_key import ControlKeyError, make_key, read_key
+from touchstream.streams.editions import switch
+from touchstream.streams.forget import announce
+from touchstream.streams.measure.controls import (
+    DEFINITIONS,
+    KEYS,
+    ControlKey,
+    Position,
+    keys_document,
+    signed_headers,
+)
+from touchstream.streams.measure.erasures import HASHES_MAX
+from touchstream.streams.prepare import definitions_in_settings, prepare
+from touchstream.streams.restate import Restating
+from touchstream.streams.steering import Control
+from touchstream.streams.tables import Tables
+from touchstream.streams.topics import log_identity
 
 pytestmark = pytest.mark.stack
 

@@ -9,13 +9,13 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner, Result
 
-from deploy.local.ports import LOOPBACK
-from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.customers import customer
-from sinks.clickhouse.journeys import transitions
-from streams.cli.main import app
 from tests.clickhouse_rows import NOON_MS, database_url, lane, migrated_database, table, touchpoint
 from tests.integration.test_journeys import write
+from touchstream.deploy.local.ports import LOOPBACK
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.customers import customer
+from touchstream.sinks.clickhouse.journeys import transitions
+from touchstream.streams.cli.main import app
 
 pytestmark = pytest.mark.stack
 

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.paths import stage_paths
-from sinks.clickhouse import clv
-from sinks.clickhouse.customers import LISTED_MAX, customer
-from sinks.clickhouse.definitions import record_definitions
-from sinks.clickhouse.journeys import record_stages
-from sinks.clickhouse.query_texts import query_text
 from tests.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, table, touchpoint
 from tests.integration.test_journeys import JOURNEYS, NOWHERE, WAYS, events, write
 from tests.oracle import journeys as oracle
+from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse import clv
+from touchstream.sinks.clickhouse.customers import LISTED_MAX, customer
+from touchstream.sinks.clickhouse.definitions import record_definitions
+from touchstream.sinks.clickhouse.journeys import record_stages
+from touchstream.sinks.clickhouse.query_texts import query_text
 
 pytestmark = pytest.mark.stack
 

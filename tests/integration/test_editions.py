@@ -10,18 +10,18 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from sinks.clickhouse.client import connect_directly, database_url
-from sinks.clickhouse.customer_reader import CustomerReader
-from sinks.clickhouse.editions import copy_history, editions
-from sinks.clickhouse.queries import FAR_MS, metrics
-from sinks.clickhouse.reconcile import reconcile
-from streams.cli.main import app
-from streams.editions import EditionError, edition_of, switch
-from streams.restate import Restating, _Replay
-from streams.topics import TopicSpec, ensure_topics
 from tests.clickhouse_rows import HOUR_MS, NOON_MS
 from tests.kafka.choice import about_apache_kafka
 from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
+from touchstream.sinks.clickhouse.client import connect_directly, database_url
+from touchstream.sinks.clickhouse.customer_reader import CustomerReader
+from touchstream.sinks.clickhouse.editions import copy_history, editions
+from touchstream.sinks.clickhouse.queries import FAR_MS, metrics
+from touchstream.sinks.clickhouse.reconcile import reconcile
+from touchstream.streams.cli.main import app
+from touchstream.streams.editions import EditionError, edition_of, switch
+from touchstream.streams.restate import Restating, _Replay
+from touchstream.streams.topics import TopicSpec, ensure_topics
 
 pytestmark = pytest.mark.stack
 
@@ -125,12 +125,12 @@ def test_interrupted_anywhere_and_run_again_it_ends_in_the_same_rows(
 
     for name in ("record_stages", "note_edition"):
         with monkeypatch.context() as patched:
-            patched.setattr(f"streams.restate.{name}", crash)
+            patched.setattr(f"touchstream.streams.restate.{name}", crash)
             with pytest.raises(Crash):
                 replayed(stand, NEW, since)
         assert editions(connect_directly(settings.clickhouse_url)) == []
-    monkeypatch.setattr("streams.log_reader.POLL_RECORDS_MAX", 50)
-    monkeypatch.setattr("streams.restate.PENDING_ROWS_MAX", 20)
+    monkeypatch.setattr("touchstream.streams.log_reader.POLL_RECORDS_MAX", 50)
+    monkeypatch.setattr("touchstream.streams.restate.PENDING_ROWS_MAX", 20)
     flush = _Replay._flush
     for flushes in (1, 4):
         left = iter(range(flushes))
@@ -171,7 +171,7 @@ def test_old_events_that_arrive_while_history_is_copied_count_once(
         copied.append(copy_history(client, *arguments))
         return copied[-1]
 
-    monkeypatch.setattr("streams.restate.copy_history", copy_late)
+    monkeypatch.setattr("touchstream.streams.restate.copy_history", copy_late)
     switch(stand.settings, replayed(stand, NEW, NOON_MS + HOUR_MS))
     assert copied == [False, True]
     found = metrics(stand.in_force, topic=settings.topic)

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.erasure import Mention, came_back, erase, erase_letters, mentions
-from sinks.clickhouse.person import ErasureKey, ErasureKeyError, erasure_key, keep_erasure_key, person_of
-from sinks.clickhouse.queries import metrics
 from tests.clickhouse_rows import NOON_MS, dead_letter, lane, migrated_database, panes_of, table, touchpoint
+from touchstream.sinks.clickhouse.erasure import Mention, came_back, erase, erase_letters, mentions
+from touchstream.sinks.clickhouse.person import (
+    ErasureKey,
+    ErasureKeyError,
+    erasure_key,
+    keep_erasure_key,
+    person_of,
+)
+from touchstream.sinks.clickhouse.queries import metrics
 
 pytestmark = pytest.mark.stack
 

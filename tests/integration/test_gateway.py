@@ -14,11 +14,11 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from schemas.void_ids import VoidIds
-from streams.channels.lanes import lane_of
 from tests.gateway_process import LANES, PATH, Log, RunningGateway, create_topic, running_gateway
 from tests.kafka.choice import APACHE
 from tests.stack import eventually
+from touchstream.schemas.void_ids import VoidIds
+from touchstream.streams.channels.lanes import lane_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "conformance"
 TEXTS = {path.name: path.read_bytes() for path in sorted((DATA / "json_test_suite" / "test_parsing").glob("*.json"))}

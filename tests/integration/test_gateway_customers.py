@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from deploy.local.ports import free_port
-from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.customers import customer
-from streams.channels.gateway.key_lines import Permission, key_line, new_key
 from tests.clickhouse_rows import database_url, migrated_database, touchpoint
 from tests.gateway_process import PATH, RunningGateway, running_gateway
 from tests.integration.test_journeys import write
+from touchstream.deploy.local.ports import free_port
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.customers import customer
+from touchstream.streams.channels.gateway.key_lines import Permission, key_line, new_key
 
 pytestmark = pytest.mark.stack
 

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from streams.channels.gateway.key_lines import key_line, new_key
-from streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
 from tests.gateway_process import PATH, RunningGateway, create_topic, running_gateway
 from tests.stack import eventually
+from touchstream.streams.channels.gateway.key_lines import key_line, new_key
+from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
 
 EVENT = {
     "event_id": "e",

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.letters import DeadLetter, dead_letters
-from streams.channels.gateway.key_lines import Bounds, key_line, new_key
 from tests.gateway_process import PATH
 from tests.stack import RunningStack, running_stack
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.letters import DeadLetter, dead_letters
+from touchstream.streams.channels.gateway.key_lines import Bounds, key_line, new_key
 
 pytestmark = pytest.mark.stack
 
@@ -54,7 +54,9 @@ class Stand:
     def in_force(self, **settings: str) -> None:
         """Switch the definitions through the log."""
         environment = self.stack.environment | {f"TOUCHSTREAM_{name}": value for name, value in settings.items()}
-        subprocess.run([sys.executable, "-m", "streams.cli", "init"], env=environment, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "touchstream.streams.cli", "init"], env=environment, check=True, capture_output=True
+        )
 
     @property
     def client(self) -> Client:

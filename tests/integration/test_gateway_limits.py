@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
-from streams.channels.gateway.body import EVENTS_MAX
-from streams.channels.gateway.key_lines import key_line, new_key
-from streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
-from streams.settings import Settings
 from tests.gateway_process import PATH, Log, RunningGateway, create_topic, running_gateway, send_signal
 from tests.stack import eventually
+from touchstream.streams.channels.gateway.body import EVENTS_MAX
+from touchstream.streams.channels.gateway.key_lines import key_line, new_key
+from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
+from touchstream.streams.settings import Settings
 
 NOW_MS = time.time_ns() // 1_000_000
 EVENT: dict[str, Any] = {

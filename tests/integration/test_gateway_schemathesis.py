@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.channels.gateway.key_lines import key_line, new_key
 from tests.gateway_process import create_topic, running_gateway
 from tests.stack import eventually
+from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 
 
 @pytest.mark.parametrize("keys", [False, True], ids=["open", "with keys"])

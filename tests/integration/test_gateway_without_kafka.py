@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer
 
-from deploy.local.process import Process, running
 from tests.gateway_process import Log, RunningGateway, create_topic, pause, running_gateway, send_signal
 from tests.kafka.choice import APACHE, AnyBroker, own_broker
 from tests.stack import eventually
+from touchstream.deploy.local.process import Process, running
 
 TOPIC = "touchpoints"
 SOON = {"GATEWAY_DELIVERY_SECONDS": "1"}

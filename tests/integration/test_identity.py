@@ -9,13 +9,13 @@ import pytest
 from kafka import KafkaProducer
 from typer.testing import CliRunner
 
-from sinks.clickhouse.placing import Placing, placing
-from sinks.clickhouse.queries import metrics as measured
-from streams.channels.lanes import lane_of
-from streams.cli.main import app
-from streams.prepare import prepare
 from tests.clickhouse_rows import NOON_MS
 from tests.measuring import NEW, Stand, measure, standing
+from touchstream.sinks.clickhouse.placing import Placing, placing
+from touchstream.sinks.clickhouse.queries import metrics as measured
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.cli.main import app
+from touchstream.streams.prepare import prepare
 
 pytestmark = pytest.mark.stack
 

@@ -57,7 +57,7 @@ def test_what_arrives_is_listed_with_its_owner_and_whether_it_is_planned(clickho
 
 def asked(environment: dict[str, str], command: str) -> list[dict[str, object]]:
     """What a command of `catalogue` prints as JSON, whether it found errors or not."""
-    arguments = [sys.executable, "-m", "streams.cli", "catalogue", command, "--json"]
+    arguments = [sys.executable, "-m", "touchstream.streams.cli", "catalogue", command, "--json"]
     answered = subprocess.run(arguments, env=environment, capture_output=True, check=False)
     rows: list[dict[str, object]] = json.loads(answered.stdout)
     return rows

@@ -14,15 +14,23 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.journey import Journeys
-from schemas.paths import stage_paths
-from sinks.clickhouse.definitions import record_definitions
-from sinks.clickhouse.journeys import churn, journey_metrics, passes, portfolio, record_stages, transitions, visits
-from sinks.clickhouse.rolling import WINDOWS, journeys_now, write_journeys
-from streams.roll_journeys import JourneyRoll
 from tests.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, panes_of, table, touchpoint
 from tests.oracle import journeys as oracle
 from tests.real_data import events_file, needs_data
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse.definitions import record_definitions
+from touchstream.sinks.clickhouse.journeys import (
+    churn,
+    journey_metrics,
+    passes,
+    portfolio,
+    record_stages,
+    transitions,
+    visits,
+)
+from touchstream.sinks.clickhouse.rolling import WINDOWS, journeys_now, write_journeys
+from touchstream.streams.roll_journeys import JourneyRoll
 
 pytestmark = pytest.mark.stack
 

@@ -7,10 +7,10 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from deploy.local.broker import Broker
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process import running
 from tests.kafka.choice import about_the_local_broker
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.process import running
 
 pytestmark = [pytest.mark.stack, about_the_local_broker]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import running
 from tests.clickhouse_wire import Wire
 from tests.integration.test_local_clickhouse_process import started
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import running
 
 pytestmark = pytest.mark.stack
 

@@ -29,7 +29,7 @@ def mode(path: Path) -> int:
 
 def test_commands_find_the_stack_by_its_data_directory_alone(stack: RunningStack) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TOUCHSTREAM_")}
-    command = [sys.executable, "-m", "streams.cli", "metrics", "--json"]
+    command = [sys.executable, "-m", "touchstream.streams.cli", "metrics", "--json"]
     found = subprocess.run(
         command, env={**kept, "TOUCHSTREAM_DATA_DIR": str(stack.data)}, capture_output=True, text=True, check=False
     )
@@ -56,7 +56,7 @@ def test_the_password_is_on_no_command_line_and_in_no_log(stack: RunningStack) -
     password = str(urlsplit(stack.addresses["clickhouse"]).password).encode()
     assert len(password) >= 32
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.stat().st_uid == os.getuid()]
-    assert any(b"deploy.local.clickhouse" in line for line in lines)
+    assert any(b"touchstream.deploy.local.clickhouse" in line for line in lines)
     assert not any(password in line for line in lines)
     logs = [*stack.data.rglob("*.log"), stack.ready_file.with_name("up.log")]
     assert len(logs) > 5

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.broker import Broker, stack_of
-from deploy.local.data_directory import DataDirectory, holder, stack_id
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process import running
-from streams.cli.local_stack import addressed, ready, refuse_broker_of_a_stack
-from streams.settings import Settings, SettingsError
-from streams.settings_sources import READY_FILE
+from touchstream.deploy.local.broker import Broker, stack_of
+from touchstream.deploy.local.data_directory import DataDirectory, holder, stack_id
+from touchstream.deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.process import running
+from touchstream.streams.cli.local_stack import addressed, ready, refuse_broker_of_a_stack
+from touchstream.streams.settings import Settings, SettingsError
+from touchstream.streams.settings_sources import READY_FILE
 
 STACK = """
 import os, sys, pathlib
-from deploy.local.broker import Broker
-from deploy.local.data_directory import DataDirectory
-from deploy.local.ports import free_port, note
-from deploy.local.process import running
-from streams.cli.ready_file import ReadyFile
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.data_directory import DataDirectory
+from touchstream.deploy.local.ports import free_port, note
+from touchstream.deploy.local.process import running
+from touchstream.streams.cli.ready_file import ReadyFile
 directory, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 with DataDirectory(directory) as data:
     assert free_port(port) == port
@@ -137,7 +137,7 @@ def test_the_id_of_a_stack_stays_and_no_two_are_the_same(tmp_path: Path) -> None
 
 def test_looking_for_a_stack_keeps_none_from_starting(tmp_path: Path) -> None:
     look = (
-        "import sys, pathlib; from deploy.local.data_directory import holder\n"
+        "import sys, pathlib; from touchstream.deploy.local.data_directory import holder\n"
         "while True: holder(pathlib.Path(sys.argv[1]))"
     )
     with DataDirectory(tmp_path):

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from deploy.local import leash, process
-from deploy.local.loopback import is_well
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process import RESTART_SECONDS, STARTS_MAX, Child, ChildError
-from deploy.local.supervisor import Supervisor
 from tests.full_disk import filled, small_disk
+from touchstream.deploy.local import leash, process
+from touchstream.deploy.local.loopback import is_well
+from touchstream.deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.process import RESTART_SECONDS, STARTS_MAX, Child, ChildError
+from touchstream.deploy.local.supervisor import Supervisor
 
 STAY = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 
@@ -226,7 +226,7 @@ def test_ctrl_c_does_not_reach_the_children(supervisor: Supervisor, tmp_path: Pa
 
 PARENT = """
 import sys, pathlib
-from deploy.local.supervisor import Child, Supervisor
+from touchstream.deploy.local.supervisor import Child, Supervisor
 sign = pathlib.Path(sys.argv[2])
 supervisor = Supervisor(sign.parent)
 supervisor.add(Child("worker", (sys.executable, "-c", sys.argv[1], str(sign)), ready=sign.exists)).start("worker")

@@ -8,10 +8,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 
-from streams.connection import KafkaConnection
-from streams.log_reader import log_reader
-from streams.settings import Settings
-from streams.topics import ensure_topics, log_identity, topic_specs
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.log_reader import log_reader
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
 
 pytestmark = pytest.mark.stack
 

@@ -7,8 +7,8 @@ from threading import Thread
 
 import pytest
 
-from deploy.local.loopback import body, get, is_well
-from deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.loopback import body, get, is_well
+from touchstream.deploy.local.ports import LOOPBACK, free_port
 
 
 @contextmanager

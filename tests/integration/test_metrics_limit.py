@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from streams.cli import output
-from streams.cli.main import app
 from tests.clickhouse_rows import database_url, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import publish
+from touchstream.streams.cli import output
+from touchstream.streams.cli.main import app
 
 pytestmark = pytest.mark.stack
 

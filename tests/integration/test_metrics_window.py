@@ -9,9 +9,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from streams.cli.main import app
 from tests.clickhouse_rows import database_url, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import publish
+from touchstream.streams.cli.main import app
 
 pytestmark = pytest.mark.stack
 

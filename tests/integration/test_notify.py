@@ -8,17 +8,6 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer
 
-from sinks.clickhouse.alerts import AlertTables
-from sinks.notify.alertmanager import Alertmanager
-from sinks.notify.notification import NotDelivered, Notification
-from sinks.notify.post import Post
-from sinks.notify.slack import Slack
-from sinks.notify.webhook import Webhook
-from streams.connection import KafkaConnection
-from streams.topics import TopicSpec, ensure_topics
-from streams.watch.delivery import Courier
-from streams.watch.judge import FIRING, RESOLVED
-from streams.watch.topic import AlertsTopic
 from tests.alert_rows import (
     CSAT_LOW,
     INCIDENT,
@@ -33,6 +22,17 @@ from tests.alert_rows import (
 )
 from tests.clickhouse_rows import migrated_database
 from tests.http_endpoint import Endpoint, endpoint
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.notify.alertmanager import Alertmanager
+from touchstream.sinks.notify.notification import NotDelivered, Notification
+from touchstream.sinks.notify.post import Post
+from touchstream.sinks.notify.slack import Slack
+from touchstream.sinks.notify.webhook import Webhook
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import TopicSpec, ensure_topics
+from touchstream.streams.watch.delivery import Courier
+from touchstream.streams.watch.judge import FIRING, RESOLVED
+from touchstream.streams.watch.topic import AlertsTopic
 
 pytestmark = pytest.mark.stack
 

@@ -15,18 +15,18 @@ import polars as pl
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.local.process import running
-from schemas.codec import WriterSchemas, decode_json
-from schemas.columns import decode_batch
-from schemas.touchpoint import Touchpoint
-from streams.channels.bulk import Destination
-from streams.channels.compressed import FileProblem
-from streams.channels.mapping import FieldMapping
-from streams.channels.publish import Progress, PublishOptions, Summary, publish_files
-from streams.connection import KafkaConnection
-from streams.settings import Settings
-from streams.topics import TopicError, ensure_topics, log_identity, topic_specs
 from tests.kafka.choice import own_broker
+from touchstream.deploy.local.process import running
+from touchstream.schemas.codec import WriterSchemas, decode_json
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.touchpoint import Touchpoint
+from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.compressed import FileProblem
+from touchstream.streams.channels.mapping import FieldMapping
+from touchstream.streams.channels.publish import Progress, PublishOptions, Summary, publish_files
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import TopicError, ensure_topics, log_identity, topic_specs
 
 RETAIL = Path(__file__).parents[3] / "shared" / "data" / "online_retail_2009q4.ndjson.gz"
 NOW_MS = time.time_ns() // 1_000_000
@@ -351,7 +351,7 @@ def test_a_topic_that_is_missing_is_an_error(tmp_path: Path, destination: Destin
 def test_a_kafka_that_goes_away_is_a_problem_with_counts(
     tmp_path: Path, unique_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.channels.bulk.DELIVERY_SECONDS", 3)
+    monkeypatch.setattr("touchstream.streams.channels.bulk.DELIVERY_SECONDS", 3)
     broker = own_broker(tmp_path)
     path = written(tmp_path / "a.ndjson", ndjson([event(number) for number in range(2000)]))
     with running(broker.child(), tmp_path) as child:

@@ -10,15 +10,15 @@ import pytest
 from confluent_kafka import Producer as LibrdkafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from deploy.local.process import running
-from schemas.codec import WriterSchemas
-from schemas.columns import decode_batch
-from schemas.touchpoint import EVENT_BYTES_MAX, Reason
-from streams.channels import BufferFull, DeliveryFailed, Producer, Refused
-from streams.connection import KafkaConnection
-from streams.settings import Settings
-from streams.topics import TopicError, ensure_topics, log_identity, topic_specs
 from tests.kafka.choice import own_broker
+from touchstream.deploy.local.process import running
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from touchstream.streams.channels import BufferFull, DeliveryFailed, Producer, Refused
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import TopicError, ensure_topics, log_identity, topic_specs
 
 EVENT: dict[str, Any] = {"customer_id": "42", "channel": "web", "touchpoint": "checkout"}
 NAMES = ["42", "müller", "客户编号", "😀", "ÿÿÿÿ", "a" * 1000, *map(str, range(100, 300))]

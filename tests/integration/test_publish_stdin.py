@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from streams.channels.compressed import FileProblem
-from streams.channels.refused_lines import RefusedLines
 from tests.gateway_process import create_topic
+from touchstream.streams.channels.compressed import FileProblem
+from touchstream.streams.channels.refused_lines import RefusedLines
 
 
 def event(number: int, **fields: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def test_refused_lines_are_kept_and_their_file_told_and_nothing_is_left_where_no
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     def publish(*events: dict[str, Any], options: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[bytes]":
-        command = [sys.executable, "-m", "streams.cli", "publish", "-", *options]
+        command = [sys.executable, "-m", "touchstream.streams.cli", "publish", "-", *options]
         lines = b"".join(json.dumps(one).encode() + b"\n" for one in events)
         environment["PYTHONPATH"] = str(Path(__file__).parents[2])
         return subprocess.run(

@@ -10,12 +10,6 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from sinks.clickhouse import reconcile as module
-from sinks.clickhouse.queries import IntervalError
-from sinks.clickhouse.reconcile import DIFFERENCES_MAX, Reconciled, reconcile
-from streams import metrics
-from streams.cli.main import app
-from streams.reconcile import Reconciler
 from tests.clickhouse_rows import (
     HOUR_MS,
     NOON_MS,
@@ -28,6 +22,12 @@ from tests.clickhouse_rows import (
     table,
     touchpoint,
 )
+from touchstream.sinks.clickhouse import reconcile as module
+from touchstream.sinks.clickhouse.queries import IntervalError
+from touchstream.sinks.clickhouse.reconcile import DIFFERENCES_MAX, Reconciled, reconcile
+from touchstream.streams import metrics
+from touchstream.streams.cli.main import app
+from touchstream.streams.reconcile import Reconciler
 
 pytestmark = pytest.mark.stack
 

@@ -12,17 +12,17 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
-from schemas.definitions import read_source
-from schemas.journey import DEFAULT_FILE
-from sinks.clickhouse.definitions import record_definitions
-from sinks.clickhouse.letters import STARTED, dead_letters, note_replays, open_letters
-from streams import replay as module
-from streams.cli.main import app
-from streams.measure.definitions import document
-from streams.replay import Replay, ReplayError, Selection, Summary
-from streams.settings import Settings
-from streams.topics import ensure_topics, log_identity, topic_specs
 from tests.clickhouse_rows import Row, database_url, dead_letter, lane, migrated_database, table, touchpoint
+from touchstream.schemas.definitions import read_source
+from touchstream.schemas.journey import DEFAULT_FILE
+from touchstream.sinks.clickhouse.definitions import record_definitions
+from touchstream.sinks.clickhouse.letters import STARTED, dead_letters, note_replays, open_letters
+from touchstream.streams import replay as module
+from touchstream.streams.cli.main import app
+from touchstream.streams.measure.definitions import document
+from touchstream.streams.replay import Replay, ReplayError, Selection, Summary
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
 
 pytestmark = pytest.mark.stack
 

@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from schemas.metrics import Catalogue
-from sinks.clickhouse import live
-from sinks.clickhouse.queries import metrics
-from sinks.clickhouse.rolling import BY_NAME, WINDOWS, Window, rolling_at, write_rolling
-from sinks.prometheus import PREFIX, RollingGauges
-from streams.roll import GAUGED, Roll
-from streams.stage_metrics import message
 from tests.asyncapi import SCHEMAS, wrong
 from tests.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import assert_equal, publish, write
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse import live
+from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.sinks.clickhouse.rolling import BY_NAME, WINDOWS, Window, rolling_at, write_rolling
+from touchstream.sinks.prometheus import PREFIX, RollingGauges
+from touchstream.streams.roll import GAUGED, Roll
+from touchstream.streams.stage_metrics import message
 
 ALL = None
 

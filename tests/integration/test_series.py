@@ -13,21 +13,21 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from schemas.alerts import Rules
-from schemas.journey import Journeys
-from schemas.metrics import Catalogue
-from schemas.paths import stage_paths
-from sinks.clickhouse import live
-from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.definitions import record_definitions
-from sinks.clickhouse.journeys import record_stages
-from sinks.clickhouse.rolling import BY_NAME, rolling_at, write_rolling
-from sinks.clickhouse.series import KINDS, Decided, decide_series
-from sinks.prometheus import RollingGauges
-from streams.roll import Roll
-from streams.roll_series import Admission
 from tests.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, pane, table, touchpoint
 from tests.integration.test_clickhouse_metrics import publish, write
+from touchstream.schemas.alerts import Rules
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse import live
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.definitions import record_definitions
+from touchstream.sinks.clickhouse.journeys import record_stages
+from touchstream.sinks.clickhouse.rolling import BY_NAME, rolling_at, write_rolling
+from touchstream.sinks.clickhouse.series import KINDS, Decided, decide_series
+from touchstream.sinks.prometheus import RollingGauges
+from touchstream.streams.roll import Roll
+from touchstream.streams.roll_series import Admission
 
 pytestmark = pytest.mark.stack
 

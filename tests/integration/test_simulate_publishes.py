@@ -16,22 +16,22 @@ import polars as pl
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.local.process import running
-from schemas.codec import WriterSchemas
-from schemas.columns import decode_batch
-from streams.channels.bulk import Destination, LaneBatches
-from streams.channels.encoding import Encoder
-from streams.channels.in_flight import DeliveryFailed
-from streams.channels.lanes import lane_of
-from streams.channels.simulate.clocks import LeapingClock
-from streams.channels.simulate.runner import BEHIND_MS_MAX, Runner, Summary
-from streams.channels.simulate.scenario import load_scenario
-from streams.channels.simulate.simulator import Simulator
-from streams.connection import KafkaConnection
-from streams.settings import Settings
-from streams.topics import ensure_topics, log_identity, topic_specs
 from tests.kafka.choice import APACHE, own_broker
 from tests.stack import eventually, running_stack
+from touchstream.deploy.local.process import running
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.columns import decode_batch
+from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.in_flight import DeliveryFailed
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.channels.simulate.clocks import LeapingClock
+from touchstream.streams.channels.simulate.runner import BEHIND_MS_MAX, Runner, Summary
+from touchstream.streams.channels.simulate.scenario import load_scenario
+from touchstream.streams.channels.simulate.simulator import Simulator
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
 
 SCENARIO = load_scenario().model_copy(update={"rate": 20.0, "customers": 400})
 START_MS = 1_795_339_800_000
@@ -159,7 +159,7 @@ def command(destination: Destination, *arguments: str) -> subprocess.Popen[str]:
         "TOUCHSTREAM_TOPIC": destination.topic,
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "streams.cli", "simulate", "--json", *arguments],
+        [sys.executable, "-m", "touchstream.streams.cli", "simulate", "--json", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -8,14 +8,14 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
-from deploy.local.broker import Broker
-from deploy.local.ports import free_port
-from deploy.local.process import running
-from streams.channels.bulk import Destination, LaneBatches
-from streams.connection import KafkaConnection
-from streams.log_reader import log_reader
-from streams.topics import log_identity
 from tests.kafka.choice import about_the_local_broker
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import running
+from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.log_reader import log_reader
+from touchstream.streams.topics import log_identity
 
 pytestmark = [pytest.mark.stack, about_the_local_broker]
 

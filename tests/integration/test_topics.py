@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from deploy.local.ports import free_port
-from deploy.local.process import running
-from streams.connection import KafkaConnection
-from streams.settings import Settings
-from streams.topics import (
+from tests.kafka.choice import own_broker
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import running
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import (
     EVENT_MESSAGE_BYTES_MAX,
     TopicError,
     TopicSpec,
@@ -18,7 +19,6 @@ from streams.topics import (
     partition_count,
     topic_specs,
 )
-from tests.kafka.choice import own_broker
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_asking_for_a_topic_does_not_create_it(connection: KafkaConnection, uniq
 
 
 def test_a_kafka_that_does_not_answer_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.topics.CONNECT_TIMEOUT_MS", 200)
+    monkeypatch.setattr("touchstream.streams.topics.CONNECT_TIMEOUT_MS", 200)
     nobody = f"127.0.0.1:{free_port()}"
     with pytest.raises(TopicError, match=f"Kafka doesn't answer at {nobody}") as caught:
         log_identity(KafkaConnection((nobody,)), "any")

@@ -19,7 +19,7 @@ def command(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[st
     """A command that is told its data directory and no server."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TOUCHSTREAM_")}
     return subprocess.run(
-        [sys.executable, "-m", "streams.cli", *arguments],
+        [sys.executable, "-m", "touchstream.streams.cli", *arguments],
         env=environment | {"TOUCHSTREAM_DATA_DIR": str(directory / "data")},
         capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.journey import Journeys
-from schemas.paths import stage_paths
-from sinks.clickhouse.definitions import record_definitions
-from sinks.clickhouse.journeys import portfolio, record_stages
-from sinks.clickhouse.migrations import Migrating, known_migrations, migrate
-from sinks.clickhouse.reconcile import reconcile
 from tests.clickhouse_rows import NOON_MS, Row, dead_letter, empty_database, lane, panes_of, table, touchpoint
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse.definitions import record_definitions
+from touchstream.sinks.clickhouse.journeys import portfolio, record_stages
+from touchstream.sinks.clickhouse.migrations import Migrating, known_migrations, migrate
+from touchstream.sinks.clickhouse.reconcile import reconcile
 
 pytestmark = pytest.mark.stack
 

@@ -7,11 +7,6 @@ from itertools import pairwise
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.alerts import ROLLING
-from sinks.clickhouse.alerts import AlertRow, AlertTables, Group
-from sinks.clickhouse.rolling import BY_NAME, write_rolling
-from streams.watch.judge import FIRING, OK, PENDING, RESOLVED
-from streams.watch.rehearsal import Rehearsal, RehearsalError
 from tests.alert_rows import (
     ALL,
     CATALOGUE,
@@ -33,6 +28,11 @@ from tests.alert_rows import (
     write_ticks,
 )
 from tests.clickhouse_rows import lane, migrated_database, panes_of, table, touchpoint
+from touchstream.schemas.alerts import ROLLING
+from touchstream.sinks.clickhouse.alerts import AlertRow, AlertTables, Group
+from touchstream.sinks.clickhouse.rolling import BY_NAME, write_rolling
+from touchstream.streams.watch.judge import FIRING, OK, PENDING, RESOLVED
+from touchstream.streams.watch.rehearsal import Rehearsal, RehearsalError
 
 pytestmark = pytest.mark.stack
 

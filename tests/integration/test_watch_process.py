@@ -16,18 +16,18 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from deploy.local.ports import free_port
-from sinks.clickhouse.alerts import AlertTables
-from sinks.clickhouse.watch_rounds import newest_round
-from sinks.console.figures import instant
-from streams.cli.page import _firing
-from streams.connection import KafkaConnection
-from streams.topics import ALERTS_TOPIC, TopicSpec, ensure_topics
-from streams.watch.judge import FIRING, RESOLVED
 from tests.alert_rows import CSAT_LOW, INCIDENT, at, incident, step_through, support, write_ticks
 from tests.clickhouse_rows import database_url, migrated_database
 from tests.http_endpoint import endpoint
 from tests.stack import eventually
+from touchstream.deploy.local.ports import free_port
+from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.watch_rounds import newest_round
+from touchstream.sinks.console.figures import instant
+from touchstream.streams.cli.page import _firing
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.topics import ALERTS_TOPIC, TopicSpec, ensure_topics
+from touchstream.streams.watch.judge import FIRING, RESOLVED
 
 pytestmark = pytest.mark.stack
 
@@ -53,7 +53,7 @@ def environment(client: Client, clickhouse_url: str, kafka_url: str, tmp_path: P
 
 
 def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "streams.cli", *arguments]
+    command = [sys.executable, "-m", "touchstream.streams.cli", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -61,7 +61,7 @@ def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedPr
 def watching(environment: dict[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "watch"], env=environment, stdout=output, stderr=output
+            [sys.executable, "-m", "touchstream.streams.cli", "watch"], env=environment, stdout=output, stderr=output
         )
     try:
         yield process

@@ -12,19 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import free_port
-from deploy.local.process import Child, Process, running
-from streams.channels import Producer
-from streams.prepare import prepare
-from streams.settings import Settings
-from streams.topics import STAGE_METRICS_TOPIC
 from tests.asyncapi import SCHEMAS, wrong
 from tests.clickhouse_front import front_of
 from tests.gateway_process import Log, pause, running_gateway, send_signal
 from tests.kafka.choice import own_broker
 from tests.openmetrics import scraped, strictly_parsed
 from tests.stack import eventually
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Child, Process, running
+from touchstream.streams.channels import Producer
+from touchstream.streams.prepare import prepare
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import STAGE_METRICS_TOPIC
 
 pytestmark = pytest.mark.stack
 
@@ -80,7 +80,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
 def worker_child(settings: Settings, port: int) -> Child:
     return Child(
         "worker",
-        (sys.executable, "-m", "streams.cli", "worker"),
+        (sys.executable, "-m", "touchstream.streams.cli", "worker"),
         ready=lambda: is_ready(f"http://127.0.0.1:{port}"),
         env={
             "TOUCHSTREAM_KAFKA_URL": settings.kafka_url,
@@ -172,7 +172,7 @@ def test_the_exposition_of_watch_passes_a_strict_parser(worker: Observed, tmp_pa
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "watch",
-        (sys.executable, "-m", "streams.cli", "watch"),
+        (sys.executable, "-m", "touchstream.streams.cli", "watch"),
         ready=lambda: is_ready(url),
         env={
             "TOUCHSTREAM_KAFKA_URL": worker.settings.kafka_url,

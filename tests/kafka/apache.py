@@ -10,10 +10,10 @@ from uuid import uuid4
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from deploy.local.broker import Broker
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process import Child
 from tests.kafka.distribution import java, libraries
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.process import Child
 
 # A quarter of a test machine's memory and a quick start: nobody measures the broker's speed here.
 _JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

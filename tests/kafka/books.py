@@ -8,15 +8,15 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
 
-from schemas.codec import WriterSchemas
-from schemas.columns import decode_batch
-from sinks.clickhouse.client import connect
-from streams.connection import KafkaConnection
-from streams.measure.records import CONTROL_HEADER
-from streams.topics import LogPosition, TopicError, log_identity
 from tests.kafka.account import Account, Logged, account, first_places
 from tests.kafka.stand import TOPIC, Stand
 from tests.stack import eventually
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.columns import decode_batch
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.measure.records import CONTROL_HEADER
+from touchstream.streams.topics import LogPosition, TopicError, log_identity
 
 _RECORDS_AT_ONCE: Final = 50_000
 _FETCH_BYTES_MAX: Final = 4 * 2**20

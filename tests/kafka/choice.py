@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.broker import Broker
-from deploy.local.ports import free_port
 from tests.kafka.apache import ApacheKafka
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.ports import free_port
 
 VARIABLE = "TEST_KAFKA"
 _CHOICES = ("", "local", "apache")

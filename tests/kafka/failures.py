@@ -21,16 +21,16 @@ from uuid import uuid4
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.clickhouse.client import connect
-from sinks.clickhouse.queries import lanes
-from streams.topics import LogPosition
-from streams.waiting import behind, reached
 from tests.kafka.account import Account
 from tests.kafka.books import account_of, log_ends
 from tests.kafka.load import Load
 from tests.kafka.scenarios import SCENARIOS
 from tests.kafka.stand import TOPIC, DidNotTakeError, Layout, Stand, running_stand
 from tests.stack import eventually
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.topics import LogPosition
+from touchstream.streams.waiting import behind, reached
 
 RECOVERED_SECONDS_MAX: Final = 15.0
 GIVEN_UP_SECONDS: Final = 120.0

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from deploy.local.ports import free_port
-from deploy.local.process import Process, running
 from tests.kafka.stand import DidNotTakeError, Stand, WorkerPlace
 from tests.stack import eventually
+from touchstream.deploy.local.ports import free_port
+from touchstream.deploy.local.process import Process, running
 
 TAKES_SECONDS: Final = 60.0
 _JOINS: Final = 4

@@ -7,11 +7,11 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from schemas.touchpoint import Touchpoint
-from streams.channels import Producer
-from streams.channels.bulk import Destination, LaneBatches
-from streams.channels.encoding import Encoder
-from streams.connection import KafkaConnection
+from touchstream.schemas.touchpoint import Touchpoint
+from touchstream.streams.channels import Producer
+from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.connection import KafkaConnection
 
 STAGES = (("discovery", "ads"), ("purchase", "web"), ("support", "call_centre"))
 CUSTOMERS = 997

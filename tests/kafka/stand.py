@@ -19,16 +19,16 @@ from typing import Final
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.local.clickhouse import ClickHouse
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process import Child, Process
-from deploy.local.supervisor import Supervisor
-from streams.prepare import prepare
-from streams.settings import Settings
 from tests.kafka.apache import ApacheKafka
 from tests.kafka.choice import APACHE, own_broker
 from tests.kafka.proxy import Proxy
 from tests.stack import READY_SECONDS, eventually
+from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.process import Child, Process
+from touchstream.deploy.local.supervisor import Supervisor
+from touchstream.streams.prepare import prepare
+from touchstream.streams.settings import Settings
 
 TOPIC: Final = "touchpoints"
 _CLICKHOUSE: Final = "clickhouse"
@@ -148,7 +148,7 @@ class Stand:
         """The process of a worker."""
         return Child(
             name=worker.name,
-            argv=(sys.executable, "-m", "streams.cli", "worker"),
+            argv=(sys.executable, "-m", "touchstream.streams.cli", "worker"),
             ready=lambda: _answers(worker.url),
             env=self._worker_settings | {"TOUCHSTREAM_METRICS_PORT": worker.url.rpartition(":")[2]},
             ready_seconds=_WORKER_READY_SECONDS,

@@ -18,14 +18,14 @@ from typing import Final
 import confluent_kafka
 import numpy as np
 
-from sinks.clickhouse.client import connect
-from streams.channels import Producer
-from streams.connection import KafkaConnection
 from tests.bench.events import generate
 from tests.kafka.books import log_ends
 from tests.kafka.failures import measured
 from tests.kafka.faults import until
 from tests.kafka.stand import TOPIC, Layout, Stand, running_stand
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.streams.channels import Producer
+from touchstream.streams.connection import KafkaConnection
 
 FLUSHED_SECONDS_MAX: Final = 5.0
 _PLACES: Final = 4

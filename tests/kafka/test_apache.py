@@ -14,14 +14,14 @@ from confluent_kafka.admin import AdminClient
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
-from deploy.local.process import running
-from sinks.clickhouse.client import connect
-from streams.connection import KafkaConnection
-from streams.log_reader import log_reader
-from streams.settings import Settings
-from streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, ensure_topics, log_identity, topic_specs
 from tests.kafka.choice import about_apache_kafka, own_broker
 from tests.stack import RunningStack, running_stack
+from touchstream.deploy.local.process import running
+from touchstream.sinks.clickhouse.client import connect
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.log_reader import log_reader
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, ensure_topics, log_identity, topic_specs
 
 pytestmark = [pytest.mark.kafka, about_apache_kafka]
 

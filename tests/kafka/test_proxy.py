@@ -9,10 +9,10 @@ from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 
 import pytest
 
-from deploy.local.ports import LOOPBACK, free_port
 from tests.http_endpoint import Endpoint, endpoint
 from tests.kafka.proxy import Behaviour, Cut, LosingAnswers, Passing, Proxy, Refusing, Silent
 from tests.stack import eventually
+from touchstream.deploy.local.ports import LOOPBACK, free_port
 
 LARGE = bytes(range(256)) * 4096
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.connection import KafkaConnection
-from streams.settings import Settings
-from streams.topics import ensure_topics, topic_specs
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import ensure_topics, topic_specs
 
 
 def up(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {f"TOUCHSTREAM_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "streams.cli", "up", *arguments]
+    command = [sys.executable, "-m", "touchstream.streams.cli", "up", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from schemas.codec import WriterSchemas
 from tests.model.cores import on_one_core
 from tests.model.writing import writer_schemas
+from touchstream.schemas.codec import WriterSchemas
 
 
 @pytest.fixture(scope="session")

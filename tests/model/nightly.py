@@ -22,12 +22,12 @@ from typing import Final
 
 from pytest import MonkeyPatch
 
-from schemas.codec import WriterSchemas
 from tests.model.controls import CONTROLS
 from tests.model.cores import cores, stay_on
 from tests.model.scenarios import scenario_of
 from tests.model.schedule import run
 from tests.model.writing import writer_schemas
+from touchstream.schemas.codec import WriterSchemas
 
 AT_ONCE: Final = 50
 """Schedules of one task: a few seconds of work, so that progress is seen and a failure ends the run soon."""

@@ -6,16 +6,16 @@ from random import Random
 import numpy as np
 import pytest
 
-from schemas.codec import WriterSchemas
-from streams import takeover
-from streams.measure import lane, panes
-from streams.measure.lane import Lane
-from streams.measure.records import Records
 from tests.model.scenarios import Scenario, Step
 from tests.model.tables import Row, rows_of
 from tests.model.truth import PARTITION, TOPIC
 from tests.model.world import Log, World
 from tests.oracle.log import Record
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.streams import takeover
+from touchstream.streams.measure import lane, panes
+from touchstream.streams.measure.lane import Lane
+from touchstream.streams.measure.records import Records
 
 PANES_MAX = (1_000_000, 0, 1, 3, 6, 12)
 READS = (0, 0, 0, 1, 2, 3, 5, 9)  # of a take-over before the other worker goes on; it has about six

@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES
-from streams.flush import first_rows, flush_of
-from streams.measure.lane import LaneRow, LaneRows
 from tests.oracle.control import FIRST_KEYS
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
+from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES
+from touchstream.streams.flush import first_rows, flush_of
+from touchstream.streams.measure.lane import LaneRow, LaneRows
 
 _INSTANTS = (
     "record_at",

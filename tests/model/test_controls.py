@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.codec import WriterSchemas
 from tests.model.controls import CONTROLS, ELSEWHERE, POINTS, Control
 from tests.model.scenarios import Scenario, scenario_of
 from tests.model.schedule import run
 from tests.model.truth import Untrue
+from touchstream.schemas.codec import WriterSchemas
 
 TRIES_MAX = 300  # the most patient control needs 78
 ROOT = Path(__file__).parents[2]

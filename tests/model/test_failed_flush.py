@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from schemas.codec import WriterSchemas
-from sinks.sink import SinkRefused
-from streams.lanes import Lanes, Limits
-from streams.letters import LetterTopic
-from streams.measure.lane import Lane, LaneRows
-from streams.measure.records import Records
-from streams.takeover import take_over
 from tests.model.schedule import records
 from tests.model.test_new_logs import event
 from tests.model.truth import PARTITION, TOPIC
 from tests.model.world import World
 from tests.oracle.strategies import DEFINITIONS_KNOWN
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.sinks.sink import SinkRefused
+from touchstream.streams.lanes import Lanes, Limits
+from touchstream.streams.letters import LetterTopic
+from touchstream.streams.measure.lane import Lane, LaneRows
+from touchstream.streams.measure.records import Records
+from touchstream.streams.takeover import take_over
 
 
 class RefusingStore:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from schemas.codec import WriterSchemas
 from tests.model.scenarios import Scenario, Step
 from tests.model.schedule import Worker, end, run
 from tests.model.world import World
@@ -12,6 +11,7 @@ from tests.oracle.control import control
 from tests.oracle.events import HOUR
 from tests.oracle.log import DEFINITIONS, Record, Signing
 from tests.oracle.strategies import DEFINITIONS_KNOWN, START_MS
+from touchstream.schemas.codec import WriterSchemas
 
 LONG, SHORT, *_ = DEFINITIONS_KNOWN
 TAKE, FLUSH, CRASH = Step(0, "take", 2, 0), Step(0, "flush", 0, 0), Step(0, "crash", 0, 0)

@@ -3,12 +3,12 @@
 import pytest
 from hypothesis import given
 
-from schemas.codec import WriterSchemas
 from tests.model.cores import cores
 from tests.model.nightly import nightly
 from tests.model.profiles import PROFILE, SEEDS
 from tests.model.scenarios import Scenario, scenarios
 from tests.model.schedule import run
+from touchstream.schemas.codec import WriterSchemas
 
 
 @pytest.mark.usefixtures("one_core")

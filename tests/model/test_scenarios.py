@@ -6,13 +6,13 @@ from itertools import product
 
 import pytest
 
-from schemas.touchpoint import Reason
 from tests.model.scenarios import KINDS, LIMITS, Scenario, scenario_of
 from tests.oracle.control import signed
 from tests.oracle.log import REFUSED_HEADER
 from tests.oracle.panes import empty_pane
 from tests.oracle.recompute import Row, Tables, recompute
 from tests.oracle.strategies import DEFINITIONS_KNOWN, LANE, WRITER_SCHEMAS
+from touchstream.schemas.touchpoint import Reason
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.codec import WriterSchemas
-from streams.topics import LogPosition
 from tests.model.tables import MemoryTables, Row
 from tests.model.truth import PARTITION, Ending, Truth, Untrue, truth_of
 from tests.oracle.compare import difference
 from tests.oracle.control import signed
 from tests.oracle.log import Definitions, Lane, Record
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.streams.topics import LogPosition
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from schemas.codec import WriterSchemas
 from tests.oracle.strategies import WRITER_SCHEMAS
+from touchstream.schemas.codec import WriterSchemas
 
 
 class Registry:

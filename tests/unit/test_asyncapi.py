@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.touchpoint import Reason, Touchpoint
-from sinks.notify.notification import Notification
-from streams.channels.gateway.touchpoint_schema import EXAMPLE, touchpoint_schema
-from streams.letters import letter_headers
-from streams.measure.events import DeadLetter
-from streams.measure.lane import LaneRow
-from streams.settings import Settings
-from streams.topics import topic_specs
 from tests.asyncapi import DOCUMENT, MESSAGES, SCHEMAS, wrong
+from touchstream.schemas.touchpoint import Reason, Touchpoint
+from touchstream.sinks.notify.notification import Notification
+from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, touchpoint_schema
+from touchstream.streams.letters import letter_headers
+from touchstream.streams.measure.events import DeadLetter
+from touchstream.streams.measure.lane import LaneRow
+from touchstream.streams.settings import Settings
+from touchstream.streams.topics import topic_specs
 
 
 def test_every_topic_that_init_creates_is_described_and_no_other() -> None:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import from_fields
-from schemas.touchpoint import Reason, Touchpoint
-from streams.channels.amounts import ValueRefused
-from streams.channels.conversion import RowConverter
-from streams.channels.mapping import FieldMapping, MappingError, load_mapping
+from touchstream.schemas.codec import from_fields
+from touchstream.schemas.touchpoint import Reason, Touchpoint
+from touchstream.streams.channels.amounts import ValueRefused
+from touchstream.streams.channels.conversion import RowConverter
+from touchstream.streams.channels.mapping import FieldMapping, MappingError, load_mapping
 
 RETAIL = """\
 columns:

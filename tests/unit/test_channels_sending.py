@@ -10,13 +10,13 @@ from aiokafka.partitioner import murmur2 as aiokafka_murmur2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import encode_confluent, encode_single_object
-from schemas.columns import COLUMNS, frame_of
-from schemas.touchpoint import Touchpoint
-from streams.channels.bulk_encoding import encode_frame
-from streams.channels.encoding import Encoder
-from streams.channels.in_flight import BufferFull, DeliveryFailed, InFlight
-from streams.channels.lanes import lane_of
+from touchstream.schemas.codec import encode_confluent, encode_single_object
+from touchstream.schemas.columns import COLUMNS, frame_of
+from touchstream.schemas.touchpoint import Touchpoint
+from touchstream.streams.channels.bulk_encoding import encode_frame
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.in_flight import BufferFull, DeliveryFailed, InFlight
+from touchstream.streams.channels.lanes import lane_of
 
 # From org.apache.kafka.common.utils.Utils.murmur2 of kafka-clients 3.9.0; the second part has bytes of 0x80 and above.
 JAVA_MURMUR2 = {

@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from sinks.clickhouse.client import ServerTooOldError, connect_directly, refuse_too_old
+from touchstream.sinks.clickhouse.client import ServerTooOldError, connect_directly, refuse_too_old
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sinks.clickhouse.client import connect, redacted
+from touchstream.sinks.clickhouse.client import connect, redacted
 
 WRONG = [
     "",

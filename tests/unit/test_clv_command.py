@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from streams.cli.main import app
+from touchstream.streams.cli.main import app
 
 
 def test_a_fit_without_scipy_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +18,7 @@ def test_a_fit_without_scipy_says_how_to_install_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_scores_need_no_scipy() -> None:
-    code = "import sys; sys.modules['scipy'] = None; import streams.cli.clv"
+    code = "import sys; sys.modules['scipy'] = None; import touchstream.streams.cli.clv"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

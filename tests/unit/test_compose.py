@@ -9,10 +9,10 @@ import jsonschema_rs
 import pytest
 from ruamel.yaml import YAML
 
-from streams.cli.main import COMMANDS
-from streams.last_resort import END_SECONDS
-from streams.settings import Settings
-from streams.settings_sources import SECRETS
+from touchstream.streams.cli.main import COMMANDS
+from touchstream.streams.last_resort import END_SECONDS
+from touchstream.streams.settings import Settings
+from touchstream.streams.settings_sources import SECRETS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())

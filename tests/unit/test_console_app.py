@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from schemas.journey import Journeys
-from schemas.metrics import Catalogue
-from sinks.clickhouse.live import Newest
-from sinks.console.app import Console, event
-from sinks.console.board import Readings, board
-from sinks.console.drawing import Drawing
-from sinks.console.feed import Feed
-from sinks.console.health import Health, State
-from sinks.console.reader import View
-from sinks.console.selection import Selection
-from sinks.http_server import Names, only_for
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.live import Newest
+from touchstream.sinks.console.app import Console, event
+from touchstream.sinks.console.board import Readings, board
+from touchstream.sinks.console.drawing import Drawing
+from touchstream.sinks.console.feed import Feed
+from touchstream.sinks.console.health import Health, State
+from touchstream.sinks.console.reader import View
+from touchstream.sinks.console.selection import Selection
+from touchstream.sinks.http_server import Names, only_for
 
 CATALOGUE = Catalogue.load()
 DRAWING = Drawing(CATALOGUE, notice="Simulated customers & <friends>")

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from schemas.journey import Journeys
-from schemas.metrics import Catalogue
-from sinks.clickhouse.live import Groups, Names, Newest
-from sinks.console.board import STAGES_MAX, Alert, Board, Folded, Other, Readings, board
-from sinks.console.selection import Selection
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.live import Groups, Names, Newest
+from touchstream.sinks.console.board import STAGES_MAX, Alert, Board, Folded, Other, Readings, board
+from touchstream.sinks.console.selection import Selection
 
 ALL = None
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from clickhouse_connect.driver.exceptions import OperationalError
 
-from sinks.clickhouse.live import Newest
-from sinks.console.board import Readings
-from sinks.console.feed import FRESH_SECONDS, SELECTIONS_MAX, Feed
-from sinks.console.health import Health, State
-from sinks.console.reader import View
-from sinks.console.selection import Selection
+from touchstream.sinks.clickhouse.live import Newest
+from touchstream.sinks.console.board import Readings
+from touchstream.sinks.console.feed import FRESH_SECONDS, SELECTIONS_MAX, Feed
+from touchstream.sinks.console.health import Health, State
+from touchstream.sinks.console.reader import View
+from touchstream.sinks.console.selection import Selection
 
 LIVE = Health(State.LIVE, "Live", "")
 SUPPORT = Selection(opened="support")

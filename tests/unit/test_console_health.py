@@ -1,10 +1,10 @@
 """Which of its states the page shows: each has another cause and another remedy."""
 
-from sinks.clickhouse.live import Newest
-from sinks.clickhouse.rolling import BY_NAME
-from sinks.clickhouse.watch_rounds import Round
-from sinks.console.health import Absent, Judged, State, health
-from sinks.sink import LaneRow
+from touchstream.sinks.clickhouse.live import Newest
+from touchstream.sinks.clickhouse.rolling import BY_NAME
+from touchstream.sinks.clickhouse.watch_rounds import Round
+from touchstream.sinks.console.health import Absent, Judged, State, health
+from touchstream.sinks.sink import LaneRow
 
 NOW_MS = 1_795_317_000_000
 WINDOW = BY_NAME["5m"]

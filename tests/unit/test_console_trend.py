@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.metrics import Catalogue
-from sinks.console.trend import HEIGHT, WIDTH, Trend, trend
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.console.trend import HEIGHT, WIDTH, Trend, trend
 
 STEP_MS = 10_000
 TICKS = 60

@@ -11,10 +11,10 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from streams.channels.gateway import places as module
-from streams.channels.gateway.body import EVENTS_MAX, read_body, split_events, why_no_json
-from streams.channels.gateway.places import Bodies, Body
-from streams.channels.gateway.problems import Problem
+from touchstream.streams.channels.gateway import places as module
+from touchstream.streams.channels.gateway.body import EVENTS_MAX, read_body, split_events, why_no_json
+from touchstream.streams.channels.gateway.places import Bodies, Body
+from touchstream.streams.channels.gateway.problems import Problem
 
 BOUND = 100_000
 A, B = b'{"a":1}', b'{"b":"\\n"}'

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from streams.channels.gateway.key_lines import Permission
-from streams.channels.gateway.keys import KeyFile
-from streams.cli.main import app
+from touchstream.streams.channels.gateway.key_lines import Permission
+from touchstream.streams.channels.gateway.keys import KeyFile
+from touchstream.streams.cli.main import app
 
 
 def run(*arguments: str) -> Result:

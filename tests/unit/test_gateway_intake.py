@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from schemas.codec import Undecodable, WriterSchemas
-from schemas.columns import decode_batch
-from schemas.touchpoint import EVENT_BYTES_MAX, Reason
-from schemas.void_ids import VoidIds
-from streams.channels.encoding import Encoder
-from streams.channels.gateway.body import EventTexts
-from streams.channels.gateway.intake import SLICE_EVENTS, Judged, Terms, judge
-from streams.channels.gateway.key_lines import Bounds
+from touchstream.schemas.codec import Undecodable, WriterSchemas
+from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from touchstream.schemas.void_ids import VoidIds
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.gateway.body import EventTexts
+from touchstream.streams.channels.gateway.intake import SLICE_EVENTS, Judged, Terms, judge
+from touchstream.streams.channels.gateway.key_lines import Bounds
 
 NOW = 1_800_000_000_000
 EVENT: dict[str, Any] = {"event_id": "e", "occurred_at": NOW, "customer_id": "c", "channel": "web", "touchpoint": "t"}

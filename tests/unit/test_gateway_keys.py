@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from streams.channels.gateway.key_lines import (
+from touchstream.streams.channels.gateway.key_lines import (
     Bounds,
     KeyFileError,
     Permission,
@@ -19,7 +19,13 @@ from streams.channels.gateway.key_lines import (
     parse_line,
     permissions,
 )
-from streams.channels.gateway.keys import KEYS_MAX, STALE_SECONDS_MAX, KeyFile, KeysUnavailable, read_keys
+from touchstream.streams.channels.gateway.keys import (
+    KEYS_MAX,
+    STALE_SECONDS_MAX,
+    KeyFile,
+    KeysUnavailable,
+    read_keys,
+)
 
 
 def written(path: Path, *lines: str) -> Path:
@@ -137,7 +143,7 @@ def test_a_file_is_read_as_secrets_are_swapped_and_editors_write(tmp_path: Path)
 def test_a_change_that_no_time_tells_is_seen_a_little_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = new_key(), new_key()
     path = written(tmp_path / "keys", key_line("shop", one))
-    monkeypatch.setattr("streams.channels.gateway.keys._version", lambda _: (1, 1, 1, 1))
+    monkeypatch.setattr("touchstream.streams.channels.gateway.keys._version", lambda _: (1, 1, 1, 1))
     now = 100.0
     keys = KeyFile(path, lambda: now)
     written(path, key_line("shop", two))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from schemas.touchpoint import EVENT_BYTES_MAX, Reason
-from streams.channels.gateway.intake import Record
-from streams.channels.gateway.letters import Letters
-from streams.channels.gateway.problems import RefusedEvent
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from touchstream.streams.channels.gateway.intake import Record
+from touchstream.streams.channels.gateway.letters import Letters
+from touchstream.streams.channels.gateway.problems import RefusedEvent
 
 
 class Clock:

@@ -12,13 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.times import MISTAKEN_MS_MAX
-from schemas.touchpoint import NAME_BYTES_MAX, SCALES, TIME_MS_MAX, TIME_MS_MIN, Reason, Touchpoint
-from streams.channels.encoding import Encoder
-from streams.channels.gateway.body import EventTexts
-from streams.channels.gateway.intake import judge
-from streams.channels.gateway.openapi import document
-from streams.channels.gateway.touchpoint_schema import EXAMPLE, touchpoint_schema
+from touchstream.schemas.times import MISTAKEN_MS_MAX
+from touchstream.schemas.touchpoint import (
+    NAME_BYTES_MAX,
+    SCALES,
+    TIME_MS_MAX,
+    TIME_MS_MIN,
+    Reason,
+    Touchpoint,
+)
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.gateway.body import EventTexts
+from touchstream.streams.channels.gateway.intake import judge
+from touchstream.streams.channels.gateway.openapi import document
+from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, touchpoint_schema
 
 NOW = time.time_ns() // 1_000_000
 DOCUMENT = document(keys_needed=True, body_bytes_max=1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.channels.gateway.rate import Rate
+from touchstream.streams.channels.gateway.rate import Rate
 
 
 class Clock:

@@ -10,18 +10,18 @@ import httpx
 import pytest
 import structlog
 
-from sinks.http_server import is_loopback, listening
-from streams.channels.bulk import Destination
-from streams.channels.encoding import Encoder
-from streams.channels.gateway import KeyFileError
-from streams.channels.gateway.app import Gateway
-from streams.channels.gateway.delivery import Delivery
-from streams.channels.gateway.key_lines import key_line
-from streams.channels.gateway.letters import Letters
-from streams.channels.gateway.rate import Rate
-from streams.channels.gateway.server import gateway
-from streams.connection import KafkaConnection
-from streams.settings import Settings
+from touchstream.sinks.http_server import is_loopback, listening
+from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.gateway import KeyFileError
+from touchstream.streams.channels.gateway.app import Gateway
+from touchstream.streams.channels.gateway.delivery import Delivery
+from touchstream.streams.channels.gateway.key_lines import key_line
+from touchstream.streams.channels.gateway.letters import Letters
+from touchstream.streams.channels.gateway.rate import Rate
+from touchstream.streams.channels.gateway.server import gateway
+from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])  # noqa: S104  that is the point

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.definitions import DefinitionError, Severity
-from schemas.journey import DEFAULT_FILE, RESOLVED_MAX, UNDECLARED, Entry, Journeys, Pattern
-from schemas.paths import later_stages
+from touchstream.schemas.definitions import DefinitionError, Severity
+from touchstream.schemas.journey import DEFAULT_FILE, RESOLVED_MAX, UNDECLARED, Entry, Journeys, Pattern
+from touchstream.schemas.paths import later_stages
 
 KEYS = ("journey", "stage", "channel", "touchpoint", "action")
 SMALL = """

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from prometheus_client import REGISTRY
 
-from schemas.codec import WriterSchemas
-from streams.gathering import Gathering
-from streams.lanes import Lanes, Limits
-from streams.letters import LetterTopic
-from streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRows
-from streams.measure.records import Records
-from streams.takeover import take_over
 from tests.model.schedule import records
 from tests.model.test_new_logs import event
 from tests.model.truth import PARTITION, TOPIC
 from tests.model.world import World
 from tests.oracle.strategies import DEFINITIONS_KNOWN
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.streams.gathering import Gathering
+from touchstream.streams.lanes import Lanes, Limits
+from touchstream.streams.letters import LetterTopic
+from touchstream.streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRows
+from touchstream.streams.measure.records import Records
+from touchstream.streams.takeover import take_over
 
 
 class TakingStore:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
-from schemas.touchpoint import Reason
-from streams import letters
-from streams.letters import LetterTopic, replay_headers
-from streams.measure.events import DeadLetter
-from streams.measure.lane import LaneRow
-from streams.measure.records import Headers
+from touchstream.schemas.touchpoint import Reason
+from touchstream.streams import letters
+from touchstream.streams.letters import LetterTopic, replay_headers
+from touchstream.streams.measure.events import DeadLetter
+from touchstream.streams.measure.lane import LaneRow
+from touchstream.streams.measure.records import Headers
 
 ROW = LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v1")
 TRUNCATED = "touchstream-truncated"

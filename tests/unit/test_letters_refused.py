@@ -9,13 +9,13 @@ import pytest
 from aiokafka.errors import KafkaError
 from prometheus_client import REGISTRY
 
-from schemas.codec import WriterSchemas
-from streams import letters
-from streams.lanes import Lanes, Limits
-from streams.letters import LetterTopic
-from streams.measure.lane import Lane, LaneRow, LaneRows
-from streams.measure.records import Headers, Records
 from tests.unit.test_measure_bounds import DEFINITIONS, NOW_MS, records
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.streams import letters
+from touchstream.streams.lanes import Lanes, Limits
+from touchstream.streams.letters import LetterTopic
+from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
+from touchstream.streams.measure.records import Headers, Records
 
 POISONED, OTHER = 0, 1
 BAD = b"what is no event"

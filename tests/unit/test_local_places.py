@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.data_directory import DataDirectory, DataDirectoryInUseError
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.private_files import write_private
+from touchstream.deploy.local.data_directory import DataDirectory, DataDirectoryInUseError
+from touchstream.deploy.local.ports import LOOPBACK, free_port
+from touchstream.deploy.local.private_files import write_private
 
-HOLD = "import sys, pathlib; from deploy.local.data_directory import DataDirectory as D; "
+HOLD = "import sys, pathlib; from touchstream.deploy.local.data_directory import DataDirectory as D; "
 
 
 def test_a_data_directory_is_made_with_its_parts(tmp_path: Path) -> None:
@@ -82,9 +82,8 @@ def test_another_port_is_chosen_if_something_listens_on_the_preferred_one() -> N
 
 def test_a_port_that_another_process_was_given_is_not_given_again_before_its_server_listens() -> None:
     port = free_port()
-    claims = (
-        f"from deploy.local.ports import free_port; print(free_port({port}), flush=True); import sys; sys.stdin.read()"
-    )
+    claims = "from touchstream.deploy.local.ports import free_port\n"
+    claims += f"print(free_port({port}), flush=True); import sys; sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", claims], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:

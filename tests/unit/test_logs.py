@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from streams.logs import REPEAT_SECONDS, Repeats
+from touchstream.streams.logs import REPEAT_SECONDS, Repeats
 
 AWAY = "Unable connect to node with id %s: %s"
 
@@ -48,7 +48,7 @@ def test_another_message_and_another_logger_are_written() -> None:
 
 def test_our_own_messages_are_always_written() -> None:
     repeats = Repeats(Clock())
-    assert all(repeats.filter(record("streams.flush")) for _ in range(5))
+    assert all(repeats.filter(record("touchstream.streams.flush")) for _ in range(5))
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -63,7 +63,7 @@ def test_tracebacks_hold_no_locals(style: str) -> None:
     """Those of our own loggers, of libraries, of the loggers of Faust's services and of what nobody catches."""
     script = f"""
 import logging, structlog
-from streams.logs import configure_logs
+from touchstream.streams.logs import configure_logs
 configure_logs({style!r})
 
 def breaks():
@@ -71,7 +71,7 @@ def breaks():
     event = {{"customer_id": password, "value": password.encode()}}
     raise RuntimeError("broken on purpose")
 
-for name in ("streams.app", "faust.worker", "mode.services", "uvicorn.error", "asyncio"):
+for name in ("touchstream.streams.app", "faust.worker", "mode.services", "uvicorn.error", "asyncio"):
     try:
         breaks()
     except RuntimeError as error:
@@ -94,11 +94,12 @@ def breaks(*_, **__):
     password = "".join(["sec", "ret-", "4711"])
     raise RuntimeError("broken on purpose")
 
-import streams.app, streams.cli.gateway, streams.cli.page, streams.cli.publish, streams.cli.run, streams.cli.watch
-streams.app.build = lambda *_: None
-streams.cli.run._worker_process = streams.cli.gateway.serve = streams.cli.page.serve = breaks
-streams.cli.watch.watch_until = streams.cli.publish.publish_files = breaks
-from streams.cli.main import main
+from touchstream.streams import app
+from touchstream.streams.cli import gateway, page, publish, run, watch
+app.build = lambda *_: None
+run._worker_process = gateway.serve = page.serve = breaks
+watch.watch_until = publish.publish_files = breaks
+from touchstream.streams.cli.main import main
 sys.argv = ["touchstream", *{command!r}.split()]
 main()
 """

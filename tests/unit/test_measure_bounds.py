@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from schemas.codec import WriterSchemas
-from schemas.journey import Journeys
-from streams.measure.definitions import Definitions
-from streams.measure.duplicates import CountedIds, Seen
-from streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRow
-from streams.measure.panes import LABELS_MAX, Panes
-from streams.measure.records import Records
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.journey import Journeys
+from touchstream.streams.measure.definitions import Definitions
+from touchstream.streams.measure.duplicates import CountedIds, Seen
+from touchstream.streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRow
+from touchstream.streams.measure.panes import LABELS_MAX, Panes
+from touchstream.streams.measure.records import Records
 
 JOURNEY = '{"format": 1, "journeys": [{"id": "shop", "stages": [{"id": "use"}]}]}'
 DEFINITIONS = Definitions("v", Journeys(JOURNEY), 60_000, 86_400_000, 0)

@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.measure.duplicates import CountedIds, Seen, Verdicts
+from touchstream.streams.measure.duplicates import CountedIds, Seen, Verdicts
 
 HORIZON_MS = 10
 OFFSETS_MAX = 7

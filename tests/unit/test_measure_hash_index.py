@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.measure.hash_index import ABSENT, HashIndex
+from touchstream.streams.measure.hash_index import ABSENT, HashIndex
 
 # A few values that collide in their low or high half, so that both halves are needed to tell keys apart.
 halves = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**64 - 1])

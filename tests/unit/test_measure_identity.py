@@ -4,7 +4,7 @@ from itertools import combinations
 
 import polars as pl
 
-from streams.measure.identity import identities
+from touchstream.streams.measure.identity import identities
 
 NAMES = {"event_id": "1", "source": "", "channel": "web", "customer_id": "ann", "anonymous_id": "", "kafka_key": None}
 

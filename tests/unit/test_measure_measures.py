@@ -7,8 +7,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.touchpoint import DURATION_MS_MAX
-from streams.measure.measures import ZERO_MS_BUCKET, sentiment_micro, sketch_buckets
+from touchstream.schemas.touchpoint import DURATION_MS_MAX
+from touchstream.streams.measure.measures import ZERO_MS_BUCKET, sentiment_micro, sketch_buckets
 
 GAMMA = 1.01 / 0.99
 

@@ -4,10 +4,10 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.measure.deltas import RESOLUTIONS_S, Deltas, Sums
-from streams.measure.measures import MEASURED
-from streams.measure.panes import Panes, _keyed
-from streams.measure.ragged import IntegerLabels, Labels, TextLabels
+from touchstream.streams.measure.deltas import RESOLUTIONS_S, Deltas, Sums
+from touchstream.streams.measure.measures import MEASURED
+from touchstream.streams.measure.panes import Panes, _keyed
+from touchstream.streams.measure.ragged import IntegerLabels, Labels, TextLabels
 
 HOUR_MS = 3_600_000
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from schemas.codec import WriterSchemas
-from schemas.journey import Journeys
-from schemas.touchpoint import Reason
-from streams.measure.definitions import Definitions
-from streams.measure.events import DeadLetter
-from streams.measure.lane import Lane, LaneRow
-from streams.measure.records import Headers, Records
-from streams.measure.refused import bytes_before_cut
+from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.touchpoint import Reason
+from touchstream.streams.measure.definitions import Definitions
+from touchstream.streams.measure.events import DeadLetter
+from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.records import Headers, Records
+from touchstream.streams.measure.refused import bytes_before_cut
 
 NOW_MS = 1_790_000_000_000
 JOURNEY = '{"format": 1, "journeys": [{"id": "shop", "stages": [{"id": "use"}]}]}'

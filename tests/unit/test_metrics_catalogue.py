@@ -2,8 +2,8 @@
 
 import pytest
 
-from schemas.definitions import DefinitionError
-from schemas.metrics import Catalogue
+from touchstream.schemas.definitions import DefinitionError
+from touchstream.schemas.metrics import Catalogue
 
 HEAD = "format: 1\nmetrics:\n"
 WAIT = """  - name: wait_ms

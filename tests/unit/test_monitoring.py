@@ -12,11 +12,11 @@ import pytest
 from prometheus_client import REGISTRY
 from ruamel.yaml import YAML
 
-from schemas.metrics import Catalogue
-from sinks.console import metrics as page_metrics
-from sinks.prometheus import RollingGauges
-from streams import metrics
-from streams.settings import Settings
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.console import metrics as page_metrics
+from touchstream.sinks.prometheus import RollingGauges
+from touchstream.streams import metrics
+from touchstream.streams.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))

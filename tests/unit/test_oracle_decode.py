@@ -10,11 +10,11 @@ from typing import Any
 import fastavro
 import pytest
 
-from schemas import touchpoint
 from tests.oracle import decode, validate
 from tests.oracle.decode import Decoder, Refused, fingerprint
 from tests.oracle.events import WRITER_SCHEMAS, WRITERS
 from tests.oracle.validate import check, milliseconds
+from touchstream.schemas import touchpoint
 
 JSON_SUITE = Path(__file__).parents[3] / "shared" / "data" / "conformance" / "json_test_suite" / "test_parsing"
 NOW = 1_800_000_000_000

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from schemas.metrics import Catalogue
-from sinks.prometheus import GROUPS_MAX, OTHER, PREFIX, RollingGauges
-from streams import metrics
 from tests.browser.rolling_rows import row
 from tests.openmetrics import exposition, strictly_parsed
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.prometheus import GROUPS_MAX, OTHER, PREFIX, RollingGauges
+from touchstream.streams import metrics
 
 ALL = None
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.cli import ready_file
-from streams.cli.ready_file import ReadyFile
 from tests.full_disk import filled, small_disk
+from touchstream.streams.cli import ready_file
+from touchstream.streams.cli.ready_file import ReadyFile
 
 
 def test_the_ready_file_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:

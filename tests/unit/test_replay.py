@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from sinks.clickhouse.letters import DeadLetter, OpenLetter
-from sinks.clickhouse.query_texts import query_text
-from sinks.clickhouse.rows import PANE_KEY, STAGE_PANES
-from streams.channels.lanes import lane_of
-from streams.letters import replay_headers
-from streams.replay import AT_ONCE_BYTES, AT_ONCE_LETTERS, _bounded, _partition
+from touchstream.sinks.clickhouse.letters import DeadLetter, OpenLetter
+from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.rows import PANE_KEY, STAGE_PANES
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.letters import replay_headers
+from touchstream.streams.replay import AT_ONCE_BYTES, AT_ONCE_LETTERS, _bounded, _partition
 
 
 def letter(number: int, size: int = 100) -> OpenLetter:

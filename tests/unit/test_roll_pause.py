@@ -2,8 +2,8 @@
 
 import pytest
 
-from sinks.sink import LaneRow
-from streams.roll import BEHIND_SECONDS_MAX, behind_seconds, rest_seconds
+from touchstream.sinks.sink import LaneRow
+from touchstream.streams.roll import BEHIND_SECONDS_MAX, behind_seconds, rest_seconds
 
 NOW_MS = 1_800_000_000_000
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.avro_bytes import DEPTH_MAX, require_record
-from schemas.compatibility import parsed
+from touchstream.schemas.avro_bytes import DEPTH_MAX, require_record
+from touchstream.schemas.compatibility import parsed
 
 ENUM = {"type": "enum", "name": "E", "symbols": ["A", "B"]}
 FIXED = {"type": "fixed", "name": "F", "size": 2}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import (
+from touchstream.schemas.codec import (
     FINGERPRINT,
     SCHEMA_TEXT,
     SINGLE_OBJECT,
@@ -25,7 +25,7 @@ from schemas.codec import (
     from_fields,
     parse_json,
 )
-from schemas.touchpoint import Reason, Refusal, Touchpoint
+from touchstream.schemas.touchpoint import Reason, Refusal, Touchpoint
 
 LEAST: dict[str, Any] = {"event_id": "e", "occurred_at": 1_700_000_000_123, "channel": "web", "touchpoint": "checkout"}
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import schemas
-from schemas.codec import (
+from tests.unit.test_schemas_codec import LEAST, TWICE
+from touchstream import schemas
+from touchstream.schemas.codec import (
     SCHEMA_TEXT,
     SINGLE_OBJECT,
     WriterSchemas,
@@ -22,10 +23,9 @@ from schemas.codec import (
     fingerprint,
     without_logical_types,
 )
-from schemas.columns import COLUMNS, decode_batch
-from schemas.registry import RegistryUnavailable
-from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Touchpoint
-from tests.unit.test_schemas_codec import LEAST, TWICE
+from touchstream.schemas.columns import COLUMNS, decode_batch
+from touchstream.schemas.registry import RegistryUnavailable
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason, Touchpoint
 
 WRITERS = WriterSchemas()
 

@@ -1,4 +1,4 @@
-from schemas.currencies import EXPONENTS
+from touchstream.schemas.currencies import EXPONENTS
 
 
 def test_exponents_are_those_of_iso_4217() -> None:

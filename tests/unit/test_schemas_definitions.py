@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.definitions import (
+from touchstream.schemas.definitions import (
     DEFINITION_BYTES_MAX,
     Definition,
     DefinitionError,

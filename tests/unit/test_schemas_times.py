@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schemas.codec import from_fields
-from schemas.times import NeverWas, Unit, milliseconds_of, moment, since_epoch
-from schemas.touchpoint import Touchpoint
+from touchstream.schemas.codec import from_fields
+from touchstream.schemas.times import NeverWas, Unit, milliseconds_of, moment, since_epoch
+from touchstream.schemas.touchpoint import Touchpoint
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -6,10 +6,19 @@ from typing import Any
 
 import polars as pl
 
-import schemas
-from schemas.codec import FINGERPRINT, SCHEMA_TEXT, fingerprint
-from schemas.columns import COLUMNS
-from schemas.touchpoint import DETAIL_CHARS_MAX, SCALES, TIME_MS_MAX, TIME_MS_MIN, Reason, Refusal, Touchpoint, shown
+from touchstream import schemas
+from touchstream.schemas.codec import FINGERPRINT, SCHEMA_TEXT, fingerprint
+from touchstream.schemas.columns import COLUMNS
+from touchstream.schemas.touchpoint import (
+    DETAIL_CHARS_MAX,
+    SCALES,
+    TIME_MS_MAX,
+    TIME_MS_MIN,
+    Reason,
+    Refusal,
+    Touchpoint,
+    shown,
+)
 
 FIELDS = json.loads(SCHEMA_TEXT)["fields"]
 HISTORY = Path(schemas.__file__).parent / "history"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.columns import COLUMNS, frame_of
-from schemas.times import MISTAKEN_MS_MAX
-from schemas.touchpoint import (
+from touchstream.schemas.columns import COLUMNS, frame_of
+from touchstream.schemas.times import MISTAKEN_MS_MAX
+from touchstream.schemas.touchpoint import (
     DURATION_MS_MAX,
     FUTURE_LIMIT_MS,
     NAME_BYTES_MAX,
@@ -23,9 +23,9 @@ from schemas.touchpoint import (
     Refusal,
     Touchpoint,
 )
-from schemas.validity import OPTIONAL_TEXTS, canonical, check
-from schemas.validity_of_columns import refusals
-from schemas.void_ids import VOID_WORDS, VoidIds
+from touchstream.schemas.validity import OPTIONAL_TEXTS, canonical, check
+from touchstream.schemas.validity_of_columns import refusals
+from touchstream.schemas.void_ids import VOID_WORDS, VoidIds
 
 NOW = 1_700_000_000_000
 GOOD = Touchpoint(event_id="e", occurred_at=NOW, customer_id="c", channel="web", touchpoint="checkout")

@@ -5,8 +5,8 @@ from threading import Event, Lock
 
 import pytest
 
-from streams.topics import LogPosition, SharedLogIdentity, TopicError
 from tests.stack import eventually
+from touchstream.streams.topics import LogPosition, SharedLogIdentity, TopicError
 
 
 class Log:

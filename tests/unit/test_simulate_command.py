@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from streams.cli.main import app
+from touchstream.streams.cli.main import app
 
 WRONG = "format: 1\nrate: 0\ncustomers: 1\nstages: 5\n"
 

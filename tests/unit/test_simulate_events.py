@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.journey import Journeys
-from schemas.touchpoint import Reason, Touchpoint
-from schemas.validity import check
-from streams.channels.simulate.customers import Oddity, Planned
-from streams.channels.simulate.scenario import Contact, Rhythm, Scenario, read_scenario
-from streams.channels.simulate.simulator import Simulator
 from tests.simulated import HOUR_MS, MINUTE_MS, SEED, START_MS, answers, few, hour, lives, scenario
+from touchstream.schemas.journey import Journeys
+from touchstream.schemas.touchpoint import Reason, Touchpoint
+from touchstream.schemas.validity import check
+from touchstream.streams.channels.simulate.customers import Oddity, Planned
+from touchstream.streams.channels.simulate.scenario import Contact, Rhythm, Scenario, read_scenario
+from touchstream.streams.channels.simulate.simulator import Simulator
 
 
 def test_the_same_scenario_seed_and_start_give_the_same_events() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from streams.channels.simulate.customers import Oddity, Planned
-from streams.channels.simulate.scenario import load_scenario
-from streams.channels.simulate.simulator import Simulator
 from tests.simulated import MINUTE_MS, START_MS, answers, hour, scenario
+from touchstream.streams.channels.simulate.customers import Oddity, Planned
+from touchstream.streams.channels.simulate.scenario import load_scenario
+from touchstream.streams.channels.simulate.simulator import Simulator
 
 
 def nps(found: Sequence[int]) -> tuple[float, float]:

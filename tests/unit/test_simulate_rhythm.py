@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.channels.simulate.customers import Oddity
-from streams.channels.simulate.rhythm import WEEK_SECONDS, BusyTime, intensity
-from streams.channels.simulate.scenario import Rhythm
 from tests.simulated import HOUR_MS, START_MS, hour, scenario
+from touchstream.streams.channels.simulate.customers import Oddity
+from touchstream.streams.channels.simulate.rhythm import WEEK_SECONDS, BusyTime, intensity
+from touchstream.streams.channels.simulate.scenario import Rhythm
 
 
 @cache

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.definitions import DefinitionError
-from schemas.journey import Journeys
-from streams.channels.simulate.scenario import (
+from touchstream.schemas.definitions import DefinitionError
+from touchstream.schemas.journey import Journeys
+from touchstream.streams.channels.simulate.scenario import (
     DEFAULT_FILE,
     Scenario,
     load_scenario,

@@ -11,10 +11,10 @@ from clickhouse_connect.driver.exceptions import OperationalError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sinks.clickhouse.rolling import WINDOWS, Window
-from streams.measure.records import Headers
-from streams.stage_metrics import Complete, message, publish_forever
-from streams.topics import STAGE_METRICS_TOPIC
+from touchstream.sinks.clickhouse.rolling import WINDOWS, Window
+from touchstream.streams.measure.records import Headers
+from touchstream.streams.stage_metrics import Complete, message, publish_forever
+from touchstream.streams.topics import STAGE_METRICS_TOPIC
 
 NAMES = st.lists(st.none() | st.text(alphabet="ab|%7C*= ", max_size=4), min_size=4, max_size=4).map(tuple)
 

@@ -11,8 +11,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.consumer import Fetcher
 
-from streams.measure.records import Records
-from streams.transport import BatchConsumer, ParsedRecords
+from touchstream.streams.measure.records import Records
+from touchstream.streams.transport import BatchConsumer, ParsedRecords
 
 GZIP = 1
 GIVEN = [

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.alerts import Rule, Rules
-from schemas.metrics import Metric
-from sinks.clickhouse.alerts import AlertRow, Group, Reading
-from streams.watch.judge import (
+from tests.alert_rows import ALL, CATALOGUE, CSAT_LOW, NPS_DROP, Died, at, rules
+from touchstream.schemas.alerts import Rule, Rules
+from touchstream.schemas.metrics import Metric
+from touchstream.sinks.clickhouse.alerts import AlertRow, Group, Reading
+from touchstream.streams.watch.judge import (
     BREACH,
     CLEAR,
     FIRING,
@@ -24,8 +25,7 @@ from streams.watch.judge import (
     judge,
     retire,
 )
-from streams.watch.watch import TICKS_MAX, Watch
-from tests.alert_rows import ALL, CATALOGUE, CSAT_LOW, NPS_DROP, Died, at, rules
+from touchstream.streams.watch.watch import TICKS_MAX, Watch
 
 SUPPORT = Group("customer", "support", ALL, ALL)
 USE = Group("customer", "use", ALL, ALL)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.cli.stack import DEMO_LATENESS_SECONDS, _lateness_seconds
-from streams.settings import Settings, SettingsError
-from streams.watch.service import destinations
+from touchstream.streams.cli.stack import DEMO_LATENESS_SECONDS, _lateness_seconds
+from touchstream.streams.settings import Settings, SettingsError
+from touchstream.streams.watch.service import destinations
 
 
 @pytest.mark.parametrize(("given", "simulate", "lateness"), [

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from streams.app import _credentials
-from streams.connection import KafkaConnection
+from touchstream.streams.app import _credentials
+from touchstream.streams.connection import KafkaConnection
 
 PASSED_ON = "what the settings say"
 

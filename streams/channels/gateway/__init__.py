@@ -3,7 +3,7 @@
 request ──► keys, rate ──► body ──► intake (judged one by one) ──► delivery (Kafka) ──► 202 with what was refused
 """
 
-from streams.channels.gateway.key_lines import KeyFileError
-from streams.channels.gateway.server import serve
+from touchstream.streams.channels.gateway.key_lines import KeyFileError
+from touchstream.streams.channels.gateway.server import serve
 
 __all__ = ["KeyFileError", "serve"]

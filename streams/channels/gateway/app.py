@@ -19,23 +19,29 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from schemas.codec import Undecodable
-from schemas.touchpoint import DETAIL_CHARS_MAX, Reason
-from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
-from sinks.clickhouse.customer_reader import CustomerReader
-from sinks.scrape import scraped
-from streams import metrics
-from streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
-from streams.channels.gateway.delivery import Delivery, NotDelivered
-from streams.channels.gateway.intake import Judged, Terms, judge
-from streams.channels.gateway.key_lines import ANYTHING, Bounds, Permission
-from streams.channels.gateway.keys import KeyFile, KeysUnavailable
-from streams.channels.gateway.letters import Letters
-from streams.channels.gateway.openapi import document
-from streams.channels.gateway.people import CUSTOMER, CUSTOMERS, is_this_machine, person
-from streams.channels.gateway.places import BODIES_MAX, REQUESTS_AT_ONCE_MAX, RETRY_SECONDS, Bodies, Places
-from streams.channels.gateway.problems import Answer, NoJson, Problem, RefusedEvent, come_back
-from streams.channels.gateway.rate import Rate
+from touchstream.schemas.codec import Undecodable
+from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason
+from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
+from touchstream.sinks.clickhouse.customer_reader import CustomerReader
+from touchstream.sinks.scrape import scraped
+from touchstream.streams import metrics
+from touchstream.streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
+from touchstream.streams.channels.gateway.delivery import Delivery, NotDelivered
+from touchstream.streams.channels.gateway.intake import Judged, Terms, judge
+from touchstream.streams.channels.gateway.key_lines import ANYTHING, Bounds, Permission
+from touchstream.streams.channels.gateway.keys import KeyFile, KeysUnavailable
+from touchstream.streams.channels.gateway.letters import Letters
+from touchstream.streams.channels.gateway.openapi import document
+from touchstream.streams.channels.gateway.people import CUSTOMER, CUSTOMERS, is_this_machine, person
+from touchstream.streams.channels.gateway.places import (
+    BODIES_MAX,
+    REQUESTS_AT_ONCE_MAX,
+    RETRY_SECONDS,
+    Bodies,
+    Places,
+)
+from touchstream.streams.channels.gateway.problems import Answer, NoJson, Problem, RefusedEvent, come_back
+from touchstream.streams.channels.gateway.rate import Rate
 
 log = structlog.get_logger(__name__)
 

@@ -12,13 +12,13 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from schemas.registry import RegistryUnavailable, SchemaRefused
-from streams.channels.bulk import BATCH_BYTES, Destination
-from streams.channels.encoding import Encoder
-from streams.channels.gateway.intake import Record
-from streams.channels.lanes import lane_of
-from streams.topic_first import TopicFirstProducer
-from streams.topics import EVENT_MESSAGE_BYTES_MAX, TopicError
+from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
+from touchstream.streams.channels.bulk import BATCH_BYTES, Destination
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.gateway.intake import Record
+from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.topic_first import TopicFirstProducer
+from touchstream.streams.topics import EVENT_MESSAGE_BYTES_MAX, TopicError
 
 log = structlog.get_logger(__name__)
 

@@ -12,16 +12,16 @@ from typing import Final
 
 import msgspec
 
-from schemas.codec import Undecodable, decode_json, from_fields, parse_json
-from schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
-from schemas.validity import canonical, check
-from schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
-from streams.channels.encoding import Encoder
-from streams.channels.event_ids import new_event_id
-from streams.channels.gateway.body import EventTexts, why_no_json
-from streams.channels.gateway.key_lines import ANYTHING, Bounds
-from streams.channels.gateway.problems import GivenId, RefusedEvent
-from streams.measure.records import Headers
+from touchstream.schemas.codec import Undecodable, decode_json, from_fields, parse_json
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
+from touchstream.schemas.validity import canonical, check
+from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.event_ids import new_event_id
+from touchstream.streams.channels.gateway.body import EventTexts, why_no_json
+from touchstream.streams.channels.gateway.key_lines import ANYTHING, Bounds
+from touchstream.streams.channels.gateway.problems import GivenId, RefusedEvent
+from touchstream.streams.measure.records import Headers
 
 SLICE_EVENTS: Final = 100  # four milliseconds; then others have their turn
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from schemas.codec import Undecodable, parse_json
-from schemas.touchpoint import EVENT_BYTES_MAX, NAME_BYTES_MAX
-from streams.channels.gateway.intake import Record
-from streams.channels.gateway.problems import RefusedEvent
-from streams.channels.lines import UTF8_BOM
-from streams.measure.refused import REFUSED, REFUSED_DETAIL, SENT_BY, TRUNCATED
+from touchstream.schemas.codec import Undecodable, parse_json
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, NAME_BYTES_MAX
+from touchstream.streams.channels.gateway.intake import Record
+from touchstream.streams.channels.gateway.problems import RefusedEvent
+from touchstream.streams.channels.lines import UTF8_BOM
+from touchstream.streams.measure.refused import REFUSED, REFUSED_DETAIL, SENT_BY, TRUNCATED
 
 EXCERPT_BYTES: Final = 64 * 1024
 _BLANK: Final = b" \t\r\n"

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.touchpoint import NAME_BYTES_MAX
-from sinks.clickhouse.customer_view import CustomerView
-from streams.channels.gateway.body import EVENTS_MAX
-from streams.channels.gateway.problems import PROBLEM_TYPE, Answer, ProblemDetails
-from streams.channels.gateway.touchpoint_schema import EXAMPLE, Schema, touchpoint_schema
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.streams.channels.gateway.body import EVENTS_MAX
+from touchstream.streams.channels.gateway.problems import PROBLEM_TYPE, Answer, ProblemDetails
+from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, Schema, touchpoint_schema
 
 _Problem = tuple[str, str, Schema]
 """Title, detail, headers."""

@@ -9,10 +9,10 @@ import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from starlette.requests import Request
 
-from sinks.clickhouse.customer_reader import CustomerReader, CustomersBusy, NoSuchId
-from sinks.clickhouse.customer_view import CustomerView
-from sinks.clickhouse.errors import code
-from streams.channels.gateway.problems import Problem, come_back
+from touchstream.sinks.clickhouse.customer_reader import CustomerReader, CustomersBusy, NoSuchId
+from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.errors import code
+from touchstream.streams.channels.gateway.problems import Problem, come_back
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from schemas.touchpoint import Reason
+from touchstream.schemas.touchpoint import Reason
 
 PROBLEM_TYPE: Final = "application/problem+json"
 

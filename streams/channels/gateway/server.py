@@ -8,18 +8,18 @@ import math
 import structlog
 import uvicorn
 
-from schemas.void_ids import VoidIds
-from sinks import http_server
-from sinks.clickhouse.customer_reader import CustomerReader
-from sinks.http_server import is_loopback, stop_signals_held, url_of
-from streams.channels.bulk import Destination
-from streams.channels.gateway.app import Gateway
-from streams.channels.gateway.delivery import Delivery
-from streams.channels.gateway.key_lines import KeyFileError
-from streams.channels.gateway.keys import KeyFile
-from streams.channels.gateway.letters import Letters
-from streams.channels.gateway.rate import Rate
-from streams.settings import Settings
+from touchstream.schemas.void_ids import VoidIds
+from touchstream.sinks import http_server
+from touchstream.sinks.clickhouse.customer_reader import CustomerReader
+from touchstream.sinks.http_server import is_loopback, stop_signals_held, url_of
+from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.gateway.app import Gateway
+from touchstream.streams.channels.gateway.delivery import Delivery
+from touchstream.streams.channels.gateway.key_lines import KeyFileError
+from touchstream.streams.channels.gateway.keys import KeyFile
+from touchstream.streams.channels.gateway.letters import Letters
+from touchstream.streams.channels.gateway.rate import Rate
+from touchstream.streams.settings import Settings
 
 log = structlog.get_logger(__name__)
 

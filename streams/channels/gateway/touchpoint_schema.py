@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from schemas.codec import SCHEMA_TEXT
-from schemas.currencies import EXPONENTS
-from schemas.times import MISTAKEN_MS_MAX
-from schemas.touchpoint import NAME_BYTES_MAX, OUTCOMES, SCALES, TIME_MS_MAX, TIME_MS_MIN
+from touchstream.schemas.codec import SCHEMA_TEXT
+from touchstream.schemas.currencies import EXPONENTS
+from touchstream.schemas.times import MISTAKEN_MS_MAX
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX, OUTCOMES, SCALES, TIME_MS_MAX, TIME_MS_MIN
 
 Schema = dict[str, Any]
 

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from schemas.touchpoint import DURATION_MS_MAX, REVENUE_MINOR_MAX, SCALES, Touchpoint
-from streams.channels.simulate.rhythm import BusyTime
-from streams.channels.simulate.scenario import (
+from touchstream.schemas.touchpoint import DURATION_MS_MAX, REVENUE_MINOR_MAX, SCALES, Touchpoint
+from touchstream.streams.channels.simulate.rhythm import BusyTime
+from touchstream.streams.channels.simulate.scenario import (
     IDENTIFY,
     UNSUBSCRIBE,
     Amount,

@@ -11,12 +11,12 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from streams.channels.bulk import Destination, LaneBatches
-from streams.channels.encoding import Encoder
-from streams.channels.simulate.clocks import LeapingClock, WallClock
-from streams.channels.simulate.runner import PATIENCE_SECONDS, TICK_MS, Runner, Summary
-from streams.channels.simulate.scenario import Scenario
-from streams.channels.simulate.simulator import Simulator
+from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.simulate.clocks import LeapingClock, WallClock
+from touchstream.streams.channels.simulate.runner import PATIENCE_SECONDS, TICK_MS, Runner, Summary
+from touchstream.streams.channels.simulate.scenario import Scenario
+from touchstream.streams.channels.simulate.simulator import Simulator
 
 FAST_EVENTS: Final = 2_000
 """Between two acknowledgements, where nothing else is waited for."""

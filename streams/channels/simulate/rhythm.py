@@ -11,7 +11,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Final
 
-from streams.channels.simulate.scenario import Rhythm
+from touchstream.streams.channels.simulate.scenario import Rhythm
 
 STEP_SECONDS: Final = 15
 """The intensity is constant within a step: finer than anybody sees, and a week has 40,320 of them."""

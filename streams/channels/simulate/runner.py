@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import structlog
 
-from streams.channels.bulk import LaneBatches
-from streams.channels.encoding import Encoder
-from streams.channels.in_flight import DeliveryFailed
-from streams.channels.simulate.clocks import Clock
-from streams.channels.simulate.customers import Oddity, Planned
-from streams.channels.simulate.simulator import Simulator
+from touchstream.streams.channels.bulk import LaneBatches
+from touchstream.streams.channels.encoding import Encoder
+from touchstream.streams.channels.in_flight import DeliveryFailed
+from touchstream.streams.channels.simulate.clocks import Clock
+from touchstream.streams.channels.simulate.customers import Oddity, Planned
+from touchstream.streams.channels.simulate.simulator import Simulator
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,16 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from schemas.definitions import Definition, DefinitionError, Finding, Source, model_of, read_source
-from schemas.journey import Name
-from schemas.touchpoint import DURATION_MS_MAX, REVENUE_MINOR_MAX
+from touchstream.schemas.definitions import (
+    Definition,
+    DefinitionError,
+    Finding,
+    Source,
+    model_of,
+    read_source,
+)
+from touchstream.schemas.journey import Name
+from touchstream.schemas.touchpoint import DURATION_MS_MAX, REVENUE_MINOR_MAX
 
 DEFAULT_FILE: Final = Path(__file__).with_name("scenario.yaml")
 STAGES_MAX: Final = 50

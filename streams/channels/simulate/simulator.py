@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
-from schemas.touchpoint import Touchpoint
-from streams.channels.simulate.customers import Customers, Planned
-from streams.channels.simulate.scenario import Scenario
+from touchstream.schemas.touchpoint import Touchpoint
+from touchstream.streams.channels.simulate.customers import Customers, Planned
+from touchstream.streams.channels.simulate.scenario import Scenario
 
 
 class Simulator:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import fastavro
 from clickhouse_connect.driver.client import Client
 
-from schemas.codec import SCHEMA_TEXT, SINGLE_OBJECT_HEADER_BYTES, without_logical_types
+from touchstream.schemas.codec import SCHEMA_TEXT, SINGLE_OBJECT_HEADER_BYTES, without_logical_types
 
 FLUSH_SECONDS: Final = 0.5
 _PANE_MS: Final = 10_000

@@ -6,9 +6,9 @@ import os
 import faust
 from faust.types import StreamT
 
-from sinks.clickhouse.client import connect
 from tests.bench.peers.panes import FLUSH_SECONDS, Panes, write
 from tests.bench.peers.peer import Stopwatch, job
+from touchstream.sinks.clickhouse.client import connect
 
 
 def main() -> None:

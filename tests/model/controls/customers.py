@@ -7,15 +7,15 @@ from weakref import WeakKeyDictionary
 import polars as pl
 from pytest import MonkeyPatch
 
-from streams import takeover
-from streams.measure.lane import Lane
-from streams.measure.panes import Panes
-from streams.measure.records import Records
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables, Row
 from tests.oracle.log import Record
 from tests.oracle.panes import touch
 from tests.oracle.recompute import _Oracle
+from touchstream.streams import takeover
+from touchstream.streams.measure.lane import Lane
+from touchstream.streams.measure.panes import Panes
+from touchstream.streams.measure.records import Records
 
 SILENCE_MS = 60_000
 Customer = tuple[str, str]

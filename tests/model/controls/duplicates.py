@@ -10,11 +10,11 @@ import polars as pl
 import pyarrow as pa
 from pytest import MonkeyPatch
 
-from streams.measure.definitions import Definitions
-from streams.measure.duplicates import NOTHING_PASSED, CountedIds, Seen
-from streams.measure.lane import Lane, LaneRow
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
+from touchstream.streams.measure.definitions import Definitions
+from touchstream.streams.measure.duplicates import NOTHING_PASSED, CountedIds, Seen
+from touchstream.streams.measure.lane import Lane, LaneRow
 
 HOUR_MS = 3_600_000
 

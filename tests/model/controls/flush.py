@@ -9,13 +9,13 @@ import polars as pl
 import pyarrow as pa
 from pytest import MonkeyPatch
 
-from streams import takeover
-from streams.measure.lane import Lane, LaneRows
-from streams.measure.panes import LABELS_MAX, Panes
 from tests.model.controls.control import Control
 from tests.model.scenarios import Step
 from tests.model.schedule import Worker
 from tests.model.tables import MemoryTables, Row
+from touchstream.streams import takeover
+from touchstream.streams.measure.lane import Lane, LaneRows
+from touchstream.streams.measure.panes import LABELS_MAX, Panes
 
 PaneRows = dict[tuple[str, tuple[Any, ...]], Row]
 

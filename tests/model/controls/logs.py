@@ -6,11 +6,11 @@ from typing import Any
 
 from pytest import MonkeyPatch
 
-from streams import takeover
-from streams.measure.lane import Lane, LaneRow
-from streams.topics import LogPosition
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
+from touchstream.streams import takeover
+from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.topics import LogPosition
 
 
 def a_new_log_forgets_the_ids_of_the_one_before(patch: MonkeyPatch) -> None:

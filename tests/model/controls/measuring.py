@@ -6,15 +6,15 @@ from typing import Any
 import polars as pl
 from pytest import MonkeyPatch
 
-from schemas import validity_of_columns
-from schemas.touchpoint import TIME_MS_MIN
-from streams import takeover
-from streams.measure import events, lane
-from streams.measure.lane import Lane, LaneRow
-from streams.measure.measures import SUMS
-from streams.measure.records import Records
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
+from touchstream.schemas import validity_of_columns
+from touchstream.schemas.touchpoint import TIME_MS_MIN
+from touchstream.streams import takeover
+from touchstream.streams.measure import events, lane
+from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.measures import SUMS
+from touchstream.streams.measure.records import Records
 
 DAY_MS = 86_400_000
 

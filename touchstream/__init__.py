@@ -1,0 +1,1 @@
+"""Touchstream measures customer experience while it happens."""
