@@ -5,8 +5,8 @@
          └── heartbeat                    roll: stage_panes ──► stage_metrics, Prometheus
                                                 └──► stage-metrics
 
-Faust gives the consumer group, the agents and the life of the worker; `streams.transport` hands it whole polls;
-`streams.lanes` owns the lanes; `streams.measure` is the arithmetic.
+Faust gives the consumer group, the agents and the life of the worker; `streams.worker.transport` hands it whole polls;
+`streams.worker.lanes` owns the lanes; `streams.measure` is the arithmetic.
 """
 
 import asyncio
@@ -27,28 +27,28 @@ from faust.tables import TableManager
 from faust.types import TP
 from prometheus_client import REGISTRY
 
-import touchstream.streams.transport  # noqa: F401 - makes `touchstream://` known to Faust
+import touchstream.streams.worker.transport  # noqa: F401 - makes `touchstream://` known to Faust
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
 from touchstream.sinks.prometheus import RollingGauges
-from touchstream.streams import metrics
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.editions import Switched, until_switched
-from touchstream.streams.forget import erase_what_comes_back
-from touchstream.streams.health import Vigil
-from touchstream.streams.heartbeat import HEARTBEAT, beat_forever
-from touchstream.streams.lanes import Lanes, Limits
-from touchstream.streams.letters import LetterTopic, Send
+from touchstream.streams.broker.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
 from touchstream.streams.measure.records import Headers
-from touchstream.streams.reconcile import Reconciler, reconcile_forever
-from touchstream.streams.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_forever
-from touchstream.streams.roll_journeys import JourneyRoll, roll_journeys_forever
-from touchstream.streams.roll_series import Admission, admit_forever
-from touchstream.streams.settings import Settings
-from touchstream.streams.sight import Observer
-from touchstream.streams.stage_metrics import publish_forever
-from touchstream.streams.tables import Tables
-from touchstream.streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
-from touchstream.streams.transport import BatchConsumer, Poll
+from touchstream.streams.process import metrics
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.health import Vigil
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.rolling.journeys import JourneyRoll, roll_journeys_forever
+from touchstream.streams.rolling.publish import publish_forever
+from touchstream.streams.rolling.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_forever
+from touchstream.streams.rolling.series import Admission, admit_forever
+from touchstream.streams.upkeep.editions import Switched, until_switched
+from touchstream.streams.upkeep.forget import erase_what_comes_back
+from touchstream.streams.upkeep.reconcile import Reconciler, reconcile_forever
+from touchstream.streams.worker.dead_letters import LetterTopic, Send
+from touchstream.streams.worker.heartbeat import HEARTBEAT, beat_forever
+from touchstream.streams.worker.lanes import Lanes, Limits
+from touchstream.streams.worker.observer import Observer
+from touchstream.streams.worker.store import Tables
+from touchstream.streams.worker.transport import BatchConsumer, Poll
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from tests.real_data import events_file
-from touchstream.streams.clv.history import RepeatPurchases
+from touchstream.streams.insight.clv.history import RepeatPurchases
 
 DAY_MS = 86_400_000
 CALIBRATION_END_MS = 875_664_000_000

@@ -18,10 +18,10 @@ from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
-from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
 from touchstream.streams.measure.refused import REFUSED
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 PATH = "/v1/touchpoints"
 LANES = 4

@@ -13,12 +13,12 @@ from kafka import KafkaProducer
 
 from tests.clickhouse_rows import NOON_MS
 from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
-from touchstream.streams.lanes import Limits
-from touchstream.streams.log_reader import log_reader
-from touchstream.streams.prepare import prepare
-from touchstream.streams.settings import Settings
-from touchstream.streams.tables import Tables
-from touchstream.streams.topics import log_identity
+from touchstream.streams.broker.log_reader import log_reader
+from touchstream.streams.broker.topics import log_identity
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.upkeep.init import prepare
+from touchstream.streams.worker.lanes import Limits
+from touchstream.streams.worker.store import Tables
 
 DERIVED = ("touchpoints", "stage_panes", "journey_touches", "identities", "dead_letters", "erasures", "lanes")
 OLD = {"product": "discover", "checkout": "buy"}

@@ -6,7 +6,7 @@ For a laptop and for tests. What it does differently from Apache Kafka:
 - Retention, compaction and sizes: topic configurations are taken and ignored; the log grows until its topic is deleted.
 - Records keep the producer's timestamp, LogAppendTime or not; offsets by time go by the time of arrival.
 - What is written to a topic that isn't there is acknowledged, and the topic's log begins at offset 0 once more when the
-  topic is made: batches of before and after overlap, so that readers miss some. See `streams.topic_first`.
+  topic is made: batches of before and after overlap, so that readers miss some. See `streams.broker.topic_first`.
 - A topic that a client names is made, unless it says not to, with four partitions. Nothing checks names or the size of
   a message.
 - A consumer group's first join takes half the session timeout; a member that was killed holds its partitions until

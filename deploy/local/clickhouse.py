@@ -19,7 +19,7 @@ from pathlib import Path
 
 from touchstream.deploy.local.ports import LOOPBACK
 from touchstream.deploy.local.process import Child
-from touchstream.streams.stopping import Stop
+from touchstream.streams.process.signals import Stop
 
 GRACE_SECONDS = 8.0
 PASSWORD_VARIABLE = "LOCAL_CLICKHOUSE_PASSWORD"  # noqa: S105 - a name

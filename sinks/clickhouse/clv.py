@@ -115,7 +115,7 @@ def bought(client: Client, currency: str | None = None) -> Buying:
 def repeat_purchases(client: Client, bought: Buying, last_day: date, until: date) -> pa.Table:
     """One row for each customer who had bought by last_day: what the models are fitted to.
 
-    Columns repeats, recency_weeks, age_weeks, mean_minor as in `streams.clv.history`, and later: days with a purchase
+    Columns repeats, recency_weeks, age_weeks, mean_minor as in `streams.insight.clv.history`, and later: days with a purchase
     in (last_day, until]. At most about CUSTOMERS_MAX rows.
     """
     asked = _asked(bought.currency, last_day, until) | {"one_in": bought.one_in}

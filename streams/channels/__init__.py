@@ -7,6 +7,6 @@
 """
 
 from touchstream.streams.channels.in_flight import BufferFull, DeliveryFailed
-from touchstream.streams.channels.sdk import Delivery, Producer, Refused
+from touchstream.streams.channels.producer import Delivery, Producer, Refused
 
 __all__ = ["BufferFull", "Delivery", "DeliveryFailed", "Producer", "Refused"]

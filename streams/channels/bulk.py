@@ -15,12 +15,12 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from touchstream.streams.broker.topic_first import TopicFirstProducer
+from touchstream.streams.broker.topics import partition_count
 from touchstream.streams.channels.in_flight import DeliveryFailed
-from touchstream.streams.channels.lanes import lane_of
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.settings import Settings
-from touchstream.streams.topic_first import TopicFirstProducer
-from touchstream.streams.topics import partition_count
+from touchstream.streams.channels.partitioner import lane_of
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 BATCH_BYTES = 128 * 1024
 DELIVERY_SECONDS = 120

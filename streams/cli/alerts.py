@@ -24,7 +24,7 @@ from touchstream.streams.cli.output import (
     print_table,
     progress_bar,
 )
-from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.cli.time_arguments import point_in_time
 from touchstream.streams.watch.judge import FIRING, OK, PENDING, RESOLVED
 from touchstream.streams.watch.rehearsal import Rehearsal, RehearsalError
 from touchstream.streams.watch.service import checked, known

@@ -21,8 +21,8 @@ from touchstream.streams.cli.output import (
     print_table,
     within_limit,
 )
-from touchstream.streams.cli.times import point_in_time
-from touchstream.streams.editions import connect_to
+from touchstream.streams.cli.time_arguments import point_in_time
+from touchstream.streams.upkeep.editions import connect_to
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -26,7 +26,7 @@ from touchstream.streams.cli.output import (
     print_json,
     print_table,
 )
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.settings import Settings
 
 _UNDECLARED_MAX: Final = 50
 _PLACE: Final = ("journey", "stage", "channel", "touchpoint")

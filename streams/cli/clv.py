@@ -18,7 +18,7 @@ from touchstream.streams.cli.output import (
     print_json,
     print_table,
 )
-from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.cli.time_arguments import point_in_time
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Currency = Annotated[str | None, typer.Option(help="Purchases in this currency; needed where there are several.")]
@@ -107,8 +107,8 @@ def _calibration_end(bought: clv.Buying, until: str | None) -> date:
 
 def _fitted(client: Any, bought: clv.Buying, end: date) -> clv.ClvParameters:
     # Imported here: scores need no SciPy.
-    from touchstream.streams.clv.fit import Models
-    from touchstream.streams.clv.history import RepeatPurchases
+    from touchstream.streams.insight.clv.fit import Models
+    from touchstream.streams.insight.clv.history import RepeatPurchases
 
     found = clv.repeat_purchases(client, bought, end, bought.last_day)
     repeats, recency, age, mean, later = (column.to_numpy().astype(float) for column in found.columns)

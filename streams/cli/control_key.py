@@ -7,6 +7,8 @@ import typer
 
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.control import KnownKey, known_keys, note_keys, replace_lane_keys
+from touchstream.streams.broker.control_key import make_key, public_of, read_key
+from touchstream.streams.broker.control_records import Control, next_sequence
 from touchstream.streams.cli.output import (
     errors_in_one_line,
     fail,
@@ -15,9 +17,7 @@ from touchstream.streams.cli.output import (
     print_json,
     print_table,
 )
-from touchstream.streams.control_key import make_key, public_of, read_key
 from touchstream.streams.measure.controls import ControlKey, keys_text
-from touchstream.streams.steering import Control, next_sequence
 
 New = Annotated[Path, typer.Argument(metavar="FILE", help="Of the new private key; made if it is not there.")]
 

@@ -19,8 +19,8 @@ from touchstream.streams.cli.output import (
     print_table,
     progress_bar,
 )
-from touchstream.streams.cli.times import point_in_time
-from touchstream.streams.replay import (
+from touchstream.streams.cli.time_arguments import point_in_time
+from touchstream.streams.upkeep.dead_letter_replay import (
     ALREADY_COUNTED,
     ANSWERS,
     LETTERS_MAX,

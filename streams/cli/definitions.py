@@ -20,9 +20,9 @@ from touchstream.streams.cli.output import (
     print_table,
     progress_bar,
 )
-from touchstream.streams.cli.times import point_in_time
-from touchstream.streams.editions import edition_of, switch
-from touchstream.streams.restate import Plan, Restating
+from touchstream.streams.cli.time_arguments import point_in_time
+from touchstream.streams.upkeep.editions import edition_of, switch
+from touchstream.streams.upkeep.rederivation import Plan, Restating
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _BEGINNING = "the beginning"

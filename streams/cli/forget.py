@@ -9,6 +9,9 @@ from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.erasure import erase, erase_letters, mentions
 from touchstream.sinks.clickhouse.person import erasure_key, person_of
 from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.broker.control_records import Control
+from touchstream.streams.broker.progress import reached, wait_until_measured
+from touchstream.streams.broker.topics import log_identity, retentions
 from touchstream.streams.cli.output import (
     answers,
     errors_in_one_line,
@@ -18,11 +21,8 @@ from touchstream.streams.cli.output import (
     print_json,
     print_table,
 )
-from touchstream.streams.forget import announce
-from touchstream.streams.settings import Settings
-from touchstream.streams.steering import Control
-from touchstream.streams.topics import log_identity, retentions
-from touchstream.streams.waiting import reached, wait_until_measured
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.upkeep.forget import announce
 
 
 def forget(

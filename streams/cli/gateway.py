@@ -9,7 +9,7 @@ import typer
 from touchstream.streams.channels.gateway import serve
 from touchstream.streams.channels.gateway.key_lines import Bounds, expiry, key_line, new_key, permissions
 from touchstream.streams.cli.output import errors_in_one_line, load_settings, people, print_json
-from touchstream.streams.logs import configure_logs
+from touchstream.streams.process.logs import configure_logs
 
 
 def gateway(context: typer.Context) -> None:

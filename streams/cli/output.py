@@ -15,9 +15,9 @@ from rich.table import Table
 from touchstream.sinks.clickhouse.errors import code, first_line, remedy
 from touchstream.sinks.clickhouse.migrations import MigrationError
 from touchstream.sinks.clickhouse.queries import IntervalError
-from touchstream.streams.cli.local_stack import addressed
-from touchstream.streams.settings import Settings, SettingsError
-from touchstream.streams.topics import TopicError
+from touchstream.streams.broker.topics import TopicError
+from touchstream.streams.cli.local.identity import addressed
+from touchstream.streams.process.settings import Settings, SettingsError
 
 FAILED = 1
 WRONG_USE = 2

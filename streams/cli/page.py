@@ -14,7 +14,7 @@ from touchstream.sinks.clickhouse.alerts import AlertTables
 from touchstream.sinks.console import Alert, serve
 from touchstream.sinks.notify.notification import Notification
 from touchstream.streams.cli.output import errors_in_one_line, load_settings
-from touchstream.streams.logs import configure_logs
+from touchstream.streams.process.logs import configure_logs
 
 _ALERTS_MAX: Final = 1_000
 

@@ -10,10 +10,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
 from touchstream.schemas.void_ids import VoidIds
 from touchstream.streams.channels.bulk import Destination
-from touchstream.streams.channels.compressed import FileProblem
-from touchstream.streams.channels.mapping import MappingError, load_mapping
-from touchstream.streams.channels.publish import Progress as Publishing
-from touchstream.streams.channels.publish import PublishOptions, Summary, publish_files
+from touchstream.streams.channels.files.compressed import FileProblem
+from touchstream.streams.channels.files.publish import Progress as Publishing
+from touchstream.streams.channels.files.publish import PublishOptions, Summary, publish_files
+from touchstream.streams.channels.formats.mapping import MappingError, load_mapping
 from touchstream.streams.cli.output import (
     FAILED,
     WRONG_USE,

@@ -21,7 +21,7 @@ from touchstream.streams.cli.output import (
     print_table,
     progress_bar,
 )
-from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.cli.time_arguments import point_in_time
 
 
 def reconcile(

@@ -9,11 +9,11 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from touchstream.streams.cli.output import errors_in_one_line, load_settings, people
-from touchstream.streams.health import Vigil
-from touchstream.streams.health_server import serve_health
-from touchstream.streams.last_resort import LastResort
-from touchstream.streams.logs import configure_logs
-from touchstream.streams.prepare import prepare
+from touchstream.streams.process.health import Vigil
+from touchstream.streams.process.health_server import serve_health
+from touchstream.streams.process.last_resort import LastResort
+from touchstream.streams.process.logs import configure_logs
+from touchstream.streams.upkeep.init import prepare
 
 if TYPE_CHECKING:
     import faust

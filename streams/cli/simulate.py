@@ -30,7 +30,7 @@ from touchstream.streams.cli.output import (
     people,
     print_json,
 )
-from touchstream.streams.logs import configure_logs
+from touchstream.streams.process.logs import configure_logs
 
 Rate = Annotated[
     float | None,

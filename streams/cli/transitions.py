@@ -7,7 +7,7 @@ import typer
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.journeys import transitions
 from touchstream.streams.cli.output import answers, errors_in_one_line, load_settings, print_json, print_table
-from touchstream.streams.cli.times import point_in_time
+from touchstream.streams.cli.time_arguments import point_in_time
 
 _COLUMNS = ("journey", "from_stage", "to_stage", "transitions", "customers", "dwell_ms_p50", "dwell_ms_p95")
 

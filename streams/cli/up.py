@@ -21,14 +21,14 @@ from touchstream.streams.cli.output import (
     people,
     print_table,
 )
-from touchstream.streams.connection import kafka_servers
-from touchstream.streams.logs import configure_logs
-from touchstream.streams.settings import Settings
-from touchstream.streams.stopping import Stop
+from touchstream.streams.process.connection import kafka_servers
+from touchstream.streams.process.logs import configure_logs
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.process.signals import Stop
 from touchstream.streams.watch.judge import FIRING, RESOLVED
 
 if TYPE_CHECKING:
-    from touchstream.streams.cli.stack import Addresses
+    from touchstream.streams.cli.local.stack import Addresses
 
 _SUMMARY_COLUMNS: Final = (
     "stage", "touches", "customers", "nps", "nps_n", "csat", "csat_n", "success_rate", "purchases",
@@ -65,7 +65,7 @@ def up(
         from touchstream.deploy.local.broker import BrokerNotInstalledError
         from touchstream.deploy.local.data_directory import DataDirectoryInUseError
         from touchstream.deploy.local.supervisor import ChildError
-        from touchstream.streams.cli.stack import NotReady, running
+        from touchstream.streams.cli.local.stack import NotReady, running
     except ModuleNotFoundError as error:
         fail(f"the local stack is not installed ({error.name}): pip install 'touchstream\\[local]'")
     settings = load_settings(local=False)

@@ -7,10 +7,10 @@ from kafka.errors import KafkaError
 
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.broker.progress import Reached, beat, reached, wait_until_measured
+from touchstream.streams.broker.topics import LogPosition, log_identity
 from touchstream.streams.cli.output import errors_in_one_line, fail, load_settings, people, progress_bar
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import LogPosition, log_identity
-from touchstream.streams.waiting import Reached, beat, reached, wait_until_measured
+from touchstream.streams.process.connection import KafkaConnection
 
 _BEATS_SECONDS: Final = 10.0
 """For heartbeats: a worker reads them with the events. Where none runs any more, the tables hold everything anyway."""

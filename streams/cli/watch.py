@@ -2,12 +2,12 @@
 
 from prometheus_client import REGISTRY
 
-from touchstream.streams import metrics
 from touchstream.streams.cli.output import errors_in_one_line, load_settings
-from touchstream.streams.health_server import serve_health
-from touchstream.streams.last_resort import LastResort
-from touchstream.streams.logs import configure_logs
-from touchstream.streams.stopping import Stop
+from touchstream.streams.process import metrics
+from touchstream.streams.process.health_server import serve_health
+from touchstream.streams.process.last_resort import LastResort
+from touchstream.streams.process.logs import configure_logs
+from touchstream.streams.process.signals import Stop
 from touchstream.streams.watch.service import WatchHealth, watch_until
 
 

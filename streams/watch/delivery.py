@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from touchstream.sinks.clickhouse.alerts import AlertTables
 from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.notify.notification import Destination, NotDelivered, Notification, RefusedForGood
-from touchstream.streams import metrics
+from touchstream.streams.process import metrics
 
 log = structlog.get_logger(__name__)
 

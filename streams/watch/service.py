@@ -24,12 +24,12 @@ from touchstream.sinks.notify.alertmanager import Alertmanager
 from touchstream.sinks.notify.notification import Destination
 from touchstream.sinks.notify.slack import Slack
 from touchstream.sinks.notify.webhook import Webhook
-from touchstream.streams import metrics
-from touchstream.streams.health import Health
-from touchstream.streams.settings import Settings
-from touchstream.streams.stopping import Stop
+from touchstream.streams.process import metrics
+from touchstream.streams.process.health import Health
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.process.signals import Stop
 from touchstream.streams.watch.delivery import Courier
-from touchstream.streams.watch.topic import AlertsTopic
+from touchstream.streams.watch.kafka_destination import AlertsTopic
 from touchstream.streams.watch.watch import Watch
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Catalogue, Metric
 from touchstream.sinks.clickhouse.alerts import GROUPS_MAX, AlertRow, Group, Reading
 from touchstream.sinks.clickhouse.rolling import BY_NAME
-from touchstream.streams import metrics
+from touchstream.streams.process import metrics
 from touchstream.streams.watch.judge import FIRING, TOLD, UNJUDGED, Tick, judge, retire
 
 log = structlog.get_logger(__name__)

@@ -18,9 +18,9 @@ from touchstream.deploy.local.clickhouse import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running
 from touchstream.sinks.clickhouse.client import connect
+from touchstream.streams.broker.topics import TopicSpec, ensure_topics
 from touchstream.streams.channels.bulk import Destination, LaneBatches
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import TopicSpec, ensure_topics
+from touchstream.streams.process.connection import KafkaConnection
 
 PARTITIONS: Final = 4
 _PUBLISHED_TOGETHER: Final = 50_000  # events encoded at a time

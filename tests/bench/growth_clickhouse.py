@@ -29,10 +29,10 @@ from touchstream.sinks.clickhouse.rolling import BY_NAME, Window
 from touchstream.sinks.clickhouse.writer import Writer
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.sinks.sink import Flush
-from touchstream.streams.flush import flush_of
 from touchstream.streams.measure.lane import Lane
-from touchstream.streams.roll import Roll
-from touchstream.streams.roll_series import Admission
+from touchstream.streams.rolling.roll import Roll
+from touchstream.streams.rolling.series import Admission
+from touchstream.streams.worker.flush import flush_of
 
 PANES: Final = (100, 1_000, 10_000, 100_000)
 GROUPS: Final = (10, 100, 1_000, 10_000)

@@ -10,9 +10,9 @@ from tests.bench import ours
 from tests.bench.arena import Arena, Topic, arena, fill_topic, local_broker
 from tests.bench.events import Events, generate
 from tests.bench.growth import Growth, Row, power_laws
+from touchstream.streams.broker.topics import TopicSpec, ensure_topics
 from touchstream.streams.channels.bulk import Destination
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import TopicSpec, ensure_topics
+from touchstream.streams.process.connection import KafkaConnection
 
 LANES: Final = (1, 2, 4, 8, 16)
 

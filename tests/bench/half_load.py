@@ -26,10 +26,10 @@ from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, running
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.streams.broker.progress import behind, reached
+from touchstream.streams.broker.topics import LogPosition, TopicSpec, ensure_topics, log_identity
 from touchstream.streams.channels.bulk import Destination, LaneBatches
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import LogPosition, TopicSpec, ensure_topics, log_identity
-from touchstream.streams.waiting import behind, reached
+from touchstream.streams.process.connection import KafkaConnection
 
 _SLICE_SECONDS: Final = 0.02
 _LOOK_SECONDS: Final = 0.1

@@ -26,9 +26,9 @@ from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import Child
 from touchstream.deploy.local.supervisor import Supervisor
 from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import LogPosition, log_identity
-from touchstream.streams.waiting import Reached, behind
+from touchstream.streams.broker.progress import Reached, behind
+from touchstream.streams.broker.topics import LogPosition, log_identity
+from touchstream.streams.process.connection import KafkaConnection
 
 NAME: Final = "ours"
 _MEASURED_SECONDS_MAX: Final = 600.0

@@ -16,10 +16,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import touchstream.streams.flush
 import touchstream.streams.measure.deltas
 import touchstream.streams.measure.events
 import touchstream.streams.measure.lane
+import touchstream.streams.worker.flush
 from tests.bench import truth
 from tests.bench.arena import PARTITIONS
 from tests.bench.events import LATENESS_MS, Events
@@ -27,7 +27,7 @@ from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE
 from touchstream.sinks.clickhouse.rows import STAGE_PANES, arrow_stream, in_commit_order
-from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.channels.partitioner import lane_of
 from touchstream.streams.measure.definitions import Definitions, document
 from touchstream.streams.measure.deltas import Deltas
 from touchstream.streams.measure.duplicates import CountedIds
@@ -106,7 +106,7 @@ _STAGES: Final[Sequence[tuple[object, str, Callable[..., str]]]] = (
     (Panes, "_add", _called("panes: add to state")),
     (Ragged, "add", _called("sketches, revenue: add to state")),
     (Panes, "changed", _called("pane rows to Arrow")),
-    (touchstream.streams.flush, "_touchpoints", _called("raw rows to Arrow")),
+    (touchstream.streams.worker.flush, "_touchpoints", _called("raw rows to Arrow")),
     (Lane, "take", _called("rest of the lane")),
 )
 
@@ -131,7 +131,9 @@ def profile(events: Events) -> dict[str, Spent]:
 def _flush(lanes: Sequence[Lane], watches: Stopwatches) -> int:
     """What a flush does before it is sent; the raw events in it."""
     with watches.stage("rest of the flush"):
-        tables = in_commit_order(touchstream.streams.flush.flush_of([lane.flush_rows() for lane in lanes]).tables)
+        tables = in_commit_order(
+            touchstream.streams.worker.flush.flush_of([lane.flush_rows() for lane in lanes]).tables
+        )
         with watches.stage("Arrow to bytes"):
             for rows in tables.values():
                 arrow_stream(rows)

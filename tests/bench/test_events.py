@@ -3,7 +3,7 @@ import numpy as np
 from tests.bench.events import CUSTOMERS_MAX, PLACES, SPAN_MS, generate
 from touchstream.schemas.codec import CURRENT, decode_avro, encode_single_object
 from touchstream.schemas.touchpoint import Touchpoint
-from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.channels.partitioner import lane_of
 
 END_MS = 1_790_000_000_000
 """An instant in 2026."""

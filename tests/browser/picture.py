@@ -24,7 +24,7 @@ from touchstream.sinks.clickhouse.queries import TOPIC
 from touchstream.sinks.clickhouse.rolling import BY_NAME, write_rolling
 from touchstream.sinks.console.board import TREND_TICKS
 from touchstream.streams.channels.simulate.scenario import DEFAULT_FILE
-from touchstream.streams.cli.stack import DEMO_LATENESS_SECONDS
+from touchstream.streams.cli.local.stack import DEMO_LATENESS_SECONDS
 
 WINDOW: Final = BY_NAME["1m"]
 PAST_SECONDS: Final = 20 * 60

@@ -16,8 +16,8 @@ from touchstream.sinks.clickhouse.rows import TABLES, conform
 from touchstream.sinks.clickhouse.writer import Writer
 from touchstream.sinks.memory import MemorySink
 from touchstream.sinks.sink import Flush, LaneReader, Sink, SinkBusy, SinkRefused
-from touchstream.streams.flush import first_rows, without
 from touchstream.streams.measure.lane import LaneRow
+from touchstream.streams.worker.flush import first_rows, without
 
 
 @dataclass(frozen=True)

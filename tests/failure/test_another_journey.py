@@ -14,8 +14,8 @@ from tests.measuring import NEW, OLD, journey, measure, rows
 from tests.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
 from touchstream.sinks.clickhouse.editions import editions
-from touchstream.streams.prepare import prepare
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.upkeep.init import prepare
 
 pytestmark = pytest.mark.stack
 

@@ -15,9 +15,9 @@ from tests.kafka.choice import about_apache_kafka
 from tests.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import log_identity
-from touchstream.streams.waiting import behind, reached
+from touchstream.streams.broker.progress import behind, reached
+from touchstream.streams.broker.topics import log_identity
+from touchstream.streams.process.connection import KafkaConnection
 
 pytestmark = [pytest.mark.stack, pytest.mark.kafka, about_apache_kafka]
 

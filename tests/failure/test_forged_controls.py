@@ -17,12 +17,12 @@ from tests.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.definitions import known_definitions
 from touchstream.sinks.clickhouse.person import CUSTOMER, id_hash
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.control_key import read_key
-from touchstream.streams.log_reader import log_reader
+from touchstream.streams.broker.control_key import read_key
+from touchstream.streams.broker.log_reader import log_reader
+from touchstream.streams.broker.topics import log_identity
 from touchstream.streams.measure.controls import Position, signed_headers
 from touchstream.streams.measure.records import Headers
-from touchstream.streams.topics import log_identity
+from touchstream.streams.process.connection import KafkaConnection
 
 pytestmark = pytest.mark.stack
 

@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from tests.stack import running_stack
 from touchstream.schemas.codec import encode_single_object
 from touchstream.schemas.touchpoint import Touchpoint
-from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.process.connection import KafkaConnection
 
 pytestmark = pytest.mark.stack
 

@@ -80,7 +80,7 @@ HANGS = """
 import os, pathlib, sys, time
 if sys.orig_argv[-1] == "worker":
     from streams import health, health_server
-    from touchstream.streams.tables import Tables
+    from touchstream.streams.worker.store import Tables
     told = pathlib.Path({told!r})
     hangs = lambda: told.exists() and told.read_text() == str(os.getpid())
     health.STUCK_SECONDS = 5.0

@@ -22,8 +22,8 @@ from tests.stack import eventually
 from touchstream.deploy.local.clickhouse import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running
-from touchstream.streams.prepare import prepare
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.upkeep.init import prepare
 
 pytestmark = [pytest.mark.stack, pytest.mark.alone]
 

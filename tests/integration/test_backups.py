@@ -11,8 +11,8 @@ from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, sta
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.erasure import came_back, erase
 from touchstream.sinks.clickhouse.person import Person
-from touchstream.streams.forget import announce
-from touchstream.streams.steering import Control
+from touchstream.streams.broker.control_records import Control
+from touchstream.streams.upkeep.forget import announce
 
 pytestmark = pytest.mark.stack
 

@@ -21,9 +21,9 @@ from touchstream.sinks.clickhouse.clv import Buying, ClvError, ClvParameters
 from touchstream.sinks.clickhouse.writer import Writer
 from touchstream.sinks.sink import Flush
 from touchstream.streams.cli.main import app
-from touchstream.streams.clv.bg_nbd import BgNbd
-from touchstream.streams.clv.gamma_gamma import GammaGamma
-from touchstream.streams.clv.history import RepeatPurchases
+from touchstream.streams.insight.clv.bg_nbd import BgNbd
+from touchstream.streams.insight.clv.gamma_gamma import GammaGamma
+from touchstream.streams.insight.clv.history import RepeatPurchases
 
 pytestmark = pytest.mark.stack
 

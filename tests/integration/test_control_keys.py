@@ -15,11 +15,11 @@ from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.control import known_keys, last_sequence, verdicts
 from touchstream.sinks.clickhouse.definitions import known_definitions
 from touchstream.sinks.clickhouse.queries import metrics
-from touchstream.streams import steering
+from touchstream.streams.broker import control_records
+from touchstream.streams.broker.control_key import ControlKeyError, make_key, read_key
+from touchstream.streams.broker.control_records import Control
+from touchstream.streams.broker.topics import log_identity
 from touchstream.streams.cli.main import app
-from touchstream.streams.control_key import ControlKeyError, make_key, read_key
-from touchstream.streams.editions import switch
-from touchstream.streams.forget import announce
 from touchstream.streams.measure.controls import (
     DEFINITIONS,
     KEYS,
@@ -29,11 +29,11 @@ from touchstream.streams.measure.controls import (
     signed_headers,
 )
 from touchstream.streams.measure.erasures import HASHES_MAX
-from touchstream.streams.prepare import definitions_in_settings, prepare
-from touchstream.streams.restate import Restating
-from touchstream.streams.steering import Control
-from touchstream.streams.tables import Tables
-from touchstream.streams.topics import log_identity
+from touchstream.streams.upkeep.editions import switch
+from touchstream.streams.upkeep.forget import announce
+from touchstream.streams.upkeep.init import definitions_in_settings, prepare
+from touchstream.streams.upkeep.rederivation import Restating
+from touchstream.streams.worker.store import Tables
 
 pytestmark = pytest.mark.stack
 
@@ -191,7 +191,7 @@ def test_a_rotation_that_was_interrupted_is_called_again(
         raise OSError("the process ends here")
 
     with monkeypatch.context() as patched:
-        patched.setattr(steering, "note_keys", crash)
+        patched.setattr(control_records, "note_keys", crash)
         assert command("control-key", "rotate", str(tmp_path / "second")).exit_code == 1
     measure(settings)
     again = command("control-key", "rotate", str(tmp_path / "second"))
@@ -235,7 +235,7 @@ def test_an_edition_obeys_what_keys_signed_while_they_counted_and_nothing_else(
 
 def test_clocks_that_differ_and_persons_with_many_ids_are_no_hindrance(stand: Stand) -> None:
     settings = stand.init(OLD)
-    ahead = steering.next_sequence(stand.in_force) + 86_400_000
+    ahead = control_records.next_sequence(stand.in_force) + 86_400_000
     control(stand).write("forget", [json.dumps({"id_hashes": ["a" * 64], "erased_at": 0}).encode()], ahead)
     measure(settings)
     hashes = [f"{number:064x}" for number in range(2 * HASHES_MAX + 1)]

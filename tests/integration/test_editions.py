@@ -18,10 +18,10 @@ from touchstream.sinks.clickhouse.customer_reader import CustomerReader
 from touchstream.sinks.clickhouse.editions import copy_history, editions
 from touchstream.sinks.clickhouse.queries import FAR_MS, metrics
 from touchstream.sinks.clickhouse.reconcile import reconcile
+from touchstream.streams.broker.topics import TopicSpec, ensure_topics
 from touchstream.streams.cli.main import app
-from touchstream.streams.editions import EditionError, edition_of, switch
-from touchstream.streams.restate import Restating, _Replay
-from touchstream.streams.topics import TopicSpec, ensure_topics
+from touchstream.streams.upkeep.editions import EditionError, edition_of, switch
+from touchstream.streams.upkeep.rederivation import Restating, _Replay
 
 pytestmark = pytest.mark.stack
 
@@ -125,12 +125,12 @@ def test_interrupted_anywhere_and_run_again_it_ends_in_the_same_rows(
 
     for name in ("record_stages", "note_edition"):
         with monkeypatch.context() as patched:
-            patched.setattr(f"touchstream.streams.restate.{name}", crash)
+            patched.setattr(f"touchstream.streams.upkeep.rederivation.{name}", crash)
             with pytest.raises(Crash):
                 replayed(stand, NEW, since)
         assert editions(connect_directly(settings.clickhouse_url)) == []
-    monkeypatch.setattr("touchstream.streams.log_reader.POLL_RECORDS_MAX", 50)
-    monkeypatch.setattr("touchstream.streams.restate.PENDING_ROWS_MAX", 20)
+    monkeypatch.setattr("touchstream.streams.broker.log_reader.POLL_RECORDS_MAX", 50)
+    monkeypatch.setattr("touchstream.streams.upkeep.rederivation.PENDING_ROWS_MAX", 20)
     flush = _Replay._flush
     for flushes in (1, 4):
         left = iter(range(flushes))
@@ -171,7 +171,7 @@ def test_old_events_that_arrive_while_history_is_copied_count_once(
         copied.append(copy_history(client, *arguments))
         return copied[-1]
 
-    monkeypatch.setattr("touchstream.streams.restate.copy_history", copy_late)
+    monkeypatch.setattr("touchstream.streams.upkeep.rederivation.copy_history", copy_late)
     switch(stand.settings, replayed(stand, NEW, NOON_MS + HOUR_MS))
     assert copied == [False, True]
     found = metrics(stand.in_force, topic=settings.topic)

@@ -18,7 +18,7 @@ from tests.gateway_process import LANES, PATH, Log, RunningGateway, create_topic
 from tests.kafka.choice import APACHE
 from tests.stack import eventually
 from touchstream.schemas.void_ids import VoidIds
-from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.channels.partitioner import lane_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "conformance"
 TEXTS = {path.name: path.read_bytes() for path in sorted((DATA / "json_test_suite" / "test_parsing").glob("*.json"))}

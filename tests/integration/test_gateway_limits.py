@@ -21,7 +21,7 @@ from tests.stack import eventually
 from touchstream.streams.channels.gateway.body import EVENTS_MAX
 from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.settings import Settings
 
 NOW_MS = time.time_ns() // 1_000_000
 EVENT: dict[str, Any] = {

@@ -13,9 +13,9 @@ from tests.clickhouse_rows import NOON_MS
 from tests.measuring import NEW, Stand, measure, standing
 from touchstream.sinks.clickhouse.placing import Placing, placing
 from touchstream.sinks.clickhouse.queries import metrics as measured
-from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.channels.partitioner import lane_of
 from touchstream.streams.cli.main import app
-from touchstream.streams.prepare import prepare
+from touchstream.streams.upkeep.init import prepare
 
 pytestmark = pytest.mark.stack
 

@@ -30,7 +30,7 @@ from touchstream.sinks.clickhouse.journeys import (
     visits,
 )
 from touchstream.sinks.clickhouse.rolling import WINDOWS, journeys_now, write_journeys
-from touchstream.streams.roll_journeys import JourneyRoll
+from touchstream.streams.rolling.journeys import JourneyRoll
 
 pytestmark = pytest.mark.stack
 

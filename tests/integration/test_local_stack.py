@@ -14,9 +14,9 @@ from touchstream.deploy.local.broker import Broker, stack_of
 from touchstream.deploy.local.data_directory import DataDirectory, holder, stack_id
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import running
-from touchstream.streams.cli.local_stack import addressed, ready, refuse_broker_of_a_stack
-from touchstream.streams.settings import Settings, SettingsError
-from touchstream.streams.settings_sources import READY_FILE
+from touchstream.streams.cli.local.identity import addressed, ready, refuse_broker_of_a_stack
+from touchstream.streams.process.settings import Settings, SettingsError
+from touchstream.streams.process.settings_sources import READY_FILE
 
 STACK = """
 import os, sys, pathlib
@@ -24,7 +24,7 @@ from touchstream.deploy.local.broker import Broker
 from touchstream.deploy.local.data_directory import DataDirectory
 from touchstream.deploy.local.ports import free_port, note
 from touchstream.deploy.local.process import running
-from touchstream.streams.cli.ready_file import ReadyFile
+from touchstream.streams.cli.local.ready_file import ReadyFile
 directory, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 with DataDirectory(directory) as data:
     assert free_port(port) == port

@@ -8,10 +8,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.log_reader import log_reader
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
+from touchstream.streams.broker.log_reader import log_reader
+from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 pytestmark = pytest.mark.stack
 

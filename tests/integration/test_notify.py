@@ -28,11 +28,11 @@ from touchstream.sinks.notify.notification import NotDelivered, Notification
 from touchstream.sinks.notify.post import Post
 from touchstream.sinks.notify.slack import Slack
 from touchstream.sinks.notify.webhook import Webhook
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import TopicSpec, ensure_topics
+from touchstream.streams.broker.topics import TopicSpec, ensure_topics
+from touchstream.streams.process.connection import KafkaConnection
 from touchstream.streams.watch.delivery import Courier
 from touchstream.streams.watch.judge import FIRING, RESOLVED
-from touchstream.streams.watch.topic import AlertsTopic
+from touchstream.streams.watch.kafka_destination import AlertsTopic
 
 pytestmark = pytest.mark.stack
 

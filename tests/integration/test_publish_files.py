@@ -20,13 +20,13 @@ from touchstream.deploy.local.process import running
 from touchstream.schemas.codec import WriterSchemas, decode_json
 from touchstream.schemas.columns import decode_batch
 from touchstream.schemas.touchpoint import Touchpoint
+from touchstream.streams.broker.topics import TopicError, ensure_topics, log_identity, topic_specs
 from touchstream.streams.channels.bulk import Destination
-from touchstream.streams.channels.compressed import FileProblem
-from touchstream.streams.channels.mapping import FieldMapping
-from touchstream.streams.channels.publish import Progress, PublishOptions, Summary, publish_files
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import TopicError, ensure_topics, log_identity, topic_specs
+from touchstream.streams.channels.files.compressed import FileProblem
+from touchstream.streams.channels.files.publish import Progress, PublishOptions, Summary, publish_files
+from touchstream.streams.channels.formats.mapping import FieldMapping
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 RETAIL = Path(__file__).parents[3] / "shared" / "data" / "online_retail_2009q4.ndjson.gz"
 NOW_MS = time.time_ns() // 1_000_000

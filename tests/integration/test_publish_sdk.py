@@ -15,10 +15,10 @@ from touchstream.deploy.local.process import running
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from touchstream.streams.broker.topics import TopicError, ensure_topics, log_identity, topic_specs
 from touchstream.streams.channels import BufferFull, DeliveryFailed, Producer, Refused
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import TopicError, ensure_topics, log_identity, topic_specs
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 EVENT: dict[str, Any] = {"customer_id": "42", "channel": "web", "touchpoint": "checkout"}
 NAMES = ["42", "müller", "客户编号", "😀", "ÿÿÿÿ", "a" * 1000, *map(str, range(100, 300))]

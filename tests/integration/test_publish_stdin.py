@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.gateway_process import create_topic
-from touchstream.streams.channels.compressed import FileProblem
-from touchstream.streams.channels.refused_lines import RefusedLines
+from touchstream.streams.channels.files.compressed import FileProblem
+from touchstream.streams.channels.files.refused_lines import RefusedLines
 
 
 def event(number: int, **fields: Any) -> dict[str, Any]:

@@ -25,9 +25,9 @@ from tests.clickhouse_rows import (
 from touchstream.sinks.clickhouse import reconcile as module
 from touchstream.sinks.clickhouse.queries import IntervalError
 from touchstream.sinks.clickhouse.reconcile import DIFFERENCES_MAX, Reconciled, reconcile
-from touchstream.streams import metrics
 from touchstream.streams.cli.main import app
-from touchstream.streams.reconcile import Reconciler
+from touchstream.streams.process import metrics
+from touchstream.streams.upkeep.reconcile import Reconciler
 
 pytestmark = pytest.mark.stack
 

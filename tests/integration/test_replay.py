@@ -17,12 +17,12 @@ from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE
 from touchstream.sinks.clickhouse.definitions import record_definitions
 from touchstream.sinks.clickhouse.letters import STARTED, dead_letters, note_replays, open_letters
-from touchstream.streams import replay as module
+from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
 from touchstream.streams.cli.main import app
 from touchstream.streams.measure.definitions import document
-from touchstream.streams.replay import Replay, ReplayError, Selection, Summary
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.upkeep import dead_letter_replay as module
+from touchstream.streams.upkeep.dead_letter_replay import Replay, ReplayError, Selection, Summary
 
 pytestmark = pytest.mark.stack
 

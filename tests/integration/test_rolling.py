@@ -22,8 +22,8 @@ from touchstream.sinks.clickhouse import live
 from touchstream.sinks.clickhouse.queries import metrics
 from touchstream.sinks.clickhouse.rolling import BY_NAME, WINDOWS, Window, rolling_at, write_rolling
 from touchstream.sinks.prometheus import PREFIX, RollingGauges
-from touchstream.streams.roll import GAUGED, Roll
-from touchstream.streams.stage_metrics import message
+from touchstream.streams.rolling.publish import message
+from touchstream.streams.rolling.roll import GAUGED, Roll
 
 ALL = None
 

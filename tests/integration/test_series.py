@@ -26,8 +26,8 @@ from touchstream.sinks.clickhouse.journeys import record_stages
 from touchstream.sinks.clickhouse.rolling import BY_NAME, rolling_at, write_rolling
 from touchstream.sinks.clickhouse.series import KINDS, Decided, decide_series
 from touchstream.sinks.prometheus import RollingGauges
-from touchstream.streams.roll import Roll
-from touchstream.streams.roll_series import Admission
+from touchstream.streams.rolling.roll import Roll
+from touchstream.streams.rolling.series import Admission
 
 pytestmark = pytest.mark.stack
 

@@ -21,17 +21,17 @@ from tests.stack import eventually, running_stack
 from touchstream.deploy.local.process import running
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
+from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
 from touchstream.streams.channels.bulk import Destination, LaneBatches
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.in_flight import DeliveryFailed
-from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.channels.partitioner import lane_of
 from touchstream.streams.channels.simulate.clocks import LeapingClock
 from touchstream.streams.channels.simulate.runner import BEHIND_MS_MAX, Runner, Summary
 from touchstream.streams.channels.simulate.scenario import load_scenario
 from touchstream.streams.channels.simulate.simulator import Simulator
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import ensure_topics, log_identity, topic_specs
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 SCENARIO = load_scenario().model_copy(update={"rate": 20.0, "customers": 400})
 START_MS = 1_795_339_800_000

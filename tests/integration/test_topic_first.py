@@ -12,10 +12,10 @@ from tests.kafka.choice import about_the_local_broker
 from touchstream.deploy.local.broker import Broker
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
+from touchstream.streams.broker.log_reader import log_reader
+from touchstream.streams.broker.topics import log_identity
 from touchstream.streams.channels.bulk import Destination, LaneBatches
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.log_reader import log_reader
-from touchstream.streams.topics import log_identity
+from touchstream.streams.process.connection import KafkaConnection
 
 pytestmark = [pytest.mark.stack, about_the_local_broker]
 

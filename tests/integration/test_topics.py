@@ -8,9 +8,7 @@ from kafka import KafkaProducer
 from tests.kafka.choice import own_broker
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import (
+from touchstream.streams.broker.topics import (
     EVENT_MESSAGE_BYTES_MAX,
     TopicError,
     TopicSpec,
@@ -19,6 +17,8 @@ from touchstream.streams.topics import (
     partition_count,
     topic_specs,
 )
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_asking_for_a_topic_does_not_create_it(connection: KafkaConnection, uniq
 
 
 def test_a_kafka_that_does_not_answer_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("touchstream.streams.topics.CONNECT_TIMEOUT_MS", 200)
+    monkeypatch.setattr("touchstream.streams.broker.topics.CONNECT_TIMEOUT_MS", 200)
     nobody = f"127.0.0.1:{free_port()}"
     with pytest.raises(TopicError, match=f"Kafka doesn't answer at {nobody}") as caught:
         log_identity(KafkaConnection((nobody,)), "any")

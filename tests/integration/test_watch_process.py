@@ -24,9 +24,9 @@ from touchstream.deploy.local.ports import free_port
 from touchstream.sinks.clickhouse.alerts import AlertTables
 from touchstream.sinks.clickhouse.watch_rounds import newest_round
 from touchstream.sinks.console.figures import instant
+from touchstream.streams.broker.topics import ALERTS_TOPIC, TopicSpec, ensure_topics
 from touchstream.streams.cli.page import _firing
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.topics import ALERTS_TOPIC, TopicSpec, ensure_topics
+from touchstream.streams.process.connection import KafkaConnection
 from touchstream.streams.watch.judge import FIRING, RESOLVED
 
 pytestmark = pytest.mark.stack

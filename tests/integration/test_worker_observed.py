@@ -21,10 +21,10 @@ from tests.stack import eventually
 from touchstream.deploy.local.clickhouse import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running
+from touchstream.streams.broker.topics import STAGE_METRICS_TOPIC
 from touchstream.streams.channels import Producer
-from touchstream.streams.prepare import prepare
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import STAGE_METRICS_TOPIC
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.upkeep.init import prepare
 
 pytestmark = pytest.mark.stack
 

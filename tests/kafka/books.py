@@ -14,9 +14,9 @@ from tests.stack import eventually
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.broker.topics import LogPosition, TopicError, log_identity
 from touchstream.streams.measure.records import CONTROL_HEADER
-from touchstream.streams.topics import LogPosition, TopicError, log_identity
+from touchstream.streams.process.connection import KafkaConnection
 
 _RECORDS_AT_ONCE: Final = 50_000
 _FETCH_BYTES_MAX: Final = 4 * 2**20

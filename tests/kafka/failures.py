@@ -29,8 +29,8 @@ from tests.kafka.stand import TOPIC, DidNotTakeError, Layout, Stand, running_sta
 from tests.stack import eventually
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.streams.topics import LogPosition
-from touchstream.streams.waiting import behind, reached
+from touchstream.streams.broker.progress import behind, reached
+from touchstream.streams.broker.topics import LogPosition
 
 RECOVERED_SECONDS_MAX: Final = 15.0
 GIVEN_UP_SECONDS: Final = 120.0

@@ -11,7 +11,7 @@ from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.streams.channels import Producer
 from touchstream.streams.channels.bulk import Destination, LaneBatches
 from touchstream.streams.channels.encoding import Encoder
-from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.process.connection import KafkaConnection
 
 STAGES = (("discovery", "ads"), ("purchase", "web"), ("support", "call_centre"))
 CUSTOMERS = 997

@@ -27,8 +27,8 @@ from touchstream.deploy.local.clickhouse import ClickHouse
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import Child, Process
 from touchstream.deploy.local.supervisor import Supervisor
-from touchstream.streams.prepare import prepare
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.upkeep.init import prepare
 
 TOPIC: Final = "touchpoints"
 _CLICKHOUSE: Final = "clickhouse"

@@ -25,7 +25,7 @@ from tests.kafka.faults import until
 from tests.kafka.stand import TOPIC, Layout, Stand, running_stand
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.streams.channels import Producer
-from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.process.connection import KafkaConnection
 
 FLUSHED_SECONDS_MAX: Final = 5.0
 _PLACES: Final = 4

@@ -18,10 +18,15 @@ from tests.kafka.choice import about_apache_kafka, own_broker
 from tests.stack import RunningStack, running_stack
 from touchstream.deploy.local.process import running
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.log_reader import log_reader
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, ensure_topics, log_identity, topic_specs
+from touchstream.streams.broker.log_reader import log_reader
+from touchstream.streams.broker.topics import (
+    DEAD_LETTER_MESSAGE_BYTES_MAX,
+    ensure_topics,
+    log_identity,
+    topic_specs,
+)
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 pytestmark = [pytest.mark.kafka, about_apache_kafka]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import ensure_topics, topic_specs
+from touchstream.streams.broker.topics import ensure_topics, topic_specs
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 
 def up(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":

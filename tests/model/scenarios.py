@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.oracle.events import Choices
 from tests.oracle.log import Definitions, Record
 from tests.oracle.strategies import DEFINITIONS_KNOWN, RECORD_BYTES, log_of
-from touchstream.streams import takeover
 from touchstream.streams.measure import panes
+from touchstream.streams.worker import takeover
 
 KINDS = (
     *["take"] * 4, *["flush"] * 3, "begin", "insert", "insert", "write", "finish", "crash", "new log",

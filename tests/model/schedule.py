@@ -12,10 +12,10 @@ from tests.model.truth import PARTITION, TOPIC
 from tests.model.world import Log, World
 from tests.oracle.log import Record
 from touchstream.schemas.codec import WriterSchemas
-from touchstream.streams import takeover
 from touchstream.streams.measure import lane, panes
 from touchstream.streams.measure.lane import Lane
 from touchstream.streams.measure.records import Records
+from touchstream.streams.worker import takeover
 
 PANES_MAX = (1_000_000, 0, 1, 3, 6, 12)
 READS = (0, 0, 0, 1, 2, 3, 5, 9)  # of a take-over before the other worker goes on; it has about six

@@ -11,8 +11,8 @@ from tests.oracle.control import FIRST_KEYS
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
 from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES
-from touchstream.streams.flush import first_rows, flush_of
 from touchstream.streams.measure.lane import LaneRow, LaneRows
+from touchstream.streams.worker.flush import first_rows, flush_of
 
 _INSTANTS = (
     "record_at",
@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 
 class MemoryTables:
-    """A `streams.takeover.LaneTables` that remembers. Rows replace rows of their key with a lower version.
+    """A `streams.worker.takeover.LaneTables` that remembers. Rows replace rows of their key with a lower version.
 
     accept(table, row): told of every row before it is kept; it raises where a row should never have been written.
     """

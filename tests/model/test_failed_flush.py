@@ -12,15 +12,15 @@ from tests.model.world import World
 from tests.oracle.strategies import DEFINITIONS_KNOWN
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.sinks.sink import SinkRefused
-from touchstream.streams.lanes import Lanes, Limits
-from touchstream.streams.letters import LetterTopic
 from touchstream.streams.measure.lane import Lane, LaneRows
 from touchstream.streams.measure.records import Records
-from touchstream.streams.takeover import take_over
+from touchstream.streams.worker.dead_letters import LetterTopic
+from touchstream.streams.worker.lanes import Lanes, Limits
+from touchstream.streams.worker.takeover import take_over
 
 
 class RefusingStore:
-    """A `streams.lanes.LaneStore` that takes no rows."""
+    """A `streams.worker.lanes.LaneStore` that takes no rows."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -40,7 +40,7 @@ class RefusingStore:
 
 
 class Offsets:
-    """A `streams.lanes.Source` that says when a lane is read."""
+    """A `streams.worker.lanes.Source` that says when a lane is read."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()

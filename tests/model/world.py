@@ -9,7 +9,7 @@ from tests.oracle.compare import difference
 from tests.oracle.control import signed
 from tests.oracle.log import Definitions, Lane, Record
 from touchstream.schemas.codec import WriterSchemas
-from touchstream.streams.topics import LogPosition
+from touchstream.streams.broker.topics import LogPosition
 
 
 @dataclass(frozen=True)

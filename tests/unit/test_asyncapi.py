@@ -10,12 +10,12 @@ import pytest
 from tests.asyncapi import DOCUMENT, MESSAGES, SCHEMAS, wrong
 from touchstream.schemas.touchpoint import Reason, Touchpoint
 from touchstream.sinks.notify.notification import Notification
+from touchstream.streams.broker.topics import topic_specs
 from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, touchpoint_schema
-from touchstream.streams.letters import letter_headers
 from touchstream.streams.measure.events import DeadLetter
 from touchstream.streams.measure.lane import LaneRow
-from touchstream.streams.settings import Settings
-from touchstream.streams.topics import topic_specs
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.worker.dead_letters import letter_headers
 
 
 def test_every_topic_that_init_creates_is_described_and_no_other() -> None:

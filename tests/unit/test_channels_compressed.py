@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from touchstream.streams.channels.compressed import BLOCK_BYTES_MAX, ByteSource, FileProblem
-from touchstream.streams.channels.lines import LINE_BYTES_MAX, in_utf8, split_lines
+from touchstream.streams.channels.files.compressed import BLOCK_BYTES_MAX, ByteSource, FileProblem
+from touchstream.streams.channels.files.lines import LINE_BYTES_MAX, in_utf8, split_lines
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from touchstream.schemas.codec import decode_json
 from touchstream.schemas.touchpoint import Reason, Touchpoint
-from touchstream.streams.channels.chunks import RefusedLine
-from touchstream.streams.channels.compressed import ByteSource, FileProblem
 from touchstream.streams.channels.event_ids import ContentIds, new_event_id
-from touchstream.streams.channels.files import read_chunks
-from touchstream.streams.channels.lines import LINE_BYTES_MAX
-from touchstream.streams.channels.mapping import FieldMapping
+from touchstream.streams.channels.files.chunks import RefusedLine
+from touchstream.streams.channels.files.compressed import ByteSource, FileProblem
+from touchstream.streams.channels.files.lines import LINE_BYTES_MAX
+from touchstream.streams.channels.files.reader import read_chunks
+from touchstream.streams.channels.formats.mapping import FieldMapping
 
 EVENT = {"event_id": "1", "occurred_at": 1259653500000, "customer_id": "c", "channel": "web", "touchpoint": "t"}
 
@@ -370,7 +370,7 @@ def test_a_format_that_is_none_is_an_error_that_lists_them(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["a.ndjson", "a.jsonl", "a.JSON", "a.csv.gz", "a.tsv", "a.Parquet"])
 def test_formats_are_told_by_the_name(name: str) -> None:
-    from touchstream.streams.channels.files import format_of
+    from touchstream.streams.channels.files.reader import format_of
 
     assert format_of(ByteSource(name), None) in {"ndjson", "csv", "parquet"}
 

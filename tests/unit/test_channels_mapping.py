@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from touchstream.schemas.codec import from_fields
 from touchstream.schemas.touchpoint import Reason, Touchpoint
-from touchstream.streams.channels.amounts import ValueRefused
-from touchstream.streams.channels.conversion import RowConverter
-from touchstream.streams.channels.mapping import FieldMapping, MappingError, load_mapping
+from touchstream.streams.channels.formats.amounts import ValueRefused
+from touchstream.streams.channels.formats.conversion import RowConverter
+from touchstream.streams.channels.formats.mapping import FieldMapping, MappingError, load_mapping
 
 RETAIL = """\
 columns:

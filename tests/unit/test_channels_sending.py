@@ -16,7 +16,7 @@ from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.streams.channels.bulk_encoding import encode_frame
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.in_flight import BufferFull, DeliveryFailed, InFlight
-from touchstream.streams.channels.lanes import lane_of
+from touchstream.streams.channels.partitioner import lane_of
 
 # From org.apache.kafka.common.utils.Utils.murmur2 of kafka-clients 3.9.0; the second part has bytes of 0x80 and above.
 JAVA_MURMUR2 = {

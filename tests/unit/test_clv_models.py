@@ -14,11 +14,11 @@ from scipy.stats import gamma as gamma_distribution
 
 from tests import cdnow
 from tests.real_data import needs_data
-from touchstream.streams.clv import bg_nbd, gamma_gamma
-from touchstream.streams.clv.bg_nbd import BgNbd
-from touchstream.streams.clv.fit import Models
-from touchstream.streams.clv.gamma_gamma import GammaGamma
-from touchstream.streams.clv.history import FitError, RepeatPurchases
+from touchstream.streams.insight.clv import bg_nbd, gamma_gamma
+from touchstream.streams.insight.clv.bg_nbd import BgNbd
+from touchstream.streams.insight.clv.fit import Models
+from touchstream.streams.insight.clv.gamma_gamma import GammaGamma
+from touchstream.streams.insight.clv.history import FitError, RepeatPurchases
 
 CDNOW = BgNbd(0.2426, 4.4135, 0.7929, 2.4258)
 SPENDING = GammaGamma(6.249, 3.745, 1544.8)

@@ -10,9 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from touchstream.streams.cli.main import COMMANDS
-from touchstream.streams.last_resort import END_SECONDS
-from touchstream.streams.settings import Settings
-from touchstream.streams.settings_sources import SECRETS
+from touchstream.streams.process.last_resort import END_SECONDS
+from touchstream.streams.process.settings import Settings
+from touchstream.streams.process.settings_sources import SECRETS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())

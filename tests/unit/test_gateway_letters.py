@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from touchstream.streams.channels.gateway.dead_letters import Letters
 from touchstream.streams.channels.gateway.intake import Record
-from touchstream.streams.channels.gateway.letters import Letters
 from touchstream.streams.channels.gateway.problems import RefusedEvent
 
 

@@ -15,13 +15,13 @@ from touchstream.streams.channels.bulk import Destination
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.gateway import KeyFileError
 from touchstream.streams.channels.gateway.app import Gateway
+from touchstream.streams.channels.gateway.dead_letters import Letters
 from touchstream.streams.channels.gateway.delivery import Delivery
 from touchstream.streams.channels.gateway.key_lines import key_line
-from touchstream.streams.channels.gateway.letters import Letters
 from touchstream.streams.channels.gateway.rate import Rate
 from touchstream.streams.channels.gateway.server import gateway
-from touchstream.streams.connection import KafkaConnection
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.connection import KafkaConnection
+from touchstream.streams.process.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])  # noqa: S104  that is the point

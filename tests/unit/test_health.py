@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from touchstream.streams.health import IDLE_SECONDS, STUCK_SECONDS, Doctor, Health, Sight, Vigil
-from touchstream.streams.health_server import serve_health
+from touchstream.streams.process.health import IDLE_SECONDS, STUCK_SECONDS, Doctor, Health, Sight, Vigil
+from touchstream.streams.process.health_server import serve_health
 
 AT_WORK = Sight(
     at=1000.0,

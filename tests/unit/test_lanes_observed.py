@@ -12,16 +12,16 @@ from tests.model.truth import PARTITION, TOPIC
 from tests.model.world import World
 from tests.oracle.strategies import DEFINITIONS_KNOWN
 from touchstream.schemas.codec import WriterSchemas
-from touchstream.streams.gathering import Gathering
-from touchstream.streams.lanes import Lanes, Limits
-from touchstream.streams.letters import LetterTopic
 from touchstream.streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRows
 from touchstream.streams.measure.records import Records
-from touchstream.streams.takeover import take_over
+from touchstream.streams.worker.buffer import Gathering
+from touchstream.streams.worker.dead_letters import LetterTopic
+from touchstream.streams.worker.lanes import Lanes, Limits
+from touchstream.streams.worker.takeover import take_over
 
 
 class TakingStore:
-    """A `streams.lanes.LaneStore` that takes all rows."""
+    """A `streams.worker.lanes.LaneStore` that takes all rows."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -41,7 +41,7 @@ class TakingStore:
 
 
 class Begun:
-    """A `streams.lanes.Source` that says when a lane is read."""
+    """A `streams.worker.lanes.Source` that says when a lane is read."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()

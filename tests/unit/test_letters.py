@@ -7,11 +7,11 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
 from touchstream.schemas.touchpoint import Reason
-from touchstream.streams import letters
-from touchstream.streams.letters import LetterTopic, replay_headers
 from touchstream.streams.measure.events import DeadLetter
 from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.measure.records import Headers
+from touchstream.streams.worker import dead_letters
+from touchstream.streams.worker.dead_letters import LetterTopic, replay_headers
 
 ROW = LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v1")
 TRUNCATED = "touchstream-truncated"
@@ -85,7 +85,7 @@ def test_a_letter_of_neither_key_nor_value_is_a_message_that_the_client_takes() 
 
 
 def test_a_topic_that_takes_not_even_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(letters, "_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(dead_letters, "_RETRY_SECONDS", 0.001)
     topic = Topic(10, 10, 10, 10, 100_000)
     value, headers = sent(topic, b"x" * 1_000_000)
     assert topic.attempts == 5

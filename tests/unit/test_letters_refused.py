@@ -11,11 +11,11 @@ from prometheus_client import REGISTRY
 
 from tests.unit.test_measure_bounds import DEFINITIONS, NOW_MS, records
 from touchstream.schemas.codec import WriterSchemas
-from touchstream.streams import letters
-from touchstream.streams.lanes import Lanes, Limits
-from touchstream.streams.letters import LetterTopic
 from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
 from touchstream.streams.measure.records import Headers, Records
+from touchstream.streams.worker import dead_letters
+from touchstream.streams.worker.dead_letters import LetterTopic
+from touchstream.streams.worker.lanes import Lanes, Limits
 
 POISONED, OTHER = 0, 1
 BAD = b"what is no event"
@@ -27,7 +27,7 @@ def events(first: int, size: int, *more: bytes) -> Records:
 
 
 class Store:
-    """A `streams.lanes.LaneStore` of lanes that begin at offset 0."""
+    """A `streams.worker.lanes.LaneStore` of lanes that begin at offset 0."""
 
     def __init__(self) -> None:
         self.written: dict[int, list[LaneRows]] = {POISONED: [], OTHER: []}
@@ -53,7 +53,7 @@ class Store:
 
 
 class Reading:
-    """A `streams.lanes.Source`: from where each lane is read, and up to where it is committed."""
+    """A `streams.worker.lanes.Source`: from where each lane is read, and up to where it is committed."""
 
     def __init__(self) -> None:
         self.begun: list[dict[int, int]] = []
@@ -93,7 +93,7 @@ class Stand:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(letters, "_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(dead_letters, "_RETRY_SECONDS", 0.001)
 
 
 @asynccontextmanager

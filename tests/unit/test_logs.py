@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from touchstream.streams.logs import REPEAT_SECONDS, Repeats
+from touchstream.streams.process.logs import REPEAT_SECONDS, Repeats
 
 AWAY = "Unable connect to node with id %s: %s"
 
@@ -48,7 +48,7 @@ def test_another_message_and_another_logger_are_written() -> None:
 
 def test_our_own_messages_are_always_written() -> None:
     repeats = Repeats(Clock())
-    assert all(repeats.filter(record("touchstream.streams.flush")) for _ in range(5))
+    assert all(repeats.filter(record("touchstream.streams.worker.flush")) for _ in range(5))
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -63,7 +63,7 @@ def test_tracebacks_hold_no_locals(style: str) -> None:
     """Those of our own loggers, of libraries, of the loggers of Faust's services and of what nobody catches."""
     script = f"""
 import logging, structlog
-from touchstream.streams.logs import configure_logs
+from touchstream.streams.process.logs import configure_logs
 configure_logs({style!r})
 
 def breaks():

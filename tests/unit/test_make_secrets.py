@@ -17,10 +17,10 @@ import pytest
 
 from tests.unit.test_compose import SERVICES
 from touchstream.sinks.clickhouse.person import ErasureKey
+from touchstream.streams.broker.control_key import read_key
 from touchstream.streams.channels.gateway.key_lines import digest_of
 from touchstream.streams.channels.gateway.keys import read_keys
-from touchstream.streams.control_key import read_key
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.settings import Settings
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "docker" / "make-secrets"
 TOUCHSTREAM, STRANGER = 10001, 10002

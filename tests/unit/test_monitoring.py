@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.console import metrics as page_metrics
 from touchstream.sinks.prometheus import RollingGauges
-from touchstream.streams import metrics
-from touchstream.streams.settings import Settings
+from touchstream.streams.process import metrics
+from touchstream.streams.process.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))

@@ -10,7 +10,7 @@ from tests.browser.rolling_rows import row
 from tests.openmetrics import exposition, strictly_parsed
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.prometheus import GROUPS_MAX, OTHER, PREFIX, RollingGauges
-from touchstream.streams import metrics
+from touchstream.streams.process import metrics
 
 ALL = None
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.full_disk import filled, small_disk
-from touchstream.streams.cli import ready_file
-from touchstream.streams.cli.ready_file import ReadyFile
+from touchstream.streams.cli.local import ready_file
+from touchstream.streams.cli.local.ready_file import ReadyFile
 
 
 def test_the_ready_file_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from touchstream.sinks.clickhouse.letters import DeadLetter, OpenLetter
 from touchstream.sinks.clickhouse.query_texts import query_text
 from touchstream.sinks.clickhouse.rows import PANE_KEY, STAGE_PANES
-from touchstream.streams.channels.lanes import lane_of
-from touchstream.streams.letters import replay_headers
-from touchstream.streams.replay import AT_ONCE_BYTES, AT_ONCE_LETTERS, _bounded, _partition
+from touchstream.streams.channels.partitioner import lane_of
+from touchstream.streams.upkeep.dead_letter_replay import AT_ONCE_BYTES, AT_ONCE_LETTERS, _bounded, _partition
+from touchstream.streams.worker.dead_letters import replay_headers
 
 
 def letter(number: int, size: int = 100) -> OpenLetter:

@@ -3,7 +3,7 @@
 import pytest
 
 from touchstream.sinks.sink import LaneRow
-from touchstream.streams.roll import BEHIND_SECONDS_MAX, behind_seconds, rest_seconds
+from touchstream.streams.rolling.roll import BEHIND_SECONDS_MAX, behind_seconds, rest_seconds
 
 NOW_MS = 1_800_000_000_000
 

@@ -6,7 +6,7 @@ from threading import Event, Lock
 import pytest
 
 from tests.stack import eventually
-from touchstream.streams.topics import LogPosition, SharedLogIdentity, TopicError
+from touchstream.streams.broker.topics import LogPosition, SharedLogIdentity, TopicError
 
 
 class Log:

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from touchstream.sinks.clickhouse.rolling import WINDOWS, Window
+from touchstream.streams.broker.topics import STAGE_METRICS_TOPIC
 from touchstream.streams.measure.records import Headers
-from touchstream.streams.stage_metrics import Complete, message, publish_forever
-from touchstream.streams.topics import STAGE_METRICS_TOPIC
+from touchstream.streams.rolling.publish import Complete, message, publish_forever
 
 NAMES = st.lists(st.none() | st.text(alphabet="ab|%7C*= ", max_size=4), min_size=4, max_size=4).map(tuple)
 

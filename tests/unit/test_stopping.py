@@ -4,11 +4,11 @@ import subprocess
 import sys
 import threading
 
-from touchstream.streams.stopping import Stop
+from touchstream.streams.process.signals import Stop
 
 SIGNALLED_WHILE_WAITING = """
 import random, signal
-from touchstream.streams.stopping import Stop
+from touchstream.streams.process.signals import Stop
 stop = Stop.on_signals()
 signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGTERM))
 for _ in range(5_000):

@@ -11,8 +11,8 @@ from aiokafka.protocol.api import Request
 from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5
 from aiokafka.protocol.produce import ProduceRequest
 
-from touchstream.streams import topic_first
-from touchstream.streams.topic_first import SETTLED_SECONDS, TopicFirstProducer
+from touchstream.streams.broker import topic_first
+from touchstream.streams.broker.topic_first import SETTLED_SECONDS, TopicFirstProducer
 
 THERE, MISSING, FORBIDDEN = 0, 3, 29
 

@@ -12,7 +12,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.consumer import Fetcher
 
 from touchstream.streams.measure.records import Records
-from touchstream.streams.transport import BatchConsumer, ParsedRecords
+from touchstream.streams.worker.transport import BatchConsumer, ParsedRecords
 
 GZIP = 1
 GIVEN = [

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from touchstream.streams.cli.stack import DEMO_LATENESS_SECONDS, _lateness_seconds
-from touchstream.streams.settings import Settings, SettingsError
+from touchstream.streams.cli.local.stack import DEMO_LATENESS_SECONDS, _lateness_seconds
+from touchstream.streams.process.settings import Settings, SettingsError
 from touchstream.streams.watch.service import destinations
 
 

@@ -7,7 +7,7 @@ import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from touchstream.streams.app import _credentials
-from touchstream.streams.connection import KafkaConnection
+from touchstream.streams.process.connection import KafkaConnection
 
 PASSED_ON = "what the settings say"
 

@@ -1,7 +1,7 @@
 -- BG/NBD and gamma-gamma for each row of `clv_customers`, by the parameters of its currency.
 -- `p_alive`: Fader, Hardie and Lee (2008). `expected_purchases` in the `weeks` to come: equation (10) of their paper of
 -- 2005, whose Gaussian hypergeometric function is computed as the integral that it stands for, as in
--- `streams/clv/bg_nbd.py`: the mean over p of g(p) = (1 - (1 + p span)^-shape) / p under beta(a, b + repeats). The
+-- `streams/insight/clv/bg_nbd.py`: the mean over p of g(p) = (1 - (1 + p span)^-shape) / p under beta(a, b + repeats). The
 -- straight line between g(0) and g(1) is known; the rest is summed at equal steps of u = log(p / (1 - p)).
 -- expm1(x) = 2 exp(x/2) sinh(x/2), which doesn't lose the digits of small x.
 SELECT

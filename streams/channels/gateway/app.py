@@ -24,13 +24,12 @@ from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from touchstream.sinks.clickhouse.customer_reader import CustomerReader
 from touchstream.sinks.scrape import scraped
-from touchstream.streams import metrics
 from touchstream.streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
+from touchstream.streams.channels.gateway.dead_letters import Letters
 from touchstream.streams.channels.gateway.delivery import Delivery, NotDelivered
 from touchstream.streams.channels.gateway.intake import Judged, Terms, judge
 from touchstream.streams.channels.gateway.key_lines import ANYTHING, Bounds, Permission
 from touchstream.streams.channels.gateway.keys import KeyFile, KeysUnavailable
-from touchstream.streams.channels.gateway.letters import Letters
 from touchstream.streams.channels.gateway.openapi import document
 from touchstream.streams.channels.gateway.people import CUSTOMER, CUSTOMERS, is_this_machine, person
 from touchstream.streams.channels.gateway.places import (
@@ -42,6 +41,7 @@ from touchstream.streams.channels.gateway.places import (
 )
 from touchstream.streams.channels.gateway.problems import Answer, NoJson, Problem, RefusedEvent, come_back
 from touchstream.streams.channels.gateway.rate import Rate
+from touchstream.streams.process import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -12,10 +12,10 @@ import msgspec
 from starlette.requests import Request
 
 from touchstream.schemas.codec import Undecodable, parse_json
+from touchstream.streams.channels.files.lines import UTF8_BOM, UTF16_BOMS
 from touchstream.streams.channels.gateway.elements import parted
 from touchstream.streams.channels.gateway.places import Body
 from touchstream.streams.channels.gateway.problems import NoJson, Problem, too_large
-from touchstream.streams.channels.lines import UTF8_BOM, UTF16_BOMS
 
 EVENTS_MAX: Final = 10_000
 """In one request. Two seconds' worth at the speed of one gateway; a whole request is in memory."""

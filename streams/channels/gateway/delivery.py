@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
+from touchstream.streams.broker.topic_first import TopicFirstProducer
+from touchstream.streams.broker.topics import EVENT_MESSAGE_BYTES_MAX, TopicError
 from touchstream.streams.channels.bulk import BATCH_BYTES, Destination
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.gateway.intake import Record
-from touchstream.streams.channels.lanes import lane_of
-from touchstream.streams.topic_first import TopicFirstProducer
-from touchstream.streams.topics import EVENT_MESSAGE_BYTES_MAX, TopicError
+from touchstream.streams.channels.partitioner import lane_of
 
 log = structlog.get_logger(__name__)
 

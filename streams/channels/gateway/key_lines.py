@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote
 
-from touchstream.streams.settings import SettingsError
+from touchstream.streams.process.settings import SettingsError
 
 KEY_PREFIX: Final = "touchstream_"  # lets scanners of code and logs find a key that leaked
 KEY_BYTES: Final = 32

@@ -15,8 +15,8 @@ from typing import Final
 
 import structlog
 
-from touchstream.streams import metrics
 from touchstream.streams.channels.gateway.key_lines import Key, KeyFileError, digest_of, parse_line
+from touchstream.streams.process import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from touchstream.streams import metrics
 from touchstream.streams.channels.gateway.problems import Problem, come_back
+from touchstream.streams.process import metrics
 
 REQUESTS_AT_ONCE_MAX: Final = 32
 """With events in memory: each holds up to some four times the bound of a body."""

@@ -14,12 +14,12 @@ from touchstream.sinks.clickhouse.customer_reader import CustomerReader
 from touchstream.sinks.http_server import is_loopback, stop_signals_held, url_of
 from touchstream.streams.channels.bulk import Destination
 from touchstream.streams.channels.gateway.app import Gateway
+from touchstream.streams.channels.gateway.dead_letters import Letters
 from touchstream.streams.channels.gateway.delivery import Delivery
 from touchstream.streams.channels.gateway.key_lines import KeyFileError
 from touchstream.streams.channels.gateway.keys import KeyFile
-from touchstream.streams.channels.gateway.letters import Letters
 from touchstream.streams.channels.gateway.rate import Rate
-from touchstream.streams.settings import Settings
+from touchstream.streams.process.settings import Settings
 
 log = structlog.get_logger(__name__)
 

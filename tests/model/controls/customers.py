@@ -12,10 +12,10 @@ from tests.model.tables import MemoryTables, Row
 from tests.oracle.log import Record
 from tests.oracle.panes import touch
 from tests.oracle.recompute import _Oracle
-from touchstream.streams import takeover
 from touchstream.streams.measure.lane import Lane
 from touchstream.streams.measure.panes import Panes
 from touchstream.streams.measure.records import Records
+from touchstream.streams.worker import takeover
 
 SILENCE_MS = 60_000
 Customer = tuple[str, str]

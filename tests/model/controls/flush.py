@@ -13,9 +13,9 @@ from tests.model.controls.control import Control
 from tests.model.scenarios import Step
 from tests.model.schedule import Worker
 from tests.model.tables import MemoryTables, Row
-from touchstream.streams import takeover
 from touchstream.streams.measure.lane import Lane, LaneRows
 from touchstream.streams.measure.panes import LABELS_MAX, Panes
+from touchstream.streams.worker import takeover
 
 PaneRows = dict[tuple[str, tuple[Any, ...]], Row]
 

@@ -8,9 +8,9 @@ from pytest import MonkeyPatch
 
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
-from touchstream.streams import takeover
+from touchstream.streams.broker.topics import LogPosition
 from touchstream.streams.measure.lane import Lane, LaneRow
-from touchstream.streams.topics import LogPosition
+from touchstream.streams.worker import takeover
 
 
 def a_new_log_forgets_the_ids_of_the_one_before(patch: MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
 from touchstream.schemas import validity_of_columns
 from touchstream.schemas.touchpoint import TIME_MS_MIN
-from touchstream.streams import takeover
 from touchstream.streams.measure import events, lane
 from touchstream.streams.measure.lane import Lane, LaneRow
 from touchstream.streams.measure.measures import SUMS
 from touchstream.streams.measure.records import Records
+from touchstream.streams.worker import takeover
 
 DAY_MS = 86_400_000
 

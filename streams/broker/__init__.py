@@ -1,0 +1,1 @@
+"""Kafka: topics, logs read by offset, control records, and how far lanes have come."""

@@ -1,0 +1,1 @@
+"""Files of events: read in bounded memory whatever their format, judged line by line, published."""

@@ -1,0 +1,1 @@
+"""The local stack, as the command line starts it and finds it again."""

@@ -1,0 +1,1 @@
+"""What every process needs: settings, connection, logs, metrics, signals, health."""

@@ -1,0 +1,169 @@
+"""How a worker is: disconnected, stuck and idle told apart (the idea is Snowplow's common-streams).
+
+| state | means | ready |
+|---|---|---|
+| ready | it reads, measures and writes | yes |
+| idle | it could, and there is nothing but heartbeats | yes |
+| starting | its lanes are being assigned or loaded | no |
+| disconnected | Kafka or ClickHouse doesn't answer | no |
+| stuck | both answer, there is something to read or to write, and nothing has moved for a while | no |
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from touchstream.streams.process import metrics
+
+STUCK_SECONDS: Final = 30.0
+"""A flush takes two seconds on a busy machine, a lane with a full horizon of ids some ten to load."""
+LOST_SECONDS: Final = 300.0
+"""Stuck for so long, a process ends itself. Loading a lane with the largest horizon there is takes two minutes."""
+LOOP_LOST_SECONDS: Final = 60.0
+"""An event loop that has not come round for so long."""
+IDLE_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 2.0
+_PROBE_SECONDS: Final = 3.0
+_OLD_SECONDS: Final = 15.0
+"""A look takes as long as its probes at most; one that is older says that nobody looks any more."""
+_READY: Final = frozenset({"ready", "idle"})
+
+
+@dataclass(frozen=True)
+class Health:
+    """A state, why, and the numbers behind it (records, rows, seconds)."""
+
+    state: str
+    detail: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    stuck_seconds: float = 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has been stuck for so long that only a new process helps."""
+        return self.stuck_seconds >= LOST_SECONDS
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it does what it is for."""
+        return self.state in _READY
+
+    def document(self) -> dict[str, Any]:
+        """As /readyz answers."""
+        return {"state": self.state} | ({"detail": self.detail} if self.detail else {}) | dict(self.numbers)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a worker sees of itself at an instant; times in monotonic seconds."""
+
+    at: float
+    kafka: bool
+    clickhouse: bool
+    assigned: frozenset[int] | None
+    """Partitions that Kafka's group gave it; None before it gave any answer."""
+    next_offsets: Mapping[int, int]
+    """Of the lanes that it has taken over."""
+    records_behind: int
+    pending_rows: int
+    unflushed: bool
+    """Whether there is anything to write, or a flush on its way."""
+    flushed_at: float
+    measured_at: float
+    """When it last measured an event; heartbeats are none."""
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """For people."""
+        return {
+            "lanes": len(self.next_offsets),
+            "records_behind": self.records_behind,
+            "pending_rows": self.pending_rows,
+        }
+
+
+class Doctor:
+    """Judges one sight after another: what is stuck shows only in time. Pure."""
+
+    def __init__(self) -> None:
+        self._taking_over, self._reading, self._writing = _Work(), _Work(), _Work()
+
+    def health(self, sight: Sight) -> Health:
+        """The state as of this sight. Sights come in the order of their times."""
+        assigned = sight.assigned or frozenset()
+        loading = assigned - sight.next_offsets.keys()
+        stood_still = {
+            "no lane was taken over": self._taking_over.still(sight.at, bool(loading), len(loading)),
+            "no lane moved on": self._reading.still(
+                sight.at, sight.records_behind > 0, tuple(sight.next_offsets.items())
+            ),
+            "no flush was acknowledged": self._writing.still(sight.at, sight.unflushed, sight.flushed_at),
+        }
+        away = [name for name, there in (("Kafka", sight.kafka), ("ClickHouse", sight.clickhouse)) if not there]
+        if away:
+            return Health("disconnected", f"{' and '.join(away)} can't be reached", sight.numbers)
+        stuck = {what: seconds for what, seconds in stood_still.items() if seconds >= STUCK_SECONDS}
+        if stuck:
+            detail = "; ".join(f"{what} for {seconds:.0f} s" for what, seconds in stuck.items())
+            longest = max(stuck.values())
+            return Health("stuck", f"Kafka and ClickHouse answer, and {detail}", sight.numbers, longest)
+        if sight.assigned is None or loading:
+            return Health("starting", "lanes are being taken over", sight.numbers)
+        if not assigned:
+            return Health("idle", "owns no lane: the others have them all", sight.numbers)
+        if not sight.records_behind and sight.at - sight.measured_at >= IDLE_SECONDS:
+            return Health("idle", "nothing to read", sight.numbers)
+        return Health("ready", numbers=sight.numbers)
+
+
+_NOTHING: Final = object()
+
+
+class _Work:
+    """For how long something that there is to do has not moved on."""
+
+    def __init__(self) -> None:
+        self._since, self._mark = 0.0, _NOTHING
+
+    def still(self, at: float, is_there: bool, mark: object) -> float:
+        """Seconds; 0 without work. mark: differs after each step forward."""
+        if not is_there:
+            mark = _NOTHING
+        if mark is _NOTHING or mark != self._mark:
+            self._since, self._mark = at, mark
+        return at - self._since
+
+
+class Vigil:
+    """The newest health, renewed by `keep` on the event loop and read by any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept_at: float | None = None
+        self._health = Health("disconnected", "not connected yet")
+
+    def health(self) -> Health:
+        """As of the last look; stuck where nobody has looked for a while, for then the event loop hangs."""
+        if self._kept_at is not None and (age := self._clock() - self._kept_at) > _OLD_SECONDS:
+            # Nothing that goes on takes that long: looking is a task among others, of which each gives way.
+            lost = LOST_SECONDS if age > LOOP_LOST_SECONDS else age
+            return Health("stuck", f"the worker has not looked after itself for {age:.0f} s", stuck_seconds=lost)
+        return self._health
+
+    async def keep(self, look: Callable[[], Awaitable[Sight]]) -> None:
+        """Look every two seconds, for ever."""
+        doctor = Doctor()
+        while True:
+            self._health, self._kept_at = doctor.health(await look()), self._clock()
+            metrics.WORKER_STATE.state(self._health.state)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def answers(probe: Awaitable[bool]) -> bool:
+    """Whether a probe says yes in time."""
+    try:
+        return await asyncio.wait_for(probe, _PROBE_SECONDS)
+    except Exception:  # whatever a driver raises: the answer is no
+        return False

@@ -1,0 +1,1 @@
+"""Rolling windows: which are due, their rows in ClickHouse, and what is published of them."""

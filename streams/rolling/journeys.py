@@ -1,0 +1,102 @@
+"""Journeys in rolling windows, written seldom: computing visits from touches costs more than adding panes up.
+
+One window at a time, the most overdue first; and the longer it took, the longer the next one waits, so that journeys
+never take more than a small part of ClickHouse. They have a thread of their own: live windows don't wait for them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.rolling import WINDOWS, Window, journeys_written, write_journeys
+from touchstream.streams.process import metrics
+from touchstream.streams.rolling.roll import BEHIND_SECONDS_MAX, behind_seconds
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS: Final = 10.0
+"""At the soonest; a window of a day or more moves by less."""
+SHARE_MAX: Final = 0.1
+"""Of the time that is spent on journeys."""
+NEW_LEADER_SECONDS: Final = 60.0
+"""A new leader doesn't know how long its predecessor had to rest; it rests so long since that one's last rows."""
+BEHIND_REST_SECONDS: Final = 60.0
+"""Between two windows, and from a worker's start to its first, while lanes are behind by more than BEHIND_SECONDS_MAX:
+they catch up first. Once they have, nothing waits any longer."""
+_LOOK_SECONDS: Final = 1.0
+
+
+class JourneyRoll:
+    """Decides which window is due, and writes it. Blocking; made for one thread."""
+
+    def __init__(self, client: Client, topic: str, windows: tuple[Window, ...] = WINDOWS) -> None:
+        self._client, self._topic, self._windows = client, topic, windows
+        self._written_at_ms: dict[str, int] | None = None  # not known before the first look
+        self._rest_until = 0.0
+        self._spare_until = time.monotonic() + BEHIND_REST_SECONDS
+
+    def step(self, now_ms: int) -> Window | None:
+        """Write the window that is most overdue, if one is due; which one it was."""
+        if self._written_at_ms is None:
+            self._go_on_from(journeys_written(self._client, self._topic), now_ms)
+        if time.monotonic() < self._rest_until:
+            return None
+        overdue = {window: now_ms - self._due_ms(window) for window in self._windows}
+        window = max(overdue, key=lambda one: overdue[one])
+        if overdue[window] < 0:
+            return None
+        rows = lanes(self._client, self._topic)
+        if not any(row.next_offset for row in rows):
+            return None
+        started = time.monotonic()
+        if started < self._spare_until and behind_seconds(rows, now_ms) > BEHIND_SECONDS_MAX:
+            return None
+        watermark_ms = min(row.watermark_ms for row in rows)
+        try:
+            write_journeys(self._client, self._topic, window, window.live_tick(now_ms), watermark_ms)
+        finally:  # one that was given up after a minute has cost as much
+            ended = time.monotonic()
+            taken = ended - started
+            self._rest_until = ended + taken * (1 / SHARE_MAX - 1)
+            self._spare_until = ended + BEHIND_REST_SECONDS
+        self._written_at_ms = (self._written_at_ms or {}) | {window.name: now_ms}
+        metrics.ROLL_JOURNEYS_SECONDS.observe(taken)
+        return window
+
+    def rest(self) -> None:
+        """Somebody else leads, and writes."""
+        self._written_at_ms = None
+
+    def _due_ms(self, window: Window) -> int:
+        wait_ms = max(int(REFRESH_SECONDS * 1000), window.refresh_ms)
+        return (self._written_at_ms or {}).get(window.name, 0) + wait_ms
+
+    def _go_on_from(self, written_at_ms: dict[str, int], now_ms: int) -> None:
+        """Where the leader before ended: leaders that follow each other quickly write no more than one that stays."""
+        self._written_at_ms = written_at_ms
+        since_ms = now_ms - max(written_at_ms.values(), default=0)
+        self._rest_until = time.monotonic() + max(0.0, NEW_LEADER_SECONDS - since_ms / 1000)
+
+
+async def roll_journeys_forever(roll: JourneyRoll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
+    """Look every second while this worker leads."""
+    executor = ThreadPoolExecutor(1, "journeys")
+    loop = asyncio.get_running_loop()
+    while True:
+        if leads():
+            try:
+                await loop.run_in_executor(executor, roll.step, now_ms())
+            except ClickHouseError as error:
+                metrics.ROLL_FAILURES.inc()
+                log.warning("journeys not written, trying again", error=first_line(error))
+        else:
+            roll.rest()
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,1 @@
+"""Commands that look after data: init, dead-letter replay, re-derivation, editions, reconcile, forget."""

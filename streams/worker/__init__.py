@@ -1,0 +1,1 @@
+"""A worker's lanes, from a poll to an acknowledged flush."""
