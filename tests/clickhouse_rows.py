@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.oracle.panes import empty_pane, pane_keys, touch
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.migrations import Migrating, migrate
+from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.sinks.clickhouse.rows import TABLES
 
 Row = dict[str, Any]

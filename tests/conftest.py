@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests.clickhouse_wire import Wire
 from tests.kafka.choice import APACHE, own_broker
 from tests.turns import turn
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
 

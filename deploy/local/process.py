@@ -29,7 +29,7 @@ LOOK_SECONDS = 5.0
 """Between two questions whether a child is well."""
 SILENT_LOOKS_MAX = 12
 """A child that didn't answer so often in a row, for a minute, hangs."""
-_LEASH = Path(__file__).with_name("leash.py")
+_DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _LOG_TAIL_BYTES = 2000
 
 
@@ -84,7 +84,7 @@ class Process:
         self.ready, self._restart_at, self._kill_at, self._started_at = False, None, None, time.monotonic()
         self._first_started_at = self._first_started_at or self._started_at
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()))
+        leash = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()))
         with self.log_path.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 — the command is ours
                 (*leash, *self.child.argv),

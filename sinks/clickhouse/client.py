@@ -10,7 +10,7 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from touchstream.sinks.clickhouse import editions
+from touchstream.sinks.clickhouse.upkeep import editions
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 60

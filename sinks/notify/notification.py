@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from touchstream.sinks.clickhouse.alerts import AlertRow
+from touchstream.sinks.clickhouse.alerts.store import AlertRow
 
 
 class NotDelivered(RuntimeError):  # noqa: N818 - it says what happened

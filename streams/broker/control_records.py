@@ -11,7 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from touchstream.sinks.clickhouse.control import KnownKey, known_keys, last_sequence, note_keys, verdicts
+from touchstream.sinks.clickhouse.lanes.control import (
+    KnownKey,
+    known_keys,
+    last_sequence,
+    note_keys,
+    verdicts,
+)
 from touchstream.streams.broker.control_key import ControlKeyError, make_key, public_of, read_key
 from touchstream.streams.broker.topics import TopicError, log_identity
 from touchstream.streams.measure.controls import (

@@ -7,11 +7,11 @@ import msgspec
 import typer
 
 from touchstream.schemas.alerts import Rules
-from touchstream.sinks.clickhouse.alerts import AlertRow, AlertTables
+from touchstream.sinks.clickhouse.alerts.rounds import Round, newest_round
+from touchstream.sinks.clickhouse.alerts.store import AlertRow, AlertTables
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.watch_rounds import Round, newest_round
-from touchstream.sinks.console.figures import duration, instant
 from touchstream.sinks.notify.notification import Notification
+from touchstream.sinks.page.figures import duration, instant
 from touchstream.streams.cli.output import (
     WRONG_USE,
     answers,

@@ -6,9 +6,9 @@ import msgspec
 import typer
 
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.customer_view import CustomerView
-from touchstream.sinks.clickhouse.customers import customer
-from touchstream.sinks.console.customer_words import facts, sections, warnings
+from touchstream.sinks.clickhouse.customers.find import customer
+from touchstream.sinks.clickhouse.customers.view import CustomerView
+from touchstream.sinks.page.customer_words import facts, sections, warnings
 from touchstream.streams.cli.output import (
     answers,
     errors_in_one_line,

@@ -7,7 +7,7 @@ import typer
 
 from touchstream.schemas.registry import RegistryUnavailable
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.letters import dead_letters
+from touchstream.sinks.clickhouse.upkeep.dead_letters import dead_letters
 from touchstream.streams.cli.output import (
     answers,
     errors_in_one_line,

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.erasure import erase, erase_letters, mentions
-from touchstream.sinks.clickhouse.person import erasure_key, person_of
-from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.customers.person import erasure_key, person_of
+from touchstream.sinks.clickhouse.metrics.exact import lanes
+from touchstream.sinks.clickhouse.upkeep.erasure import erase, erase_letters, mentions
 from touchstream.streams.broker.control_records import Control
 from touchstream.streams.broker.progress import reached, wait_until_measured
 from touchstream.streams.broker.topics import log_identity, retentions

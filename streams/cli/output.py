@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from touchstream.sinks.clickhouse.errors import code, first_line, remedy
-from touchstream.sinks.clickhouse.migrations import MigrationError
-from touchstream.sinks.clickhouse.queries import IntervalError
+from touchstream.sinks.clickhouse.metrics.exact import IntervalError
+from touchstream.sinks.clickhouse.migrations.migrate import MigrationError
 from touchstream.streams.broker.topics import TopicError
 from touchstream.streams.cli.local.identity import addressed
 from touchstream.streams.process.settings import Settings, SettingsError

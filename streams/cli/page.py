@@ -10,9 +10,9 @@ from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse.alerts import AlertTables
-from touchstream.sinks.console import Alert, serve
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.notify.notification import Notification
+from touchstream.sinks.page import Alert, serve
 from touchstream.streams.cli.output import errors_in_one_line, load_settings
 from touchstream.streams.process.logs import configure_logs
 

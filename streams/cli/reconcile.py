@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.placing import Placing, Twins
-from touchstream.sinks.clickhouse.reconcile import Difference, Reconciled
-from touchstream.sinks.clickhouse.reconcile import reconcile as compare
+from touchstream.sinks.clickhouse.upkeep.placing import Placing, Twins
+from touchstream.sinks.clickhouse.upkeep.reconcile import Difference, Reconciled
+from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile as compare
 from touchstream.streams.cli.output import (
     FAILED,
     answers,

@@ -9,9 +9,9 @@ import typer
 
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
-from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.client import connect, redacted
-from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.sinks.notify.notification import Notification
 from touchstream.streams.cli.output import (
     errors_in_one_line,

@@ -6,7 +6,7 @@ import typer
 from kafka.errors import KafkaError
 
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import Reached, beat, reached, wait_until_measured
 from touchstream.streams.broker.topics import LogPosition, log_identity
 from touchstream.streams.cli.output import errors_in_one_line, fail, load_settings, people, progress_bar

@@ -1,7 +1,7 @@
 """Who asked to be forgotten, as the log says it: ids as hashes, and up to when.
 
 Measuring goes on as before; the tables note it, and what they hold of the person is erased there
-(`sinks.clickhouse.erasure`). A replay of the log into empty tables meets the same record, and ends without the person.
+(`clickhouse.upkeep.erasure`). A replay of the log into empty tables meets the same record, and ends without the person.
 """
 
 import re
@@ -20,7 +20,7 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Erasure:
-    """One id of a person. id_hash: `sinks.clickhouse.erasure.id_hash`; erased_at: ms since 1970."""
+    """One id of a person. id_hash: `sinks.clickhouse.upkeep.erasure.id_hash`; erased_at: ms since 1970."""
 
     log_offset: int
     id_hash: str

@@ -15,8 +15,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.sinks.clickhouse.errors import first_line
-from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.sinks.clickhouse.rolling import WINDOWS, Window, journeys_written, write_journeys
+from touchstream.sinks.clickhouse.metrics.exact import lanes
+from touchstream.sinks.clickhouse.rolling.store import WINDOWS, Window, journeys_written, write_journeys
 from touchstream.streams.process import metrics
 from touchstream.streams.rolling.roll import BEHIND_SECONDS_MAX, behind_seconds
 

@@ -16,8 +16,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.sinks.clickhouse.errors import first_line
-from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.sinks.clickhouse.rolling import (
+from touchstream.sinks.clickhouse.metrics.exact import lanes
+from touchstream.sinks.clickhouse.rolling.store import (
     WINDOWS,
     Window,
     completed_ticks,

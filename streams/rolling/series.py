@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas.groups import SERIES_MAX
 from touchstream.sinks.clickhouse.errors import first_line
-from touchstream.sinks.clickhouse.series import Decided, decide_series, has_newcomers
+from touchstream.sinks.clickhouse.rolling.series import Decided, decide_series, has_newcomers
 from touchstream.streams.process import metrics
 
 log = structlog.get_logger(__name__)

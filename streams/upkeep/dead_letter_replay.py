@@ -29,8 +29,9 @@ from kafka.errors import KafkaError
 from touchstream.schemas.codec import Undecodable, WriterSchemas, name_twice, parse_json
 from touchstream.schemas.registry import HttpSchemaRegistry
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.definitions import known_definitions
-from touchstream.sinks.clickhouse.letters import (
+from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
+from touchstream.sinks.clickhouse.metrics.exact import lanes
+from touchstream.sinks.clickhouse.upkeep.dead_letters import (
     COUNTED,
     PUBLISHED,
     STARTED,
@@ -41,8 +42,7 @@ from touchstream.sinks.clickhouse.letters import (
     note_replays,
     open_letters,
 )
-from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.sinks.clickhouse.reconcile import raw_inserted_since
+from touchstream.sinks.clickhouse.upkeep.reconcile import raw_inserted_since
 from touchstream.streams.broker.progress import reached, wait_until_measured
 from touchstream.streams.broker.topics import EVENT_MESSAGE_BYTES_MAX, log_identity, partition_count
 from touchstream.streams.channels.partitioner import lane_of

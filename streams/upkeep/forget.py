@@ -10,8 +10,8 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from touchstream.sinks.clickhouse.erasure import came_back, erase
 from touchstream.sinks.clickhouse.errors import first_line
+from touchstream.sinks.clickhouse.upkeep.erasure import came_back, erase
 from touchstream.streams.broker.control_records import Control
 from touchstream.streams.measure.controls import FORGET
 from touchstream.streams.measure.erasures import HASHES_MAX, document

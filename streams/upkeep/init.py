@@ -14,10 +14,10 @@ from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
 from touchstream.schemas.paths import stage_paths
 from touchstream.sinks.clickhouse.client import connect, connect_directly
-from touchstream.sinks.clickhouse.definitions import known_definitions, record_definitions
-from touchstream.sinks.clickhouse.journeys import record_stages
-from touchstream.sinks.clickhouse.migrations import Migrating, migrate
-from touchstream.sinks.clickhouse.person import ErasureKey, keep_erasure_key
+from touchstream.sinks.clickhouse.customers.person import ErasureKey, keep_erasure_key
+from touchstream.sinks.clickhouse.lanes.definitions import known_definitions, record_definitions
+from touchstream.sinks.clickhouse.metrics.journeys import record_stages
+from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.streams.broker.control_records import Control, first_key
 from touchstream.streams.broker.topics import ensure_topics, topic_specs
 from touchstream.streams.measure.controls import DEFINITIONS

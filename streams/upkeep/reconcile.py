@@ -15,8 +15,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.sinks.clickhouse.errors import first_line
-from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.sinks.clickhouse.reconcile import Reconciled, reconcile, touches_in
+from touchstream.sinks.clickhouse.metrics.exact import lanes
+from touchstream.sinks.clickhouse.upkeep.reconcile import Reconciled, reconcile, touches_in
 from touchstream.streams.process import metrics
 
 log = structlog.get_logger(__name__)

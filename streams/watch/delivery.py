@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.notify.notification import Destination, NotDelivered, Notification, RefusedForGood
 from touchstream.streams.process import metrics

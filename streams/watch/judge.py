@@ -12,7 +12,7 @@ from typing import Final
 
 from touchstream.schemas.alerts import DIMENSIONS, Rule
 from touchstream.schemas.metrics import Metric
-from touchstream.sinks.clickhouse.alerts import About, AlertRow, Baseline, Group, Reading
+from touchstream.sinks.clickhouse.alerts.store import About, AlertRow, Baseline, Group, Reading
 
 OK: Final = "ok"
 PENDING: Final = "pending"

@@ -5,8 +5,8 @@ from typing import Final, Protocol
 
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Catalogue, Metric
-from touchstream.sinks.clickhouse.alerts import AlertRow, Group, Reading
-from touchstream.sinks.clickhouse.rolling import BY_NAME, Window
+from touchstream.sinks.clickhouse.alerts.store import AlertRow, Group, Reading
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, Window
 from touchstream.streams.watch.judge import judge
 from touchstream.streams.watch.watch import Readings, ticks_of
 
@@ -20,7 +20,7 @@ class RehearsalError(ValueError):
 
 
 class Recorded(Readings, Protocol):
-    """What a rehearsal reads: see `sinks.clickhouse.alerts.AlertTables`."""
+    """What a rehearsal reads: see `sinks.clickhouse.alerts.store.AlertTables`."""
 
     def ticks(self, window: str, after_ms: int, to_ms: int, most: int) -> list[int]:
         """Complete ticks in order."""

@@ -12,8 +12,8 @@ import structlog
 
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Catalogue, Metric
-from touchstream.sinks.clickhouse.alerts import GROUPS_MAX, AlertRow, Group, Reading
-from touchstream.sinks.clickhouse.rolling import BY_NAME
+from touchstream.sinks.clickhouse.alerts.store import GROUPS_MAX, AlertRow, Group, Reading
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME
 from touchstream.streams.process import metrics
 from touchstream.streams.watch.judge import FIRING, TOLD, UNJUDGED, Tick, judge, retire
 
@@ -32,7 +32,7 @@ class Readings(Protocol):
 
 
 class Tables(Readings, Protocol):
-    """What a watch reads and writes: see `sinks.clickhouse.alerts.AlertTables`."""
+    """What a watch reads and writes: see `sinks.clickhouse.alerts.store.AlertTables`."""
 
     def alerts(self, rules: Sequence[str] = (), states: Sequence[str] = ()) -> list[AlertRow]:
         """How alerts stand."""

@@ -13,10 +13,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.registry import HttpSchemaRegistry, RegistryUnavailable
 from touchstream.sinks.clickhouse.client import clock_ms, connect
-from touchstream.sinks.clickhouse.control import known_keys
-from touchstream.sinks.clickhouse.definitions import known_definitions
-from touchstream.sinks.clickhouse.lane_reader import ClickHouseLanes
-from touchstream.sinks.clickhouse.writer import Writer, Writing
+from touchstream.sinks.clickhouse.lanes.control import known_keys
+from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
+from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
+from touchstream.sinks.clickhouse.lanes.writer import Writer, Writing
 from touchstream.sinks.sink import REJECTED, SinkBusy
 from touchstream.streams.broker.topics import SharedLogIdentity, TopicError, log_identity
 from touchstream.streams.measure.controls import ControlKey, keys_text

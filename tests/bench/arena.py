@@ -14,7 +14,7 @@ from tests.bench.usage import cpu_seconds
 from tests.kafka.apache import ApacheKafka
 from tests.kafka.distribution import version
 from touchstream.deploy.local.broker import Broker
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running
 from touchstream.sinks.clickhouse.client import connect

@@ -16,8 +16,8 @@ from tests.bench.events import ACTIONS, CURRENCIES, OUTCOMES, PLACES, SEGMENTS
 from tests.bench.truth import ANSWERS
 from tests.clickhouse_rows import lane, table
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
-from touchstream.sinks.clickhouse.queries import TOPIC
-from touchstream.sinks.clickhouse.rolling import BY_NAME, WINDOWS, Window, write_journeys, write_rolling
+from touchstream.sinks.clickhouse.metrics.exact import TOPIC
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, WINDOWS, Window, write_journeys, write_rolling
 
 EVENTS: Final = 20_000_000
 LANES: Final = 8

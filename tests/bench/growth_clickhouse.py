@@ -18,15 +18,15 @@ from tests.bench.growth_memory import _END_MS, _records
 from tests.bench.stages import _lane
 from tests.bench.truth import require_equal
 from tests.clickhouse_rows import lane, table
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
 from touchstream.sinks.clickhouse.client import connect, connect_directly
-from touchstream.sinks.clickhouse.migrations import Migrating, migrate
-from touchstream.sinks.clickhouse.queries import TOPIC
-from touchstream.sinks.clickhouse.rolling import BY_NAME, Window
-from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.metrics.exact import TOPIC
+from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, Window
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.sinks.sink import Flush
 from touchstream.streams.measure.lane import Lane

@@ -9,9 +9,9 @@ from clickhouse_connect.driver.client import Client
 from tests.bench.growth import Growth, lines
 from tests.bench.growth_clickhouse import _DAY, _EVENTS, _NAMES, _PANES, _SHORT, _database, _step_seconds
 from tests.clickhouse_rows import lane, table
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.schemas.groups import SERIES_MAX
-from touchstream.sinks.clickhouse.queries import TOPIC
+from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 
 NAMES: Final = (0, 1_000, 60_000)
 _KNOWN: Final = 144

@@ -25,7 +25,7 @@ from tests.bench.events import Events
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, running
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached
 from touchstream.streams.broker.topics import LogPosition, TopicSpec, ensure_topics, log_identity
 from touchstream.streams.channels.bulk import Destination, LaneBatches

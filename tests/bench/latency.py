@@ -25,7 +25,7 @@ from rich.table import Table
 
 from tests.stack import RunningStack, running_stack
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.streams.channels import Producer
 
 PROBES: Final = 100

@@ -25,7 +25,7 @@ from tests.bench.usage import cpu_seconds, rss_peak_bytes
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import Child
 from touchstream.deploy.local.supervisor import Supervisor
-from touchstream.sinks.clickhouse.queries import lanes
+from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import Reached, behind
 from touchstream.streams.broker.topics import LogPosition, log_identity
 from touchstream.streams.process.connection import KafkaConnection

@@ -20,24 +20,24 @@ from rich.table import Table
 
 from tests.bench.events import PLACES, SEGMENTS
 from tests.bench.filled import JOURNEY, WEEK_MS, Filled, fill
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse import live
 from touchstream.sinks.clickhouse.client import connect, connect_directly
-from touchstream.sinks.clickhouse.live import Tick
-from touchstream.sinks.clickhouse.migrations import Migrating, migrate
-from touchstream.sinks.clickhouse.queries import DIMENSIONS, TOPIC, Cut, lanes, metrics
-from touchstream.sinks.clickhouse.query_texts import query_text
-from touchstream.sinks.clickhouse.rolling import BY_NAME, journeys_now, rolling_now
-from touchstream.sinks.console.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
-from touchstream.sinks.console.drawing import Drawing
-from touchstream.sinks.console.reader import Reader
-from touchstream.sinks.console.selection import Selection
+from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, TOPIC, Cut, lanes, metrics
+from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
+from touchstream.sinks.clickhouse.rolling import live
+from touchstream.sinks.clickhouse.rolling.live import Tick
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, journeys_now, rolling_now
+from touchstream.sinks.clickhouse.sql import query_text
+from touchstream.sinks.page.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
+from touchstream.sinks.page.drawing import Drawing
+from touchstream.sinks.page.reader import Reader
+from touchstream.sinks.page.selection import Selection
 from touchstream.streams.cli.page import _firing
 
 ALL = None

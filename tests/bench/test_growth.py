@@ -9,7 +9,7 @@ from tests.bench.growth_clickhouse import clickhouse_in, flushes, rolls, rolls_b
 from tests.bench.growth_lanes import throughput
 from tests.bench.growth_memory import memory_of_customers, memory_of_ids
 from tests.bench.growth_names import rolls_by_names
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.sinks.clickhouse.client import connect
 
 

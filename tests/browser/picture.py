@@ -20,9 +20,9 @@ from tests.browser.chromium import WIDE, chromium
 from tests.browser.running_page import expect_state, running_page
 from tests.stack import eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.queries import TOPIC
-from touchstream.sinks.clickhouse.rolling import BY_NAME, write_rolling
-from touchstream.sinks.console.board import TREND_TICKS
+from touchstream.sinks.clickhouse.metrics.exact import TOPIC
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, write_rolling
+from touchstream.sinks.page.board import TREND_TICKS
 from touchstream.streams.channels.simulate.scenario import DEFAULT_FILE
 from touchstream.streams.cli.local.stack import DEMO_LATENESS_SECONDS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from touchstream.sinks.clickhouse.rolling import BY_NAME
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME
 
 ALL = None
 

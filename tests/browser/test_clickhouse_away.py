@@ -13,11 +13,11 @@ from tests.browser.rolling_rows import journey, write_lanes, write_round, write_
 from tests.browser.running_page import expect_state, figures, running_page
 from tests.clickhouse_rows import database_url
 from tests.stack import eventually
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.migrations import Migrating, migrate
+from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 
 pytestmark = pytest.mark.stack
 

@@ -20,8 +20,8 @@ from tests.integration.test_journeys import write
 from touchstream.deploy.local.ports import free_port
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
-from touchstream.sinks.clickhouse.definitions import record_definitions
-from touchstream.sinks.clickhouse.journeys import record_stages
+from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
+from touchstream.sinks.clickhouse.metrics.journeys import record_stages
 
 pytestmark = pytest.mark.stack
 
@@ -135,7 +135,7 @@ def test_any_id_can_be_asked_for_and_is_text(shown: Shown, open_page: OpenPage, 
 
 def test_a_strange_id_can_stand_in_the_path(shown: Shown, open_page: OpenPage) -> None:
     # One up, and no more: a proxy may have put the page under a path of its own.
-    assert 'href="../static/console.css"' in httpx.get(shown.customer(STRANGE)).text
+    assert 'href="../static/page.css"' in httpx.get(shown.customer(STRANGE)).text
     page = open_page(shown.customer(STRANGE))
     expect(page.get_by_label("Customer or anonymous id")).to_have_value(STRANGE)
     assert page.evaluate("getComputedStyle(document.querySelector('.person')).borderTopWidth") == "3px"

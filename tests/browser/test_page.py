@@ -28,7 +28,7 @@ from tests.browser.rolling_rows import (
 )
 from tests.browser.running_page import RunningPage, expect_state, figures, overlapping, running_page, stages, too_wide
 from tests.clickhouse_rows import database_url, migrated_database
-from touchstream.sinks.console.app import VIEWERS_MAX
+from touchstream.sinks.page.app import VIEWERS_MAX
 
 ALL = None
 

@@ -14,7 +14,7 @@ from tests.browser.rolling_rows import DECLARED
 from tests.browser.running_page import expect_state, figures, stages
 from tests.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.rolling import rolling_now
+from touchstream.sinks.clickhouse.rolling.store import rolling_now
 
 ALL = None
 

@@ -11,9 +11,9 @@ import pytest
 from tests.clickhouse_front import Answer, front_of
 from tests.clickhouse_rows import database_url, dead_letter, lane, migrated_database, pane, panes_of, table, touchpoint
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.lane_reader import ClickHouseLanes
+from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
+from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.rows import TABLES, conform
-from touchstream.sinks.clickhouse.writer import Writer
 from touchstream.sinks.memory import MemorySink
 from touchstream.sinks.sink import Flush, LaneReader, Sink, SinkBusy, SinkRefused
 from touchstream.streams.measure.lane import LaneRow

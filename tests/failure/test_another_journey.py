@@ -13,7 +13,7 @@ from tests.clickhouse_rows import NOON_MS
 from tests.measuring import NEW, OLD, journey, measure, rows
 from tests.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
-from touchstream.sinks.clickhouse.editions import editions
+from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep.init import prepare
 

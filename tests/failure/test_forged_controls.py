@@ -15,8 +15,8 @@ from kafka import KafkaProducer
 
 from tests.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.definitions import known_definitions
-from touchstream.sinks.clickhouse.person import CUSTOMER, id_hash
+from touchstream.sinks.clickhouse.customers.person import CUSTOMER, id_hash
+from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.streams.broker.control_key import read_key
 from touchstream.streams.broker.log_reader import log_reader
 from touchstream.streams.broker.topics import log_identity

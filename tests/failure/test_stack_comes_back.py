@@ -49,7 +49,7 @@ def test_broker_and_clickhouse_killed_together_during_traffic_come_back_and_noth
     with running_stack(tmp_path, workers=2) as stack:
         publishing = stack.start("publish", file, "--rate", "10000")
         stack.command("wait")  # some are measured: the new log goes on with their ids
-        for part in ("tansu", "touchstream.deploy.local.clickhouse"):
+        for part in ("tansu", "touchstream.deploy.local.clickhouse.server"):
             os.kill(server(stack, part), signal.SIGKILL)
         publishing.communicate(timeout=180)
         # The local broker's log died with it: what was not measured comes again, as a channel would send it.

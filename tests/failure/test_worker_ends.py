@@ -19,7 +19,7 @@ from kafka import KafkaProducer
 from tests.failure.hanging_worker import ENDS_BY_ITSELF, FAULTS, HELD, NOT_BEFORE_STOPPING
 from tests.kafka.choice import own_broker
 from tests.stack import eventually
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running
 from touchstream.streams.process.settings import Settings

@@ -9,8 +9,8 @@ from clickhouse_connect.driver.client import Client
 
 from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
 from touchstream.sinks.clickhouse.client import connect_directly
-from touchstream.sinks.clickhouse.erasure import came_back, erase
-from touchstream.sinks.clickhouse.person import Person
+from touchstream.sinks.clickhouse.customers.person import Person
+from touchstream.sinks.clickhouse.upkeep.erasure import came_back, erase
 from touchstream.streams.broker.control_records import Control
 from touchstream.streams.upkeep.forget import announce
 

@@ -11,10 +11,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.clickhouse_rows import NOON_MS, PANE_KEY, Row, dead_letter, lane, migrated_database, pane, table, touchpoint
-from touchstream.sinks.clickhouse.lane_reader import KEYS_AT_ONCE, ClickHouseLanes
-from touchstream.sinks.clickhouse.letters import dead_letters
-from touchstream.sinks.clickhouse.queries import lanes
-from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.clickhouse.lanes.reader import KEYS_AT_ONCE, ClickHouseLanes
+from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.metrics.exact import lanes
+from touchstream.sinks.clickhouse.upkeep.dead_letters import dead_letters
 from touchstream.sinks.sink import Flush
 
 pytestmark = pytest.mark.stack

@@ -25,9 +25,9 @@ from tests.clickhouse_rows import (
 from tests.oracle import metrics as oracle
 from tests.oracle.panes import sketch_bucket
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse.journeys import portfolio
-from touchstream.sinks.clickhouse.queries import DIMENSIONS, IntervalError, metrics
-from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, IntervalError, metrics
+from touchstream.sinks.clickhouse.metrics.journeys import portfolio
 from touchstream.sinks.sink import Flush
 
 pytestmark = pytest.mark.stack

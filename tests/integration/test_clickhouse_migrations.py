@@ -10,9 +10,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.clickhouse_rows import database_url, empty_database
-from touchstream.sinks.clickhouse.alerts import AlertTables, Group
+from touchstream.sinks.clickhouse.alerts.store import AlertTables, Group
 from touchstream.sinks.clickhouse.client import connect
-from touchstream.sinks.clickhouse.migrations import (
+from touchstream.sinks.clickhouse.migrations.migrate import (
     Migrating,
     Migration,
     MigrationError,

@@ -11,7 +11,7 @@ from tests.clickhouse_front import Answer, Front, front_of
 from tests.clickhouse_rows import database_url, lane, migrated_database, pane, table, touchpoint
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.errors import NAMES, Kind
-from touchstream.sinks.clickhouse.writer import Writer, Writing
+from touchstream.sinks.clickhouse.lanes.writer import Writer, Writing
 from touchstream.sinks.sink import Flush, SinkBusy, SinkRefused
 
 pytestmark = pytest.mark.stack
@@ -112,7 +112,7 @@ def test_it_shows_when_rows_are_retried_that_never_will_be_taken(
     stopped = Event()
     stopped.set()
     assert [rejected.row for rejected in writer.write(flush, stopped)] == [1]
-    monkeypatch.setattr("touchstream.sinks.clickhouse.writer.kind", lambda _: Kind.BUSY)
+    monkeypatch.setattr("touchstream.sinks.clickhouse.lanes.writer.kind", lambda _: Kind.BUSY)
     with pytest.raises(SinkBusy):
         writer.write(flush, stopped)
 

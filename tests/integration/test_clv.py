@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 from tests import cdnow
 from tests.clickhouse_rows import Row, database_url, migrated_database, table, touchpoint
 from tests.real_data import needs_data
-from touchstream.sinks.clickhouse import clv
-from touchstream.sinks.clickhouse.clv import Buying, ClvError, ClvParameters
-from touchstream.sinks.clickhouse.writer import Writer
+from touchstream.sinks.clickhouse.customers import clv
+from touchstream.sinks.clickhouse.customers.clv import Buying, ClvError, ClvParameters
+from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.sink import Flush
 from touchstream.streams.cli.main import app
 from touchstream.streams.insight.clv.bg_nbd import BgNbd

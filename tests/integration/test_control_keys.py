@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from tests.measuring import NEW, OLD, Stand, events, measure, rows, standing
 from touchstream.sinks.clickhouse.client import connect_directly
-from touchstream.sinks.clickhouse.control import known_keys, last_sequence, verdicts
-from touchstream.sinks.clickhouse.definitions import known_definitions
-from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.sinks.clickhouse.lanes.control import known_keys, last_sequence, verdicts
+from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
+from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.streams.broker import control_records
 from touchstream.streams.broker.control_key import ControlKeyError, make_key, read_key
 from touchstream.streams.broker.control_records import Control

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 from tests.clickhouse_rows import NOON_MS, database_url, lane, migrated_database, table, touchpoint
 from tests.integration.test_journeys import write
 from touchstream.deploy.local.ports import LOOPBACK
-from touchstream.sinks.clickhouse.customer_view import CustomerView
-from touchstream.sinks.clickhouse.customers import customer
-from touchstream.sinks.clickhouse.journeys import transitions
+from touchstream.sinks.clickhouse.customers.find import customer
+from touchstream.sinks.clickhouse.customers.view import CustomerView
+from touchstream.sinks.clickhouse.metrics.journeys import transitions
 from touchstream.streams.cli.main import app
 
 pytestmark = pytest.mark.stack

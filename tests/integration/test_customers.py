@@ -14,11 +14,11 @@ from tests.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, tab
 from tests.integration.test_journeys import JOURNEYS, NOWHERE, WAYS, events, write
 from tests.oracle import journeys as oracle
 from touchstream.schemas.paths import stage_paths
-from touchstream.sinks.clickhouse import clv
-from touchstream.sinks.clickhouse.customers import LISTED_MAX, customer
-from touchstream.sinks.clickhouse.definitions import record_definitions
-from touchstream.sinks.clickhouse.journeys import record_stages
-from touchstream.sinks.clickhouse.query_texts import query_text
+from touchstream.sinks.clickhouse.customers import clv
+from touchstream.sinks.clickhouse.customers.find import LISTED_MAX, customer
+from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
+from touchstream.sinks.clickhouse.metrics.journeys import record_stages
+from touchstream.sinks.clickhouse.sql import query_text
 
 pytestmark = pytest.mark.stack
 

@@ -14,10 +14,10 @@ from tests.clickhouse_rows import HOUR_MS, NOON_MS
 from tests.kafka.choice import about_apache_kafka
 from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
 from touchstream.sinks.clickhouse.client import connect_directly, database_url
-from touchstream.sinks.clickhouse.customer_reader import CustomerReader
-from touchstream.sinks.clickhouse.editions import copy_history, editions
-from touchstream.sinks.clickhouse.queries import FAR_MS, metrics
-from touchstream.sinks.clickhouse.reconcile import reconcile
+from touchstream.sinks.clickhouse.customers.reader import CustomerReader
+from touchstream.sinks.clickhouse.metrics.exact import FAR_MS, metrics
+from touchstream.sinks.clickhouse.upkeep.editions import copy_history, editions
+from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile
 from touchstream.streams.broker.topics import TopicSpec, ensure_topics
 from touchstream.streams.cli.main import app
 from touchstream.streams.upkeep.editions import EditionError, edition_of, switch

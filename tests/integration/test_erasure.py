@@ -9,15 +9,15 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.clickhouse_rows import NOON_MS, dead_letter, lane, migrated_database, panes_of, table, touchpoint
-from touchstream.sinks.clickhouse.erasure import Mention, came_back, erase, erase_letters, mentions
-from touchstream.sinks.clickhouse.person import (
+from touchstream.sinks.clickhouse.customers.person import (
     ErasureKey,
     ErasureKeyError,
     erasure_key,
     keep_erasure_key,
     person_of,
 )
-from touchstream.sinks.clickhouse.queries import metrics
+from touchstream.sinks.clickhouse.metrics.exact import metrics
+from touchstream.sinks.clickhouse.upkeep.erasure import Mention, came_back, erase, erase_letters, mentions
 
 pytestmark = pytest.mark.stack
 

@@ -14,8 +14,8 @@ from tests.clickhouse_rows import database_url, migrated_database, touchpoint
 from tests.gateway_process import PATH, RunningGateway, running_gateway
 from tests.integration.test_journeys import write
 from touchstream.deploy.local.ports import free_port
-from touchstream.sinks.clickhouse.customer_view import CustomerView
-from touchstream.sinks.clickhouse.customers import customer
+from touchstream.sinks.clickhouse.customers.find import customer
+from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.streams.channels.gateway.key_lines import Permission, key_line, new_key
 
 pytestmark = pytest.mark.stack

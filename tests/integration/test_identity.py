@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from tests.clickhouse_rows import NOON_MS
 from tests.measuring import NEW, Stand, measure, standing
-from touchstream.sinks.clickhouse.placing import Placing, placing
-from touchstream.sinks.clickhouse.queries import metrics as measured
+from touchstream.sinks.clickhouse.metrics.exact import metrics as measured
+from touchstream.sinks.clickhouse.upkeep.placing import Placing, placing
 from touchstream.streams.channels.partitioner import lane_of
 from touchstream.streams.cli.main import app
 from touchstream.streams.upkeep.init import prepare

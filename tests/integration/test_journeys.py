@@ -19,8 +19,8 @@ from tests.oracle import journeys as oracle
 from tests.real_data import events_file, needs_data
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
-from touchstream.sinks.clickhouse.definitions import record_definitions
-from touchstream.sinks.clickhouse.journeys import (
+from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
+from touchstream.sinks.clickhouse.metrics.journeys import (
     churn,
     journey_metrics,
     passes,
@@ -29,7 +29,7 @@ from touchstream.sinks.clickhouse.journeys import (
     transitions,
     visits,
 )
-from touchstream.sinks.clickhouse.rolling import WINDOWS, journeys_now, write_journeys
+from touchstream.sinks.clickhouse.rolling.store import WINDOWS, journeys_now, write_journeys
 from touchstream.streams.rolling.journeys import JourneyRoll
 
 pytestmark = pytest.mark.stack

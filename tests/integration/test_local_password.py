@@ -56,7 +56,7 @@ def test_the_password_is_on_no_command_line_and_in_no_log(stack: RunningStack) -
     password = str(urlsplit(stack.addresses["clickhouse"]).password).encode()
     assert len(password) >= 32
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.stat().st_uid == os.getuid()]
-    assert any(b"touchstream.deploy.local.clickhouse" in line for line in lines)
+    assert any(b"touchstream.deploy.local.clickhouse.server" in line for line in lines)
     assert not any(password in line for line in lines)
     logs = [*stack.data.rglob("*.log"), stack.ready_file.with_name("up.log")]
     assert len(logs) > 5

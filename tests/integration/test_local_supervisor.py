@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.full_disk import filled, small_disk
-from touchstream.deploy.local import leash, process
+from touchstream.deploy.local import die_with_parent, process
 from touchstream.deploy.local.loopback import is_well
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import RESTART_SECONDS, STARTS_MAX, Child, ChildError
@@ -246,7 +246,7 @@ sys.stdin.read()
 @pytest.mark.parametrize("parent", [PARENT, PARENT_ELSEWHERE], ids=["linux", "elsewhere"])
 def test_no_child_outlives_a_supervisor_that_was_killed(parent: str, tmp_path: Path) -> None:
     sign = tmp_path / "sign"
-    command = [sys.executable, "-c", parent, STAY, str(sign), str(leash.__file__)]
+    command = [sys.executable, "-c", parent, STAY, str(sign), str(die_with_parent.__file__)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdout is not None
         pid = int(supervisor.stdout.readline())

@@ -22,7 +22,7 @@ from tests.alert_rows import (
 )
 from tests.clickhouse_rows import migrated_database
 from tests.http_endpoint import Endpoint, endpoint
-from touchstream.sinks.clickhouse.alerts import AlertTables
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.notify.alertmanager import Alertmanager
 from touchstream.sinks.notify.notification import NotDelivered, Notification
 from touchstream.sinks.notify.post import Post

@@ -22,9 +22,9 @@ from tests.clickhouse_rows import (
     table,
     touchpoint,
 )
-from touchstream.sinks.clickhouse import reconcile as module
-from touchstream.sinks.clickhouse.queries import IntervalError
-from touchstream.sinks.clickhouse.reconcile import DIFFERENCES_MAX, Reconciled, reconcile
+from touchstream.sinks.clickhouse.metrics.exact import IntervalError
+from touchstream.sinks.clickhouse.upkeep import reconcile as module
+from touchstream.sinks.clickhouse.upkeep.reconcile import DIFFERENCES_MAX, Reconciled, reconcile
 from touchstream.streams.cli.main import app
 from touchstream.streams.process import metrics
 from touchstream.streams.upkeep.reconcile import Reconciler

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from tests.clickhouse_rows import Row, database_url, dead_letter, lane, migrated_database, table, touchpoint
 from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE
-from touchstream.sinks.clickhouse.definitions import record_definitions
-from touchstream.sinks.clickhouse.letters import STARTED, dead_letters, note_replays, open_letters
+from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
+from touchstream.sinks.clickhouse.upkeep.dead_letters import STARTED, dead_letters, note_replays, open_letters
 from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
 from touchstream.streams.cli.main import app
 from touchstream.streams.measure.definitions import document

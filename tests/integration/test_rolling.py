@@ -18,9 +18,9 @@ from tests.asyncapi import SCHEMAS, wrong
 from tests.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import assert_equal, publish, write
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse import live
-from touchstream.sinks.clickhouse.queries import metrics
-from touchstream.sinks.clickhouse.rolling import BY_NAME, WINDOWS, Window, rolling_at, write_rolling
+from touchstream.sinks.clickhouse.metrics.exact import metrics
+from touchstream.sinks.clickhouse.rolling import live
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, WINDOWS, Window, rolling_at, write_rolling
 from touchstream.sinks.prometheus import PREFIX, RollingGauges
 from touchstream.streams.rolling.publish import message
 from touchstream.streams.rolling.roll import GAUGED, Roll

@@ -19,12 +19,12 @@ from touchstream.schemas.alerts import Rules
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.paths import stage_paths
-from touchstream.sinks.clickhouse import live
-from touchstream.sinks.clickhouse.alerts import AlertTables
-from touchstream.sinks.clickhouse.definitions import record_definitions
-from touchstream.sinks.clickhouse.journeys import record_stages
-from touchstream.sinks.clickhouse.rolling import BY_NAME, rolling_at, write_rolling
-from touchstream.sinks.clickhouse.series import KINDS, Decided, decide_series
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
+from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
+from touchstream.sinks.clickhouse.metrics.journeys import record_stages
+from touchstream.sinks.clickhouse.rolling import live
+from touchstream.sinks.clickhouse.rolling.series import KINDS, Decided, decide_series
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, rolling_at, write_rolling
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.streams.rolling.roll import Roll
 from touchstream.streams.rolling.series import Admission

@@ -9,10 +9,10 @@ from clickhouse_connect.driver.client import Client
 from tests.clickhouse_rows import NOON_MS, Row, dead_letter, empty_database, lane, panes_of, table, touchpoint
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
-from touchstream.sinks.clickhouse.definitions import record_definitions
-from touchstream.sinks.clickhouse.journeys import portfolio, record_stages
-from touchstream.sinks.clickhouse.migrations import Migrating, known_migrations, migrate
-from touchstream.sinks.clickhouse.reconcile import reconcile
+from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
+from touchstream.sinks.clickhouse.metrics.journeys import portfolio, record_stages
+from touchstream.sinks.clickhouse.migrations.migrate import Migrating, known_migrations, migrate
+from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile
 
 pytestmark = pytest.mark.stack
 

@@ -29,8 +29,8 @@ from tests.alert_rows import (
 )
 from tests.clickhouse_rows import lane, migrated_database, panes_of, table, touchpoint
 from touchstream.schemas.alerts import ROLLING
-from touchstream.sinks.clickhouse.alerts import AlertRow, AlertTables, Group
-from touchstream.sinks.clickhouse.rolling import BY_NAME, write_rolling
+from touchstream.sinks.clickhouse.alerts.store import AlertRow, AlertTables, Group
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME, write_rolling
 from touchstream.streams.watch.judge import FIRING, OK, PENDING, RESOLVED
 from touchstream.streams.watch.rehearsal import Rehearsal, RehearsalError
 

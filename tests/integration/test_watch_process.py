@@ -21,9 +21,9 @@ from tests.clickhouse_rows import database_url, migrated_database
 from tests.http_endpoint import endpoint
 from tests.stack import eventually
 from touchstream.deploy.local.ports import free_port
-from touchstream.sinks.clickhouse.alerts import AlertTables
-from touchstream.sinks.clickhouse.watch_rounds import newest_round
-from touchstream.sinks.console.figures import instant
+from touchstream.sinks.clickhouse.alerts.rounds import newest_round
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
+from touchstream.sinks.page.figures import instant
 from touchstream.streams.broker.topics import ALERTS_TOPIC, TopicSpec, ensure_topics
 from touchstream.streams.cli.page import _firing
 from touchstream.streams.process.connection import KafkaConnection

@@ -18,7 +18,7 @@ from tests.gateway_process import Log, pause, running_gateway, send_signal
 from tests.kafka.choice import own_broker
 from tests.openmetrics import scraped, strictly_parsed
 from tests.stack import eventually
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running
 from touchstream.streams.broker.topics import STAGE_METRICS_TOPIC

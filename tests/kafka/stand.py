@@ -23,7 +23,7 @@ from tests.kafka.apache import ApacheKafka
 from tests.kafka.choice import APACHE, own_broker
 from tests.kafka.proxy import Proxy
 from tests.stack import READY_SECONDS, eventually
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import Child, Process
 from touchstream.deploy.local.supervisor import Supervisor

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from touchstream.sinks.clickhouse.migrations import Migrating, known_migrations, statements
+from touchstream.sinks.clickhouse.migrations.migrate import Migrating, known_migrations, statements
 
 
 @pytest.mark.parametrize(

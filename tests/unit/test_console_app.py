@@ -12,15 +12,15 @@ from prometheus_client import REGISTRY
 
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse.live import Newest
-from touchstream.sinks.console.app import Console, event
-from touchstream.sinks.console.board import Readings, board
-from touchstream.sinks.console.drawing import Drawing
-from touchstream.sinks.console.feed import Feed
-from touchstream.sinks.console.health import Health, State
-from touchstream.sinks.console.reader import View
-from touchstream.sinks.console.selection import Selection
-from touchstream.sinks.http_server import Names, only_for
+from touchstream.sinks.clickhouse.rolling.live import Newest
+from touchstream.sinks.http.server import Names, only_for
+from touchstream.sinks.page.app import Console, event
+from touchstream.sinks.page.board import Readings, board
+from touchstream.sinks.page.drawing import Drawing
+from touchstream.sinks.page.feed import Feed
+from touchstream.sinks.page.health import Health, State
+from touchstream.sinks.page.reader import View
+from touchstream.sinks.page.selection import Selection
 
 CATALOGUE = Catalogue.load()
 DRAWING = Drawing(CATALOGUE, notice="Simulated customers & <friends>")
@@ -81,7 +81,7 @@ def test_nothing_is_loaded_from_elsewhere_and_no_script_or_style_stands_in_the_p
 
 
 def test_the_morphing_library_comes_with_its_licence(get: Get) -> None:
-    directory = re.findall(r'from "\./([^/]+)/', get("/static/console.js").text)[0]
+    directory = re.findall(r'from "\./([^/]+)/', get("/static/page.js").text)[0]
     assert "Zero-Clause BSD" in get(f"/static/{directory}/LICENSE").text
 
 

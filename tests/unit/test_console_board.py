@@ -4,9 +4,9 @@ from typing import Any
 
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse.live import Groups, Names, Newest
-from touchstream.sinks.console.board import STAGES_MAX, Alert, Board, Folded, Other, Readings, board
-from touchstream.sinks.console.selection import Selection
+from touchstream.sinks.clickhouse.rolling.live import Groups, Names, Newest
+from touchstream.sinks.page.board import STAGES_MAX, Alert, Board, Folded, Other, Readings, board
+from touchstream.sinks.page.selection import Selection
 
 ALL = None
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from clickhouse_connect.driver.exceptions import OperationalError
 
-from touchstream.sinks.clickhouse.live import Newest
-from touchstream.sinks.console.board import Readings
-from touchstream.sinks.console.feed import FRESH_SECONDS, SELECTIONS_MAX, Feed
-from touchstream.sinks.console.health import Health, State
-from touchstream.sinks.console.reader import View
-from touchstream.sinks.console.selection import Selection
+from touchstream.sinks.clickhouse.rolling.live import Newest
+from touchstream.sinks.page.board import Readings
+from touchstream.sinks.page.feed import FRESH_SECONDS, SELECTIONS_MAX, Feed
+from touchstream.sinks.page.health import Health, State
+from touchstream.sinks.page.reader import View
+from touchstream.sinks.page.selection import Selection
 
 LIVE = Health(State.LIVE, "Live", "")
 SUPPORT = Selection(opened="support")

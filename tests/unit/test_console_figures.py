@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
-from touchstream.sinks.console.figures import Figure, Target, duration, figures, number
+from touchstream.sinks.page.figures import Figure, Target, duration, figures, number
 
 ANSWERED = {"nps": 12.0, "nps_n": 400, "nps_low": 4.5, "nps_high": 19.75}
 

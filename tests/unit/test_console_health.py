@@ -1,9 +1,9 @@
 """Which of its states the page shows: each has another cause and another remedy."""
 
-from touchstream.sinks.clickhouse.live import Newest
-from touchstream.sinks.clickhouse.rolling import BY_NAME
-from touchstream.sinks.clickhouse.watch_rounds import Round
-from touchstream.sinks.console.health import Absent, Judged, State, health
+from touchstream.sinks.clickhouse.alerts.rounds import Round
+from touchstream.sinks.clickhouse.rolling.live import Newest
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME
+from touchstream.sinks.page.health import Absent, Judged, State, health
 from touchstream.sinks.sink import LaneRow
 
 NOW_MS = 1_795_317_000_000

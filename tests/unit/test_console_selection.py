@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from touchstream.sinks.clickhouse.rolling import BY_NAME
-from touchstream.sinks.console.selection import Selection, SelectionError
+from touchstream.sinks.clickhouse.rolling.store import BY_NAME
+from touchstream.sinks.page.selection import Selection, SelectionError
 
 ALL = None
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.console.trend import HEIGHT, WIDTH, Trend, trend
+from touchstream.sinks.page.trend import HEIGHT, WIDTH, Trend, trend
 
 STEP_MS = 10_000
 TICKS = 60

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import structlog
 
-from touchstream.sinks.http_server import is_loopback, listening
+from touchstream.sinks.http.server import is_loopback, listening
 from touchstream.streams.channels.bulk import Destination
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.gateway import KeyFileError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from touchstream.sinks.http_server import Names
+from touchstream.sinks.http.server import Names
 
 
 @pytest.mark.parametrize(

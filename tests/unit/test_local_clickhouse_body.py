@@ -9,7 +9,7 @@ import lz4.frame  # type: ignore[import-untyped]
 import pytest
 import zstandard
 
-from touchstream.deploy.local.clickhouse_body import (
+from touchstream.deploy.local.clickhouse.body import (
     COMPRESSORS,
     TruncatedBodyError,
     bounded,
@@ -17,7 +17,7 @@ from touchstream.deploy.local.clickhouse_body import (
     read_chunked,
     read_length,
 )
-from touchstream.deploy.local.clickhouse_errors import ClickHouseError
+from touchstream.deploy.local.clickhouse.errors import ClickHouseError
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "lz4": lz4.frame.compress,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from touchstream.deploy.local.clickhouse_sql import Insert, output_format, split_insert
+from touchstream.deploy.local.clickhouse.sql import Insert, output_format, split_insert
 
 
 def split(text: bytes) -> tuple[bytes, bytes, str, bytes]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.unit.test_compose import SERVICES
-from touchstream.sinks.clickhouse.person import ErasureKey
+from touchstream.sinks.clickhouse.customers.person import ErasureKey
 from touchstream.streams.broker.control_key import read_key
 from touchstream.streams.channels.gateway.key_lines import digest_of
 from touchstream.streams.channels.gateway.keys import read_keys

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from touchstream.sinks.clickhouse.queries import FAR_MS, Cut, IntervalError
+from touchstream.sinks.clickhouse.metrics.exact import FAR_MS, Cut, IntervalError
 
 STEPS_MS = (1, 10_000, 300_000, 3_600_000)
 # Around edges of panes, on both sides of 1970; wide and narrow.

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from ruamel.yaml import YAML
 
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.console import metrics as page_metrics
+from touchstream.sinks.page import metrics as page_metrics
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.streams.process import metrics
 from touchstream.streams.process.settings import Settings

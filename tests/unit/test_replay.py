@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from touchstream.sinks.clickhouse.letters import DeadLetter, OpenLetter
-from touchstream.sinks.clickhouse.query_texts import query_text
 from touchstream.sinks.clickhouse.rows import PANE_KEY, STAGE_PANES
+from touchstream.sinks.clickhouse.sql import query_text
+from touchstream.sinks.clickhouse.upkeep.dead_letters import DeadLetter, OpenLetter
 from touchstream.streams.channels.partitioner import lane_of
 from touchstream.streams.upkeep.dead_letter_replay import AT_ONCE_BYTES, AT_ONCE_LETTERS, _bounded, _partition
 from touchstream.streams.worker.dead_letters import replay_headers
@@ -47,5 +47,5 @@ def test_every_measure_of_a_pane_is_compared_with_raw_events() -> None:
     compared = re.findall(r"'(\w+)'", query_text("reconcile_measures"))
     elsewhere = {*PANE_KEY, "log_id", "partition", "log_offset", "duplicates", "conflicting"}
     assert {*compared} | elsewhere == {*STAGE_PANES.names}
-    said = query_text("reconcile_said")
+    said = query_text("reconcile_sums")
     assert [said.index(name) for name in compared] == sorted(said.index(name) for name in compared)

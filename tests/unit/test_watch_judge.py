@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.alert_rows import ALL, CATALOGUE, CSAT_LOW, NPS_DROP, Died, at, rules
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Metric
-from touchstream.sinks.clickhouse.alerts import AlertRow, Group, Reading
+from touchstream.sinks.clickhouse.alerts.store import AlertRow, Group, Reading
 from touchstream.streams.watch.judge import (
     BREACH,
     CLEAR,

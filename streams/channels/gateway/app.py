@@ -22,8 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from touchstream.schemas.codec import Undecodable
 from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
-from touchstream.sinks.clickhouse.customer_reader import CustomerReader
-from touchstream.sinks.scrape import scraped
+from touchstream.sinks.clickhouse.customers.reader import CustomerReader
+from touchstream.sinks.http.scrape import scraped
 from touchstream.streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
 from touchstream.streams.channels.gateway.dead_letters import Letters
 from touchstream.streams.channels.gateway.delivery import Delivery, NotDelivered

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from touchstream.schemas.touchpoint import NAME_BYTES_MAX
-from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.streams.channels.gateway.body import EVENTS_MAX
 from touchstream.streams.channels.gateway.problems import PROBLEM_TYPE, Answer, ProblemDetails
 from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, Schema, touchpoint_schema

@@ -9,8 +9,8 @@ import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from starlette.requests import Request
 
-from touchstream.sinks.clickhouse.customer_reader import CustomerReader, CustomersBusy, NoSuchId
-from touchstream.sinks.clickhouse.customer_view import CustomerView
+from touchstream.sinks.clickhouse.customers.reader import CustomerReader, CustomersBusy, NoSuchId
+from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.errors import code
 from touchstream.streams.channels.gateway.problems import Problem, come_back
 

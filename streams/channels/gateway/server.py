@@ -9,9 +9,9 @@ import structlog
 import uvicorn
 
 from touchstream.schemas.void_ids import VoidIds
-from touchstream.sinks import http_server
-from touchstream.sinks.clickhouse.customer_reader import CustomerReader
-from touchstream.sinks.http_server import is_loopback, stop_signals_held, url_of
+from touchstream.sinks.clickhouse.customers.reader import CustomerReader
+from touchstream.sinks.http import server
+from touchstream.sinks.http.server import is_loopback, stop_signals_held, url_of
 from touchstream.streams.channels.bulk import Destination
 from touchstream.streams.channels.gateway.app import Gateway
 from touchstream.streams.channels.gateway.dead_letters import Letters
@@ -35,9 +35,9 @@ def serve(settings: Settings) -> None:
     # It says every attempt, several times a second while Kafka is away; `Delivery` says what changes.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     application = gateway(settings).application()
-    with http_server.listening(settings.gateway_host, settings.gateway_port, "gateway") as listener:
+    with server.listening(settings.gateway_host, settings.gateway_port, "gateway") as listener:
         log.info("gateway listens", url=url_of(listener), keys=settings.gateway_keys_file is not None)
-        config = http_server.config(
+        config = server.config(
             application, lifespan="on", stop_seconds=math.ceil(settings.gateway_delivery_seconds) + 1
         )
         with stop_signals_held():

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from touchstream.deploy.local.broker import Broker
-from touchstream.deploy.local.clickhouse import ClickHouse
+from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.data_directory import DataDirectory
 from touchstream.deploy.local.loopback import body, is_well
 from touchstream.deploy.local.ports import LOOPBACK, free_port, note

@@ -1,0 +1,1 @@
+"""Alerts as ClickHouse holds them, and how far `watch` has judged."""

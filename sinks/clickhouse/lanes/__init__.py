@@ -1,0 +1,1 @@
+"""A lane's rows: one flush written, and what a new owner reads before it goes on."""

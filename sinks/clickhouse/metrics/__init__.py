@@ -1,0 +1,1 @@
+"""Exact metrics of an interval, and of the journeys in it."""

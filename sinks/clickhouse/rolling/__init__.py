@@ -1,0 +1,1 @@
+"""Rolling windows: written when they are due, and read by page, gauges and alerts."""

@@ -1,0 +1,183 @@
+"""Rolling windows: those that are due written by one query, read by page, alerts, gauges and people."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+
+from touchstream.sinks.clickhouse.client import READ_SECONDS
+from touchstream.sinks.clickhouse.metrics.exact import Cut
+from touchstream.sinks.clickhouse.sql import query_text
+
+_DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
+_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rolling window: its length, the distance of its ticks, and how often the live one is written (milliseconds).
+
+    Ticks are whole steps since 1970, of ten seconds at least, so that panes cover each window without a rest.
+
+    counted_max: unique customers are counted where at most so many touches fall into it. They don't add up over panes:
+    counting them reads every raw event, a microsecond each.
+    """
+
+    name: str
+    length_ms: int
+    step_ms: int
+    refresh_ms: int
+    counted_max: int = 0
+
+    @property
+    def watched(self) -> bool:
+        """Written so often that people look at it change."""
+        return self.refresh_ms < _SECOND
+
+    def cut(self, tick_ms: int) -> Cut:
+        """The interval of the window that ends at a tick."""
+        return Cut.of(tick_ms - self.length_ms, tick_ms)
+
+    def live_tick(self, now_ms: int) -> int:
+        """The end of the window that is being filled: the next tick."""
+        return (now_ms // self.step_ms + 1) * self.step_ms
+
+    def last_tick(self, watermark_ms: int) -> int:
+        """The newest tick that the watermark has passed."""
+        return watermark_ms // self.step_ms * self.step_ms
+
+
+WINDOWS: Final = (
+    Window("1m", _MINUTE, 10 * _SECOND, _SECOND // 2, 2_000_000),
+    Window("5m", 5 * _MINUTE, 10 * _SECOND, _SECOND // 2, 2_000_000),
+    Window("15m", 15 * _MINUTE, 30 * _SECOND, 5 * _SECOND, 10_000_000),
+    Window("1h", _HOUR, _MINUTE, 10 * _SECOND, 10_000_000),
+    Window("24h", _DAY, 10 * _MINUTE, 30 * _SECOND),
+    Window("7d", 7 * _DAY, _HOUR, _MINUTE),
+    Window("28d", 28 * _DAY, _HOUR, _MINUTE),
+)
+"""The longer a window, the less a second moves it, and the dearer it is: `refresh_ms` grows with it."""
+
+BY_NAME: Final = {window.name: window for window in WINDOWS}
+
+_BEHIND_INSERTS: Final = {"os_thread_priority": 10}
+"""A nice value: where cores are scarce, inserts go first. Without CAP_SYS_NICE ClickHouse passes over it."""
+_JOURNEYS_SETTINGS: Final = _BEHIND_INSERTS | {
+    # Whoever asked has given up by then (client.READ_SECONDS), and a new leader asks again.
+    "max_execution_time": READ_SECONDS,
+    # All touches of everybody who was there lately: on disk rather than in memory that somebody waits for.
+    "max_bytes_before_external_group_by": 128 * 1024 * 1024,
+    "max_bytes_before_external_sort": 128 * 1024 * 1024,
+}
+
+
+def write_rolling(
+    client: Client, topic: str, ticks: Sequence[tuple[Window, int]], uncounted: Container[Window] = ()
+) -> None:
+    """Write the rows of windows at ticks, each at one (ms); again and again without harm.
+
+    uncounted: windows whose customers would be too dear to count; they are null, as in those that never count any.
+    """
+    windows = [window for window, _ in ticks]
+    parameters = cuts_of(ticks, [window.counted_max > 0 and window not in uncounted for window in windows])
+    parameters |= {"topic": topic, "windows": [window.name for window in windows], "partitions": []}
+    settings = {} if any(window.watched for window in windows) else _BEHIND_INSERTS
+    client.command(query_text("roll", pane_sums="rolling_sums"), parameters=parameters, settings=settings)
+
+
+def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool]) -> dict[str, Any]:
+    """What rolling_measured.sql has to know of windows at ticks, and whether it counts the customers of each."""
+    cuts = [window.cut(tick_ms) for window, tick_ms in ticks]
+    counted = [cut for cut, counts in zip(cuts, with_customers, strict=True) if counts] or cuts
+    bounds = {
+        f"{name}_{which.__name__}": which(getattr(cut, name) for cut in (counted if name == "raw_from" else cuts))
+        for name in vars(cuts[0])
+        for which in (min, max)
+    }
+    return bounds | {"cuts": [list(vars(cut).values()) for cut in cuts], "with_customers": list(with_customers)}
+
+
+def too_dear(client: Client, topic: str, windows: Sequence[Window]) -> frozenset[Window]:
+    """Of the windows that count customers those that held too many touches to do so, as their newest rows say."""
+    counting = {window.name: window for window in windows if window.counted_max}
+    found = client.query(query_text("rolling_touches"), {"topic": topic, "windows": list(counting)})
+    return frozenset(counting[name] for name, touches in found.result_rows if touches > counting[name].counted_max)
+
+
+def completed_ticks(client: Client, topic: str) -> dict[str, int]:
+    """Up to which tick (ms) each window was written complete within two days, by whichever worker led then."""
+    found = client.query(query_text("completed_ticks"), {"topic": topic})
+    return {str(window): int(tick_ms) for window, tick_ms in found.result_rows}
+
+
+def write_journeys(client: Client, topic: str, window: Window, tick_ms: int, watermark_ms: int) -> None:
+    """Write what became of the visits of the window that ends at a tick, as known up to the watermark."""
+    parameters: dict[str, Any] = {
+        "topic": topic,
+        "window": window.name,
+        "raw_from": tick_ms - window.length_ms,
+        "raw_to": tick_ms,
+        "watermark_ms": watermark_ms,
+        "by": ["journey", "stage"],
+        **{f"{name}s": [] for name in (*_DIMENSIONS, "touchpoint")},
+    }
+    text = query_text(
+        "roll_journeys",
+        scope="people_touched_in_interval",
+        grouping="grouping_with_journeys",
+        touch_details="no_touch_details",
+    )
+    client.command(text, parameters=parameters, settings=_JOURNEYS_SETTINGS)
+
+
+def journeys_written(client: Client, topic: str) -> dict[str, int]:
+    """When (ms) the journeys of each window were last written within two days, by whichever worker led then."""
+    found = client.query(query_text("journeys_written"), {"topic": topic})
+    return {str(window): int(written_at_ms) for window, written_at_ms in found.result_rows}
+
+
+def journeys_now(client: Client, topic: str, window: str) -> list[dict[str, Any]]:
+    """The newest row of each journey (stage None) and stage in a window: columns as in `journey_metrics`."""
+    return list(client.query(query_text("journeys_now"), {"topic": topic, "window": window}).named_results())
+
+
+def rolling_now(
+    client: Client, topic: str, window: str, where: Mapping[str, str | None] | None = None
+) -> list[dict[str, Any]]:
+    """The newest rows of a window, live ones; where: dimension to its name, None for all names together.
+
+    In a row a dimension of which all names are together is None.
+    """
+    return _rows(client, "stage_now", topic, window, where or {})
+
+
+def rolling_at(
+    client: Client, topic: str, window: Window, tick_ms: int, totals_only: bool = False
+) -> list[dict[str, Any]]:
+    """The rows of a window at a tick; totals_only: over all channels and segments."""
+    parameters = {"topic": topic, "window": window.name, "tick_ms": tick_ms, "totals_only": totals_only}
+    return list(client.query(query_text("rolling_at"), parameters=parameters).named_results())
+
+
+def rolling_complete(client: Client, topic: str, window: str) -> list[dict[str, Any]]:
+    """The newest rows of a window that every lane has passed."""
+    return _rows(client, "stage_complete", topic, window, {})
+
+
+def _rows(client: Client, view: str, topic: str, window: str, where: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    found = client.query(
+        query_text("rolling_rows"),
+        parameters={
+            "view": view,
+            "topic": topic,
+            "window": window,
+            "kept": [_kept(where[one]) if one in where else [] for one in _DIMENSIONS],
+        },
+    )
+    return list(found.named_results())
+
+
+def _kept(name: str | None) -> list[list[str]]:
+    """A name as group_filters.sql takes it; None: all together."""
+    return [[] if name is None else [name]]

@@ -1,0 +1,37 @@
+"""The texts of queries: files in the rooms beside the code that asks them, put together by name.
+
+`{panes}` in a text stands for another text: the file of that name, in whichever room, or what the caller gives for it.
+`{name:Type}` is a parameter, which ClickHouse fills in itself.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import Final
+
+_COMMENT: Final = re.compile(r"^\s*--.*\n", re.MULTILINE)
+_PART: Final = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def query_files() -> Mapping[str, Traversable]:
+    """Every query's file by its name, which is unique over all rooms; numbered files are migrations."""
+    files: dict[str, Traversable] = {}
+    for room in resources.files(__package__).iterdir():
+        for file in room.iterdir() if room.is_dir() else ():
+            if file.name.endswith(".sql") and not file.name[0].isdigit():
+                name = file.name.removesuffix(".sql")
+                if name in files:
+                    raise ValueError(f"two queries are called {name}: {files[name]} and {file}")
+                files[name] = file
+    return MappingProxyType(files)
+
+
+@cache
+def query_text(name: str, **parts: str) -> str:
+    """The text of the query `name` with its parts; `parts` names other files, as `panes="interval_panes"`."""
+    text = _COMMENT.sub("", query_files()[name].read_text("utf-8")).strip()
+    return _PART.sub(lambda part: query_text(parts.get(part[1], part[1]), **parts), text)

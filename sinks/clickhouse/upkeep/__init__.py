@@ -1,0 +1,1 @@
+"""Editions, erasure, dead letters, reconciliation."""

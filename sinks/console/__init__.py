@@ -1,6 +1,0 @@
-"""The live page: the journey from left to right, each stage with its rolling metrics, updated by server push."""
-
-from touchstream.sinks.console.board import Alert
-from touchstream.sinks.console.server import serve
-
-__all__ = ["Alert", "serve"]

@@ -1,0 +1,1 @@
+"""HTTP servers: bounded connections, the names they are asked by, what Prometheus scrapes."""

@@ -1,0 +1,122 @@
+"""One answer for all viewers: the board of a selection, read again at most four times a second, whoever asks.
+
+While ClickHouse is away, slow or refuses, the last board stays and its health says so.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import structlog
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from touchstream.sinks.clickhouse.errors import Kind, first_line, kind, remedy
+from touchstream.sinks.clickhouse.rolling import live
+from touchstream.sinks.page import metrics
+from touchstream.sinks.page.board import Readings
+from touchstream.sinks.page.health import clickhouse_away
+from touchstream.sinks.page.reader import View
+from touchstream.sinks.page.selection import Selection
+
+log = structlog.get_logger(__name__)
+
+FRESH_SECONDS: Final = 0.25
+"""A look that finds nothing newer is one cheap query."""
+PATIENCE_SECONDS: Final = 4.0
+"""A viewer waits no longer for ClickHouse before the page says that it doesn't answer."""
+SELECTIONS_MAX: Final = 256
+"""Boards that are remembered, some 300 kB each at most; the one that nobody asked for longest goes first."""
+_VIEWS_AT_ONCE: Final = 4
+_SILENT: Final = "it does not answer; trying again"
+
+
+class Boards(Protocol):
+    """Where views come from: `sinks.page.reader.Reader`. Blocking, for several threads."""
+
+    def board(self, selection: Selection, readings: Readings) -> str:
+        """A board of these readings."""
+
+    def view(self, selection: Selection, before: tuple[Readings, str] | None) -> tuple[Readings, View]:
+        """The view as of now, and what it was made of; the board before it where nothing newer was written."""
+
+
+class Feed:
+    """The newest view of each selection that somebody looks at."""
+
+    def __init__(
+        self, reader: Boards, clock: Callable[[], float] = time.monotonic, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._reader, self._clock, self._patience_seconds = reader, clock, patience_seconds
+        self._selections: OrderedDict[Selection, _Watched] = OrderedDict()
+        self._threads = ThreadPoolExecutor(_VIEWS_AT_ONCE, "page")
+        metrics.SELECTIONS.set_function(lambda: self.watched)
+
+    @property
+    def watched(self) -> int:
+        """Selections that are remembered, at most SELECTIONS_MAX."""
+        return len(self._selections)
+
+    async def view(self, selection: Selection) -> View:
+        """The view of FRESH_SECONDS ago at most. Raises nothing of ClickHouse: its absence is a state of the view."""
+        watched = self._watched(selection)
+        if watched.reading is None and self._clock() - watched.read_at >= FRESH_SECONDS:
+            watched.reading = asyncio.create_task(self._read(selection, watched))
+        if watched.reading is not None:
+            answered, _ = await asyncio.wait({watched.reading}, timeout=self._patience_seconds)
+            if not answered:
+                watched.view = replace(watched.view, health=clickhouse_away(_SILENT))
+        return watched.view
+
+    def _watched(self, selection: Selection) -> "_Watched":
+        watched = self._selections.get(selection)
+        if watched is None:
+            nothing = self._reader.board(selection, Readings(live.Newest(0, 0, 0)))
+            watched = self._selections[selection] = _Watched(View(nothing, clickhouse_away(_SILENT)))
+            if len(self._selections) > SELECTIONS_MAX:
+                self._selections.popitem(last=False)
+        self._selections.move_to_end(selection)
+        return watched
+
+    async def _read(self, selection: Selection, watched: "_Watched") -> None:
+        before = None if watched.readings is None else (watched.readings, watched.view.board)
+        try:
+            watched.readings, watched.view = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._reader.view, selection, before
+            )
+        except Exception as error:  # whatever it is, viewers keep what they have and are told
+            if watched.trouble != _words(error):
+                watched.trouble = _words(error)
+                log.warning("the page's numbers can't be read, trying again", error=watched.trouble)
+            watched.view = replace(watched.view, health=clickhouse_away(_reason(error)))
+        else:
+            watched.trouble = None
+        finally:
+            watched.read_at = self._clock()
+            watched.reading = None
+
+
+@dataclass
+class _Watched:
+    """A selection that somebody looks at; `reading` while it is being read."""
+
+    view: View
+    readings: Readings | None = None
+    read_at: float = float("-inf")
+    reading: "asyncio.Task[None] | None" = None
+    trouble: str | None = None
+    """What went wrong, as the log has it: once, not every second."""
+
+
+def _reason(error: Exception) -> str:
+    """What a viewer is told; the log has the rest."""
+    if not isinstance(error, ClickHouseError):
+        return "its answer can't be used; the log of this page says more"
+    return remedy(error) if kind(error) is Kind.SETUP else _SILENT
+
+
+def _words(error: Exception) -> str:
+    return first_line(error) if isinstance(error, ClickHouseError) else repr(error)

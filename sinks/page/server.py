@@ -1,0 +1,77 @@
+"""Runs the page until it is told to stop."""
+
+from collections.abc import Collection, Sequence
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+
+from touchstream.schemas.journey import Journey
+from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.clickhouse.customers.reader import CustomerReader
+from touchstream.sinks.http import server
+from touchstream.sinks.http.server import Names, is_loopback, only_for, stop_signals_held, url_of
+from touchstream.sinks.page.app import VIEWERS_MAX, Console
+from touchstream.sinks.page.drawing import Drawing
+from touchstream.sinks.page.feed import Feed
+from touchstream.sinks.page.reader import CurrentAlerts, Reader
+
+log = structlog.get_logger(__name__)
+
+_STOP_SECONDS: Final = 6
+"""Streams end by themselves within a second, or after four where ClickHouse hangs."""
+
+
+def serve(
+    clickhouse_url: str,
+    topic: str,
+    journeys: Sequence[Journey],
+    catalogue: Catalogue,
+    host: str,
+    port: int,
+    notice: str | None = None,
+    current_alerts: CurrentAlerts | None = None,
+    customers: bool | None = None,
+    hosts: Collection[str] = (),
+) -> None:
+    """Show the page until SIGTERM or Ctrl-C. Starts without ClickHouse, too, and shows its numbers as soon as it can.
+
+    topic: whose rolling rows are shown. port 0: any free one, which the log names. notice: a line at the top.
+    current_alerts: the alerts that are firing; None where there are none to ask for.
+    hosts: names under which it is asked for, beside those of loopback and `host`.
+    customers: whether people are shown, who are nobody else's business; None: on loopback only.
+
+    Raises OSError if the address can't be had.
+    """
+    people = CustomerReader(clickhouse_url, topic) if _shows_customers(customers, host) else None
+    drawing = Drawing(catalogue, notice, customers=people is not None)
+    feed = Feed(Reader(clickhouse_url, topic, journeys, catalogue, drawing.board, current_alerts))
+    console = Console(feed, drawing, people)
+    with server.listening(host, port, "page") as listener, stop_signals_held():
+        log.info("page answers", url=url_of(listener))
+        if not is_loopback(host):
+            log.warning("the page has no login: whoever reaches this address sees the metrics", host=host)
+            if people is not None:
+                log.warning("the page has no login: whoever reaches this address sees all customers", host=host)
+        application = only_for(Names.of(host, hosts), console.application(), "TOUCHSTREAM_PAGE_HOSTS")
+        config = server.config(application, lifespan="off", stop_seconds=_STOP_SECONDS, connections_max=2 * VIEWERS_MAX)
+        _Server(config, console).run(sockets=[listener])
+    log.info("page stopped")
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams when it is told to stop, for it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, console: Console) -> None:
+        super().__init__(config)
+        self._console = console
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come."""
+        self._console.stop()
+        super().handle_exit(sig, frame)
+
+
+def _shows_customers(wanted: bool | None, host: str) -> bool:
+    return is_loopback(host) if wanted is None else wanted
