@@ -8,9 +8,9 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.clickhouse_wire import Wire
 from tests.kafka.choice import APACHE, own_broker
-from tests.turns import turn
+from tests.support.clickhouse_wire import Wire
+from tests.support.turns import turn
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running

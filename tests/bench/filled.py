@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.bench.events import ACTIONS, CURRENCIES, OUTCOMES, PLACES, SEGMENTS
 from tests.bench.truth import ANSWERS
-from tests.clickhouse_rows import lane, table
+from tests.support.clickhouse_rows import lane, table
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME, WINDOWS, Window, write_journeys, write_rolling

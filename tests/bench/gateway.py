@@ -12,8 +12,8 @@ from typing import Any, Final
 import httpx
 
 from tests.bench.truth import require_equal
-from tests.gateway_process import PATH
-from tests.stack import running_stack
+from tests.support.gateway_process import PATH
+from tests.support.stack import running_stack
 
 BATCH: Final = 100
 BATCHES: Final = 1_000

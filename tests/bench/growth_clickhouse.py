@@ -17,7 +17,7 @@ from tests.bench.growth import Growth, lines
 from tests.bench.growth_memory import _END_MS, _records
 from tests.bench.stages import _lane
 from tests.bench.truth import require_equal
-from tests.clickhouse_rows import lane, table
+from tests.support.clickhouse_rows import lane, table
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running

@@ -23,7 +23,7 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from tests.stack import RunningStack, running_stack
+from tests.support.stack import RunningStack, running_stack
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.streams.channels import Producer

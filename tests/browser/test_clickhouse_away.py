@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import journey, write_lanes, write_round, write_rows
 from tests.browser.running_page import expect_state, figures, running_page
-from tests.clickhouse_rows import database_url
-from tests.stack import eventually
+from tests.support.clickhouse_rows import database_url
+from tests.support.stack import eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, expect
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import OpenPage
 from tests.browser.running_page import RunningPage, running_page, too_wide
-from tests.clickhouse_rows import HOUR_MS, NOON_MS, database_url, lane, migrated_database, table, touchpoint
 from tests.integration.test_journeys import write
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, database_url, lane, migrated_database, table, touchpoint
 from touchstream.deploy.local.ports import free_port
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths

@@ -17,7 +17,7 @@ from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import DECLARED
 from tests.browser.running_page import expect_state, figures, stages, too_wide
-from tests.stack import READY_SECONDS, RunningStack, eventually
+from tests.support.stack import READY_SECONDS, RunningStack, eventually
 
 pytestmark = pytest.mark.stack
 

@@ -27,7 +27,7 @@ from tests.browser.rolling_rows import (
     write_visits,
 )
 from tests.browser.running_page import RunningPage, expect_state, figures, overlapping, running_page, stages, too_wide
-from tests.clickhouse_rows import database_url, migrated_database
+from tests.support.clickhouse_rows import database_url, migrated_database
 from touchstream.sinks.page.app import VIEWERS_MAX
 
 ALL = None

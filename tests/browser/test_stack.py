@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import DECLARED
 from tests.browser.running_page import expect_state, figures, stages
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.rolling.store import rolling_now
 

@@ -8,8 +8,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tests.clickhouse_front import Answer, front_of
-from tests.clickhouse_rows import database_url, dead_letter, lane, migrated_database, pane, panes_of, table, touchpoint
+from tests.support.clickhouse_front import Answer, front_of
+from tests.support.clickhouse_rows import (
+    database_url,
+    dead_letter,
+    lane,
+    migrated_database,
+    pane,
+    panes_of,
+    table,
+    touchpoint,
+)
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
 from touchstream.sinks.clickhouse.lanes.writer import Writer

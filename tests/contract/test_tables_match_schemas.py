@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import migrated_database
+from tests.support.clickhouse_rows import migrated_database
 from touchstream.sinks.clickhouse.rows import DEFINITIONS, TABLES
 
 pytestmark = pytest.mark.stack

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import NOON_MS
-from tests.measuring import NEW, OLD, journey, measure, rows
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.clickhouse_rows import NOON_MS
+from tests.support.measuring import NEW, OLD, journey, measure, rows
+from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
 from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.process.settings import Settings

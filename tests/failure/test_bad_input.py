@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka import Producer
 from kafka import KafkaProducer
 
-from tests.real_data import DATA, needs_data
-from tests.stack import RunningStack, running_stack
+from tests.support.real_data import DATA, needs_data
+from tests.support.stack import RunningStack, running_stack
 from touchstream.schemas.codec import encode_single_object
 from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.schemas.void_ids import VoidIds

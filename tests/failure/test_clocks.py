@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from tests.kafka.choice import APACHE
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS
 from touchstream.sinks.clickhouse.client import connect
 

@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from tests.kafka.choice import about_apache_kafka
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.customers.person import CUSTOMER, id_hash
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions

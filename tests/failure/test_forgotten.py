@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
 
 pytestmark = pytest.mark.stack

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from tests.stack import running_stack
+from tests.support.stack import running_stack
 from touchstream.schemas.codec import encode_single_object
 from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.streams.process.connection import KafkaConnection

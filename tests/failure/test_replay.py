@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_front import Answer, front_of
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.clickhouse_front import Answer, front_of
+from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.client import connect
 
 pytestmark = pytest.mark.stack

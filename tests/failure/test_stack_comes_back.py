@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.full_disk import filled, small_disk
 from tests.kafka.choice import about_the_local_broker
-from tests.stack import RunningStack, eventually, running_stack
+from tests.support.full_disk import filled, small_disk
+from tests.support.stack import RunningStack, eventually, running_stack
 
 pytestmark = pytest.mark.stack
 
@@ -79,7 +79,7 @@ def test_a_full_disk_ends_nothing_and_the_counts_are_exact_once_there_is_room(tm
 HANGS = """
 import os, pathlib, sys, time
 if sys.orig_argv[-1] == "worker":
-    from streams import health, health_server
+    from touchstream.streams.process import health, health_server
     from touchstream.streams.worker.store import Tables
     told = pathlib.Path({told!r})
     hangs = lambda: told.exists() and told.read_text() == str(os.getpid())

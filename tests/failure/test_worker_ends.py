@@ -18,7 +18,7 @@ from kafka import KafkaProducer
 
 from tests.failure.hanging_worker import ENDS_BY_ITSELF, FAULTS, HELD, NOT_BEFORE_STOPPING
 from tests.kafka.choice import own_broker
-from tests.stack import eventually
+from tests.support.stack import eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from tests.real_data import GROUPINGS, differences, events_file, expected_groups, needs_data
-from tests.stack import running_stack
+from tests.support.real_data import GROUPINGS, differences, events_file, expected_groups, needs_data
+from tests.support.stack import running_stack
 
 pytestmark = [pytest.mark.stack, needs_data]
 

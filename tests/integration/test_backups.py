@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
+from tests.support.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.customers.person import Person
 from touchstream.sinks.clickhouse.upkeep.erasure import came_back, erase

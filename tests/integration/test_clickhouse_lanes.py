@@ -10,7 +10,17 @@ import pyarrow.compute as pc
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import NOON_MS, PANE_KEY, Row, dead_letter, lane, migrated_database, pane, table, touchpoint
+from tests.support.clickhouse_rows import (
+    NOON_MS,
+    PANE_KEY,
+    Row,
+    dead_letter,
+    lane,
+    migrated_database,
+    pane,
+    table,
+    touchpoint,
+)
 from touchstream.sinks.clickhouse.lanes.reader import KEYS_AT_ONCE, ClickHouseLanes
 from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.metrics.exact import lanes

@@ -8,7 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.browser.rolling_rows import DECLARED, journey, row, write_rows
-from tests.clickhouse_rows import migrated_database
+from tests.support.clickhouse_rows import migrated_database
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS

@@ -11,7 +11,9 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.clickhouse_rows import (
+from tests.oracle import metrics as oracle
+from tests.oracle.panes import sketch_bucket
+from tests.support.clickhouse_rows import (
     HOUR_MS,
     NOON_MS,
     Row,
@@ -22,8 +24,6 @@ from tests.clickhouse_rows import (
     table,
     touchpoint,
 )
-from tests.oracle import metrics as oracle
-from tests.oracle.panes import sketch_bucket
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, IntervalError, metrics

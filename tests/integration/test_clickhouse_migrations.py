@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tests.clickhouse_rows import database_url, empty_database
+from tests.support.clickhouse_rows import database_url, empty_database
 from touchstream.sinks.clickhouse.alerts.store import AlertTables, Group
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.migrations.migrate import (

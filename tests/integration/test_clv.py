@@ -13,9 +13,9 @@ from clickhouse_connect.driver.client import Client
 from scipy.special import hyp2f1
 from typer.testing import CliRunner, Result
 
-from tests import cdnow
-from tests.clickhouse_rows import Row, database_url, migrated_database, table, touchpoint
-from tests.real_data import needs_data
+from tests.support import cdnow
+from tests.support.clickhouse_rows import Row, database_url, migrated_database, table, touchpoint
+from tests.support.real_data import needs_data
 from touchstream.sinks.clickhouse.customers import clv
 from touchstream.sinks.clickhouse.customers.clv import Buying, ClvError, ClvParameters
 from touchstream.sinks.clickhouse.lanes.writer import Writer

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 from typer.testing import CliRunner, Result
 
-from tests.measuring import NEW, OLD, Stand, events, measure, rows, standing
+from tests.support.measuring import NEW, OLD, Stand, events, measure, rows, standing
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.lanes.control import known_keys, last_sequence, verdicts
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions

@@ -9,8 +9,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner, Result
 
-from tests.clickhouse_rows import NOON_MS, database_url, lane, migrated_database, table, touchpoint
 from tests.integration.test_journeys import write
+from tests.support.clickhouse_rows import NOON_MS, database_url, lane, migrated_database, table, touchpoint
 from touchstream.deploy.local.ports import LOOPBACK
 from touchstream.sinks.clickhouse.customers.find import customer
 from touchstream.sinks.clickhouse.customers.view import CustomerView

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, table, touchpoint
 from tests.integration.test_journeys import JOURNEYS, NOWHERE, WAYS, events, write
 from tests.oracle import journeys as oracle
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, table, touchpoint
 from touchstream.schemas.paths import stage_paths
 from touchstream.sinks.clickhouse.customers import clv
 from touchstream.sinks.clickhouse.customers.find import LISTED_MAX, customer

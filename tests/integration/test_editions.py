@@ -10,9 +10,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from tests.clickhouse_rows import HOUR_MS, NOON_MS
 from tests.kafka.choice import about_apache_kafka
-from tests.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS
+from tests.support.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
 from touchstream.sinks.clickhouse.client import connect_directly, database_url
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.clickhouse.metrics.exact import FAR_MS, metrics

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import NOON_MS, dead_letter, lane, migrated_database, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import NOON_MS, dead_letter, lane, migrated_database, panes_of, table, touchpoint
 from touchstream.sinks.clickhouse.customers.person import (
     ErasureKey,
     ErasureKeyError,

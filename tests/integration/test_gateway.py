@@ -14,9 +14,9 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.gateway_process import LANES, PATH, Log, RunningGateway, create_topic, running_gateway
 from tests.kafka.choice import APACHE
-from tests.stack import eventually
+from tests.support.gateway_process import LANES, PATH, Log, RunningGateway, create_topic, running_gateway
+from tests.support.stack import eventually
 from touchstream.schemas.void_ids import VoidIds
 from touchstream.streams.channels.partitioner import lane_of
 

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import database_url, migrated_database, touchpoint
-from tests.gateway_process import PATH, RunningGateway, running_gateway
 from tests.integration.test_journeys import write
+from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
+from tests.support.gateway_process import PATH, RunningGateway, running_gateway
 from touchstream.deploy.local.ports import free_port
 from touchstream.sinks.clickhouse.customers.find import customer
 from touchstream.sinks.clickhouse.customers.view import CustomerView

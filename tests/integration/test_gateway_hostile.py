@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.gateway_process import PATH, RunningGateway, create_topic, running_gateway
-from tests.stack import eventually
+from tests.support.gateway_process import PATH, RunningGateway, create_topic, running_gateway
+from tests.support.stack import eventually
 from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
 

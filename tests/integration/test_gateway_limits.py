@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway_process import PATH, Log, RunningGateway, create_topic, running_gateway, send_signal
-from tests.stack import eventually
+from tests.support.gateway_process import PATH, Log, RunningGateway, create_topic, running_gateway, send_signal
+from tests.support.stack import eventually
 from touchstream.streams.channels.gateway.body import EVENTS_MAX
 from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX

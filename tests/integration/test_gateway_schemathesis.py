@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway_process import create_topic, running_gateway
-from tests.stack import eventually
+from tests.support.gateway_process import create_topic, running_gateway
+from tests.support.stack import eventually
 from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer
 
-from tests.gateway_process import Log, RunningGateway, create_topic, pause, running_gateway, send_signal
 from tests.kafka.choice import APACHE, AnyBroker, own_broker
-from tests.stack import eventually
+from tests.support.gateway_process import Log, RunningGateway, create_topic, pause, running_gateway, send_signal
+from tests.support.stack import eventually
 from touchstream.deploy.local.process import Process, running
 
 TOPIC = "touchpoints"

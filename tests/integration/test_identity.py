@@ -9,8 +9,8 @@ import pytest
 from kafka import KafkaProducer
 from typer.testing import CliRunner
 
-from tests.clickhouse_rows import NOON_MS
-from tests.measuring import NEW, Stand, measure, standing
+from tests.support.clickhouse_rows import NOON_MS
+from tests.support.measuring import NEW, Stand, measure, standing
 from touchstream.sinks.clickhouse.metrics.exact import metrics as measured
 from touchstream.sinks.clickhouse.upkeep.placing import Placing, placing
 from touchstream.streams.channels.partitioner import lane_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clickhouse_rows import database_url, migrated_database, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import database_url, migrated_database, panes_of, table, touchpoint
 
 pytestmark = pytest.mark.stack
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, panes_of, table, touchpoint
 from tests.oracle import journeys as oracle
-from tests.real_data import events_file, needs_data
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, panes_of, table, touchpoint
+from tests.support.real_data import events_file, needs_data
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions

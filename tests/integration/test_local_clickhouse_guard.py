@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.clickhouse_wire import Wire
 from tests.integration.test_local_clickhouse_process import started
+from tests.support.clickhouse_wire import Wire
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running

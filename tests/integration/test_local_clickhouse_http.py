@@ -12,7 +12,7 @@ import lz4.frame  # type: ignore[import-untyped]
 import pytest
 import zstandard
 
-from tests.clickhouse_wire import Wire, basic
+from tests.support.clickhouse_wire import Wire, basic
 
 pytestmark = pytest.mark.stack
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.stack import RunningStack, running_stack
+from tests.support.stack import RunningStack, running_stack
 
 pytestmark = pytest.mark.stack
 

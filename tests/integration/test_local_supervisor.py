@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.full_disk import filled, small_disk
+from tests.support.full_disk import filled, small_disk
 from touchstream.deploy.local import die_with_parent, process
 from touchstream.deploy.local.loopback import is_well
 from touchstream.deploy.local.ports import LOOPBACK, free_port

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.clickhouse_rows import database_url, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import publish
+from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
 from touchstream.streams.cli import output
 from touchstream.streams.cli.main import app
 

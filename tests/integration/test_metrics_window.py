@@ -9,8 +9,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from tests.clickhouse_rows import database_url, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import publish
+from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
 from touchstream.streams.cli.main import app
 
 pytestmark = pytest.mark.stack

@@ -8,7 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer
 
-from tests.alert_rows import (
+from tests.support.alert_rows import (
     CSAT_LOW,
     INCIDENT,
     Died,
@@ -20,8 +20,8 @@ from tests.alert_rows import (
     watch,
     write_ticks,
 )
-from tests.clickhouse_rows import migrated_database
-from tests.http_endpoint import Endpoint, endpoint
+from tests.support.clickhouse_rows import migrated_database
+from tests.support.http_endpoint import Endpoint, endpoint
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.notify.alertmanager import Alertmanager
 from touchstream.sinks.notify.notification import NotDelivered, Notification

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway_process import create_topic
+from tests.support.gateway_process import create_topic
 from touchstream.streams.channels.files.compressed import FileProblem
 from touchstream.streams.channels.files.refused_lines import RefusedLines
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real_data import FILES, GROUPINGS, bounds, differences, events_file, expected_groups, needs_data
-from tests.stack import running_stack
+from tests.support.real_data import FILES, GROUPINGS, bounds, differences, events_file, expected_groups, needs_data
+from tests.support.stack import running_stack
 
 pytestmark = [pytest.mark.stack, needs_data]
 

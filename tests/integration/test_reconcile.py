@@ -10,7 +10,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from tests.clickhouse_rows import (
+from tests.support.clickhouse_rows import (
     HOUR_MS,
     NOON_MS,
     Row,

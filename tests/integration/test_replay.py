@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
-from tests.clickhouse_rows import Row, database_url, dead_letter, lane, migrated_database, table, touchpoint
+from tests.support.clickhouse_rows import Row, database_url, dead_letter, lane, migrated_database, table, touchpoint
 from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from tests.asyncapi import SCHEMAS, wrong
-from tests.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, touchpoint
 from tests.integration.test_clickhouse_metrics import assert_equal, publish, write
+from tests.support.asyncapi import SCHEMAS, wrong
+from tests.support.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, touchpoint
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.sinks.clickhouse.rolling import live

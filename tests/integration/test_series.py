@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from tests.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, pane, table, touchpoint
 from tests.integration.test_clickhouse_metrics import publish, write
+from tests.support.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, pane, table, touchpoint
 from touchstream.schemas.alerts import Rules
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue

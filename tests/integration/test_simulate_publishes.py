@@ -17,7 +17,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from tests.kafka.choice import APACHE, own_broker
-from tests.stack import eventually, running_stack
+from tests.support.stack import eventually, running_stack
 from touchstream.deploy.local.process import running
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kafka.choice import about_the_local_broker
-from tests.stack import running_stack
+from tests.support.stack import running_stack
 
 pytestmark = [pytest.mark.stack, about_the_local_broker]
 

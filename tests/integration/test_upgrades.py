@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.clickhouse_rows import NOON_MS, Row, dead_letter, empty_database, lane, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import NOON_MS, Row, dead_letter, empty_database, lane, panes_of, table, touchpoint
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.alert_rows import (
+from tests.support.alert_rows import (
     ALL,
     CATALOGUE,
     CSAT_LOW,
@@ -27,7 +27,7 @@ from tests.alert_rows import (
     watch,
     write_ticks,
 )
-from tests.clickhouse_rows import lane, migrated_database, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import lane, migrated_database, panes_of, table, touchpoint
 from touchstream.schemas.alerts import ROLLING
 from touchstream.sinks.clickhouse.alerts.store import AlertRow, AlertTables, Group
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME, write_rolling

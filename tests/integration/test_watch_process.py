@@ -16,10 +16,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.alert_rows import CSAT_LOW, INCIDENT, at, incident, step_through, support, write_ticks
-from tests.clickhouse_rows import database_url, migrated_database
-from tests.http_endpoint import endpoint
-from tests.stack import eventually
+from tests.support.alert_rows import CSAT_LOW, INCIDENT, at, incident, step_through, support, write_ticks
+from tests.support.clickhouse_rows import database_url, migrated_database
+from tests.support.http_endpoint import endpoint
+from tests.support.stack import eventually
 from touchstream.deploy.local.ports import free_port
 from touchstream.sinks.clickhouse.alerts.rounds import newest_round
 from touchstream.sinks.clickhouse.alerts.store import AlertTables

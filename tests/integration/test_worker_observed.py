@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.asyncapi import SCHEMAS, wrong
-from tests.clickhouse_front import front_of
-from tests.gateway_process import Log, pause, running_gateway, send_signal
 from tests.kafka.choice import own_broker
-from tests.openmetrics import scraped, strictly_parsed
-from tests.stack import eventually
+from tests.support.asyncapi import SCHEMAS, wrong
+from tests.support.clickhouse_front import front_of
+from tests.support.gateway_process import Log, pause, running_gateway, send_signal
+from tests.support.openmetrics import scraped, strictly_parsed
+from tests.support.stack import eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.kafka.account import Account, Logged, account, first_places
 from tests.kafka.stand import TOPIC, Stand
-from tests.stack import eventually
+from tests.support.stack import eventually
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.sinks.clickhouse.client import connect

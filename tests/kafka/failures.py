@@ -26,7 +26,7 @@ from tests.kafka.books import account_of, log_ends
 from tests.kafka.load import Load
 from tests.kafka.scenarios import SCENARIOS
 from tests.kafka.stand import TOPIC, DidNotTakeError, Layout, Stand, running_stand
-from tests.stack import eventually
+from tests.support.stack import eventually
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached

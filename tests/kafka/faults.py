@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from tests.kafka.stand import DidNotTakeError, Stand, WorkerPlace
-from tests.stack import eventually
+from tests.support.stack import eventually
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running
 

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.kafka.apache import ApacheKafka
 from tests.kafka.choice import APACHE, own_broker
 from tests.kafka.proxy import Proxy
-from tests.stack import READY_SECONDS, eventually
+from tests.support.stack import READY_SECONDS, eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import Child, Process

@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
 from tests.kafka.choice import about_apache_kafka, own_broker
-from tests.stack import RunningStack, running_stack
+from tests.support.stack import RunningStack, running_stack
 from touchstream.deploy.local.process import running
 from touchstream.sinks.clickhouse.client import connect
 from touchstream.streams.broker.log_reader import log_reader

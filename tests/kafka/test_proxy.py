@@ -9,9 +9,9 @@ from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 
 import pytest
 
-from tests.http_endpoint import Endpoint, endpoint
 from tests.kafka.proxy import Behaviour, Cut, LosingAnswers, Passing, Proxy, Refusing, Silent
-from tests.stack import eventually
+from tests.support.http_endpoint import Endpoint, endpoint
+from tests.support.stack import eventually
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 
 LARGE = bytes(range(256)) * 4096
