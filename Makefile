@@ -7,7 +7,7 @@ WORKERS ?= 2
 SCHEDULES ?= 200000
 SOAK_MINUTES ?= 20
 
-.PHONY: setup demo test test-kafka nightly nightly-schedules nightly-failures nightly-soak test-browser lint lint-format lint-code lint-types lint-imports check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
+.PHONY: setup dist demo test test-kafka nightly nightly-schedules nightly-failures nightly-soak test-browser lint lint-format lint-code lint-types lint-imports check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -22,6 +22,11 @@ $(BIN)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 setup: $(BIN)/.installed ## .venv with .venv/bin/touchstream
+
+dist: setup ## both wheels, touchstream and touchstream-producer, in build/dist
+	rm -rf build/lib build/bdist.*
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/dist .
+	$(BIN)/python deploy/producer/build.py build/dist
 
 demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEMO_SECONDS=60 ends by itself)
 	$(BIN)/touchstream up --demo --workers $(WORKERS) $(if $(filter-out 0,$(DEMO_SECONDS)),--for $(DEMO_SECONDS))

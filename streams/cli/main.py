@@ -3,10 +3,12 @@
 import logging
 from importlib import import_module
 from inspect import getdoc
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+
+from touchstream import __version__
 
 COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "up": "touchstream.streams.cli.up:up",
@@ -99,8 +101,18 @@ def _function(place: str) -> Any:
 app = _typer(name="touchstream", cls=LazyCommands, help="Measures customer experience while it happens.")
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"touchstream {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _touchstream() -> None:
+def _touchstream(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Measures customer experience while it happens."""
 
 
