@@ -10,8 +10,6 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from touchstream.sinks.clickhouse.upkeep import editions
-
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 60
 """Silence, not duration: while a query runs the server sends progress headers."""
@@ -24,21 +22,6 @@ _PORTS: Final = {"http": 8123, "https": 8443}
 
 class ServerTooOldError(ValueError):
     """The server lacks what our statements use; the message says which version it needs to be."""
-
-
-def connect(clickhouse_url: str) -> Client:
-    """A client of the edition in force: of the database that the URL names, or the one that this one names instead.
-
-    As `connect_directly` has it.
-    """
-    client = connect_directly(clickhouse_url)
-    follow(client, clickhouse_url)
-    return client
-
-
-def follow(client: Client, clickhouse_url: str) -> None:
-    """Let a client that only reads go on in the edition that is in force now. Raises ClickHouseError."""
-    client.database = editions.in_force(client, first_database(clickhouse_url))
 
 
 def first_database(clickhouse_url: str) -> str:

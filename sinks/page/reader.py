@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
 from touchstream.schemas.journey import Journey
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.alerts.rounds import Round, newest_round
-from touchstream.sinks.clickhouse.client import connect, follow
+from touchstream.sinks.clickhouse.database import Database
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.rolling import live
 from touchstream.sinks.clickhouse.rolling.store import Window, journeys_now
@@ -74,9 +73,10 @@ class Reader:
         draw: Callable[[Board], str],
         current_alerts: CurrentAlerts | None = None,
     ) -> None:
-        self._url, self._topic, self._journeys, self._catalogue = clickhouse_url, topic, journeys, catalogue
+        self._database = Database(clickhouse_url, _TIMEOUT)
+        self._topic, self._journeys, self._catalogue = topic, journeys, catalogue
         self._draw, self._current_alerts = draw, current_alerts
-        self._client: Client | None = None
+        self._client = _Kept[Client](_EVERYWHERE_SECONDS)
         self._everywhere = _Kept[_Everywhere](_EVERYWHERE_SECONDS)
         self._of_journeys = _Kept[_OfJourney](_OF_JOURNEY_SECONDS)
         self._last_event = _Kept[int | None](_OF_JOURNEY_SECONDS)
@@ -91,7 +91,7 @@ class Reader:
 
     def view(self, selection: Selection, before: tuple[Readings, str] | None) -> tuple[Readings, View]:
         """The view as of now; the board before it where nothing newer was written. Raises ClickHouseError."""
-        client = self._connected()
+        client = self._client.get("", self._database.client)
         everywhere = self._aside.submit(self._everywhere.get, "", lambda: self._read_everywhere(client))
         newest = live.newest(client, self._topic, selection.rolling)
         here = everywhere.result()
@@ -119,18 +119,8 @@ class Reader:
         )
 
     def _read_everywhere(self, client: Client) -> "_Everywhere":
-        follow(client, self._url)
         alerts = tuple(self._current_alerts(client)) if self._current_alerts else ()
         return _Everywhere(lanes(client, self._topic), alerts, newest_round(client, self._topic))
-
-    def _connected(self) -> Client:
-        # Two threads may connect at once; either client will do.
-        if self._client is None:
-            client = connect(self._url)
-            if isinstance(client, HttpClient):
-                client.timeout = _TIMEOUT
-            self._client = client
-        return self._client
 
     def _read(self, client: Client, selection: Selection, newest: live.Newest) -> Readings:
         journey = journey_of(self._journeys, selection)

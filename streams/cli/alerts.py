@@ -9,7 +9,7 @@ import typer
 from touchstream.schemas.alerts import Rules
 from touchstream.sinks.clickhouse.alerts.rounds import Round, newest_round
 from touchstream.sinks.clickhouse.alerts.store import AlertRow, AlertTables
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.page.figures import duration, instant
 from touchstream.streams.cli.output import (

@@ -14,7 +14,7 @@ from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.paths import stage_paths
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.journeys import touched_touchpoints, undeclared
 from touchstream.sinks.clickhouse.rolling.store import WINDOWS
 from touchstream.streams.cli.output import (

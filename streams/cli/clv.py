@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.customers import clv
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.cli.output import (
     answers,
     errors_in_one_line,

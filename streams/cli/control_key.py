@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.control import KnownKey, known_keys, note_keys, replace_lane_keys
 from touchstream.streams.broker.control_key import make_key, public_of, read_key
 from touchstream.streams.broker.control_records import Control, next_sequence

@@ -5,9 +5,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.customers.find import customer
 from touchstream.sinks.clickhouse.customers.view import CustomerView
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.page.customer_words import facts, sections, warnings
 from touchstream.streams.cli.output import (
     answers,

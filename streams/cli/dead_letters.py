@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from touchstream.schemas.registry import RegistryUnavailable
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.dead_letters import dead_letters
 from touchstream.streams.cli.output import (
     answers,

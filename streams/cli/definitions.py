@@ -9,9 +9,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas.touchpoint import TIME_MS_MIN
 from touchstream.sinks.clickhouse.client import connect_directly, database_url, first_database
+from touchstream.sinks.clickhouse.database import in_force
 from touchstream.sinks.clickhouse.errors import code
 from touchstream.sinks.clickhouse.lanes.definitions import KnownDefinitions, known_definitions
-from touchstream.sinks.clickhouse.upkeep.editions import editions, in_force
+from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.cli.output import (
     errors_in_one_line,
     load_settings,

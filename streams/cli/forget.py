@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.customers.person import erasure_key, person_of
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.upkeep.erasure import erase, erase_letters, mentions
 from touchstream.streams.broker.control_records import Control

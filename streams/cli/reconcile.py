@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.placing import Placing, Twins
 from touchstream.sinks.clickhouse.upkeep.reconcile import Difference, Reconciled
 from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile as compare

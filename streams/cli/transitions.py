@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.journeys import transitions
 from touchstream.streams.cli.output import answers, errors_in_one_line, load_settings, print_json, print_table
 from touchstream.streams.cli.time_arguments import point_in_time

@@ -10,7 +10,8 @@ import typer
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
-from touchstream.sinks.clickhouse.client import connect, redacted
+from touchstream.sinks.clickhouse.client import redacted
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.sinks.notify.notification import Notification
 from touchstream.streams.cli.output import (

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 from kafka.errors import KafkaError
 
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import Reached, beat, reached, wait_until_measured
 from touchstream.streams.broker.topics import LogPosition, log_identity

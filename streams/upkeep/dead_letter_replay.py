@@ -28,7 +28,7 @@ from kafka.errors import KafkaError
 
 from touchstream.schemas.codec import Undecodable, WriterSchemas, name_twice, parse_json
 from touchstream.schemas.registry import HttpSchemaRegistry
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.upkeep.dead_letters import (

@@ -7,11 +7,12 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url, first_database
+from touchstream.sinks.clickhouse.client import connect_directly, database_url, first_database
+from touchstream.sinks.clickhouse.database import connect, in_force
 from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.sinks.clickhouse.migrations.migrate import migrate
-from touchstream.sinks.clickhouse.upkeep.editions import copy_what_goes_on, editions, in_force, put_in_force
+from touchstream.sinks.clickhouse.upkeep.editions import copy_what_goes_on, editions, put_in_force
 from touchstream.sinks.clickhouse.upkeep.erasure import erase
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep.init import migrating_as

@@ -13,8 +13,9 @@ from clickhouse_connect.driver.client import Client
 from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
 from touchstream.schemas.paths import stage_paths
-from touchstream.sinks.clickhouse.client import connect, connect_directly
+from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.customers.person import ErasureKey, keep_erasure_key
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions, record_definitions
 from touchstream.sinks.clickhouse.metrics.journeys import record_stages
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate

@@ -17,20 +17,13 @@ from touchstream.schemas.journey import DEFAULT_FILE, Journeys
 from touchstream.schemas.paths import stage_paths
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
 from touchstream.sinks.clickhouse.client import connect_directly, database_url, first_database
+from touchstream.sinks.clickhouse.database import in_force
 from touchstream.sinks.clickhouse.lanes.control import sequence_below
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions, record_definitions
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.metrics.journeys import record_stages
 from touchstream.sinks.clickhouse.migrations.migrate import migrate
-from touchstream.sinks.clickhouse.upkeep.editions import (
-    Edition,
-    Span,
-    copy_history,
-    editions,
-    in_force,
-    note_edition,
-    seen_below,
-)
+from touchstream.sinks.clickhouse.upkeep.editions import Edition, Span, copy_history, editions, note_edition, seen_below
 from touchstream.streams.broker.log_reader import LogReader, log_reader
 from touchstream.streams.broker.topics import LogPosition, log_identity
 from touchstream.streams.measure.definitions import Definitions

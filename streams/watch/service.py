@@ -17,7 +17,7 @@ from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.alerts.rounds import ROUND_SECONDS, record_round
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
-from touchstream.sinks.clickhouse.client import connect, follow
+from touchstream.sinks.clickhouse.database import Database
 from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.clickhouse.rolling.store import WINDOWS
 from touchstream.sinks.notify.alertmanager import Alertmanager
@@ -106,7 +106,8 @@ def watch_until(settings: Settings, health: WatchHealth, stop: Stop) -> None:
     checked(rules, about)
     told = destinations(settings)
     log.info("watch begins", rules=len(rules.rules), destinations=[one.name for one in told])
-    client = _connected(settings, health, stop)
+    database = Database(settings.clickhouse_url)
+    client = _connected(database, health, stop)
     if client is None:
         return
     tables = AlertTables(client, settings.topic)
@@ -121,7 +122,7 @@ def watch_until(settings: Settings, health: WatchHealth, stop: Stop) -> None:
 
     watch = Watch(tables, rules, about.catalogue, [one.name for one in told], wake)
     rounds = _Rounds(client, settings.topic, watch)
-    _judge_until(watch, rounds, lambda: follow(client, settings.clickhouse_url), health, stop)
+    _judge_until(watch, rounds, database.client, health, stop)
     for courier in couriers:
         courier.stop()
     for thread in threads:
@@ -129,11 +130,11 @@ def watch_until(settings: Settings, health: WatchHealth, stop: Stop) -> None:
     log.info("watch ends")
 
 
-def _connected(settings: Settings, health: WatchHealth, stop: Stop) -> Client | None:
+def _connected(database: Database, health: WatchHealth, stop: Stop) -> Client | None:
     """A client; None when it was stopped before."""
     while not stop.is_set():
         try:
-            return connect(settings.clickhouse_url)
+            return database.client()
         except ClickHouseError as error:
             _away(health, error)
             stop.wait(LOOK_SECONDS)
@@ -157,7 +158,7 @@ class _Rounds:
 
 
 def _judge_until(
-    watch: Watch, rounds: _Rounds, follow_edition: Callable[[], None], health: WatchHealth, stop: Stop
+    watch: Watch, rounds: _Rounds, follow_edition: Callable[[], object], health: WatchHealth, stop: Stop
 ) -> None:
     while not stop.is_set():
         began = time.monotonic()

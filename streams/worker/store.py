@@ -12,7 +12,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.registry import HttpSchemaRegistry, RegistryUnavailable
-from touchstream.sinks.clickhouse.client import clock_ms, connect
+from touchstream.sinks.clickhouse.client import clock_ms
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.control import known_keys
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes

@@ -17,7 +17,7 @@ from touchstream.deploy.local.broker import Broker
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.broker.topics import TopicSpec, ensure_topics
 from touchstream.streams.channels.bulk import Destination, LaneBatches
 from touchstream.streams.process.connection import KafkaConnection

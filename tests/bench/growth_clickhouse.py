@@ -22,7 +22,8 @@ from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
-from touchstream.sinks.clickhouse.client import connect, connect_directly
+from touchstream.sinks.clickhouse.client import connect_directly
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate

@@ -24,7 +24,7 @@ from tests.bench.arena import PARTITIONS, Arena, Topic, arena, fill_topic, local
 from tests.bench.events import Events
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, running
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached
 from touchstream.streams.broker.topics import LogPosition, TopicSpec, ensure_topics, log_identity

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.stack import RunningStack, running_stack
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.streams.channels import Producer
 

@@ -27,7 +27,8 @@ from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse.client import connect, connect_directly
+from touchstream.sinks.clickhouse.client import connect_directly
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, TOPIC, Cut, lanes, metrics
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.sinks.clickhouse.rolling import live

@@ -10,7 +10,7 @@ from tests.bench.growth_lanes import throughput
 from tests.bench.growth_memory import memory_of_customers, memory_of_ids
 from tests.bench.growth_names import rolls_by_names
 from touchstream.deploy.local.clickhouse.server import ClickHouse
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 from tests.browser.chromium import WIDE, chromium
 from tests.browser.running_page import expect_state, running_page
 from tests.support.stack import eventually, running_stack
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME, write_rolling
 from touchstream.sinks.page.board import TREND_TICKS

@@ -16,7 +16,7 @@ from tests.support.stack import eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 
 pytestmark = pytest.mark.stack

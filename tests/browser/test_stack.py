@@ -13,7 +13,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import DECLARED
 from tests.browser.running_page import expect_state, figures, stages
 from tests.support.stack import RunningStack, eventually, running_stack
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.rolling.store import rolling_now
 
 ALL = None

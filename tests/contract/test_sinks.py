@@ -19,7 +19,7 @@ from tests.support.clickhouse_rows import (
     table,
     touchpoint,
 )
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
 from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.rows import TABLES, conform

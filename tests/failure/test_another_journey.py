@@ -12,7 +12,8 @@ from clickhouse_connect.driver.client import Client
 from tests.support.clickhouse_rows import NOON_MS
 from tests.support.measuring import NEW, OLD, journey, measure, rows
 from tests.support.stack import RunningStack, eventually, running_stack
-from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
+from touchstream.sinks.clickhouse.client import connect_directly, database_url
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep.init import prepare

@@ -15,7 +15,7 @@ from tests.support.stack import RunningStack, running_stack
 from touchstream.schemas.codec import encode_single_object
 from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.schemas.void_ids import VoidIds
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 
 pytestmark = [pytest.mark.stack, needs_data]
 

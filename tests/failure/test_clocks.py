@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from tests.kafka.choice import APACHE
 from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 
 pytestmark = pytest.mark.stack
 

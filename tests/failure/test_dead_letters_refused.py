@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from tests.kafka.choice import about_apache_kafka
 from tests.support.stack import RunningStack, eventually, running_stack
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached
 from touchstream.streams.broker.topics import log_identity

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 
 from tests.support.stack import RunningStack, eventually, running_stack
-from touchstream.sinks.clickhouse.client import connect
 from touchstream.sinks.clickhouse.customers.person import CUSTOMER, id_hash
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.streams.broker.control_key import read_key
 from touchstream.streams.broker.log_reader import log_reader

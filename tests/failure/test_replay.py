@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.support.clickhouse_front import Answer, front_of
 from tests.support.stack import RunningStack, eventually, running_stack
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 
 pytestmark = pytest.mark.stack
 

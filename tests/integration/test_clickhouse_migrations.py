@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.support.clickhouse_rows import database_url, empty_database
 from touchstream.sinks.clickhouse.alerts.store import AlertTables, Group
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.migrations.migrate import (
     Migrating,
     Migration,

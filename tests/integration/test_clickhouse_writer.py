@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.support.clickhouse_front import Answer, Front, front_of
 from tests.support.clickhouse_rows import database_url, lane, migrated_database, pane, table, touchpoint
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.errors import NAMES, Kind
 from touchstream.sinks.clickhouse.lanes.writer import Writer, Writing
 from touchstream.sinks.sink import Flush, SinkBusy, SinkRefused

@@ -18,7 +18,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.support.gateway_process import PATH
 from tests.support.stack import RunningStack, running_stack
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.dead_letters import DeadLetter, dead_letters
 from touchstream.streams.channels.gateway.key_lines import Bounds, key_line, new_key
 

@@ -27,7 +27,7 @@ from tests.kafka.load import Load
 from tests.kafka.scenarios import SCENARIOS
 from tests.kafka.stand import TOPIC, DidNotTakeError, Layout, Stand, running_stand
 from tests.support.stack import eventually
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached
 from touchstream.streams.broker.topics import LogPosition

@@ -23,7 +23,7 @@ from tests.kafka.books import log_ends
 from tests.kafka.failures import measured
 from tests.kafka.faults import until
 from tests.kafka.stand import TOPIC, Layout, Stand, running_stand
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.channels import Producer
 from touchstream.streams.process.connection import KafkaConnection
 

@@ -17,7 +17,7 @@ from kafka.errors import MessageSizeTooLargeError
 from tests.kafka.choice import about_apache_kafka, own_broker
 from tests.support.stack import RunningStack, running_stack
 from touchstream.deploy.local.process import running
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.broker.log_reader import log_reader
 from touchstream.streams.broker.topics import (
     DEAD_LETTER_MESSAGE_BYTES_MAX,

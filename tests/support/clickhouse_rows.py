@@ -11,7 +11,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from tests.oracle.panes import empty_pane, pane_keys, touch
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.sinks.clickhouse.rows import TABLES
 

@@ -12,7 +12,8 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 
 from tests.support.clickhouse_rows import NOON_MS
-from touchstream.sinks.clickhouse.client import connect, connect_directly, database_url
+from touchstream.sinks.clickhouse.client import connect_directly, database_url
+from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.broker.log_reader import log_reader
 from touchstream.streams.broker.topics import log_identity
 from touchstream.streams.process.settings import Settings

@@ -4,14 +4,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
 from touchstream.schemas.touchpoint import NAME_BYTES_MAX
-from touchstream.sinks.clickhouse.client import connect, follow
 from touchstream.sinks.clickhouse.customers.find import customer
 from touchstream.sinks.clickhouse.customers.view import CustomerView
+from touchstream.sinks.clickhouse.database import Database
 
 AT_ONCE_MAX: Final = 4
 PATIENCE_SECONDS: Final = 15.0
@@ -31,8 +29,8 @@ class CustomerReader:
     """Reads views of people, several at once."""
 
     def __init__(self, clickhouse_url: str, topic: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self._url, self._topic, self._patience_seconds = clickhouse_url, topic, patience_seconds
-        self._client: Client | None = None
+        self._database = Database(clickhouse_url, _TIMEOUT)
+        self._topic, self._patience_seconds = topic, patience_seconds
         self._threads = ThreadPoolExecutor(AT_ONCE_MAX, "customers")
         self._at_work = 0
 
@@ -57,11 +55,4 @@ class CustomerReader:
             reading.exception()
 
     def _read(self, wanted: str, anonymous: bool) -> CustomerView | None:
-        # Two threads may connect at once; either client will do.
-        if self._client is None:
-            client = connect(self._url)
-            if isinstance(client, HttpClient):
-                client.timeout = _TIMEOUT
-            self._client = client
-        follow(self._client, self._url)
-        return customer(self._client, wanted, anonymous, self._topic)
+        return customer(self._database.client(), wanted, anonymous, self._topic)

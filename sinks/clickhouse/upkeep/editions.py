@@ -10,13 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from touchstream.sinks.clickhouse.errors import code
 from touchstream.sinks.clickhouse.sql import query_text
 
-_NOT_MADE_YET: Final = {60, 81}
-"""UNKNOWN_TABLE, UNKNOWN_DATABASE: `init` has not been here."""
 _NOT_YET: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HISTORY: Final = {
     "stage_panes": "edition_history_panes",
@@ -65,17 +61,6 @@ class Edition:
     spans: tuple[Span, ...]
     begun_at: datetime
     filled: bool
-
-
-def in_force(client: Client, base: str) -> str:
-    """The database that is written and asked, as the database `base` says; `base` where it says nothing."""
-    try:
-        rows = client.query(query_text("edition_in_force"), {"base": base}).result_rows
-    except ClickHouseError as error:
-        if code(error) in _NOT_MADE_YET:
-            return base
-        raise
-    return str(rows[0][0]) or base
 
 
 def editions(client: Client) -> list[Edition]:

@@ -8,7 +8,7 @@ from faust.types import StreamT
 
 from tests.bench.peers.panes import FLUSH_SECONDS, Panes, write
 from tests.bench.peers.peer import Stopwatch, job
-from touchstream.sinks.clickhouse.client import connect
+from touchstream.sinks.clickhouse.database import connect
 
 
 def main() -> None:

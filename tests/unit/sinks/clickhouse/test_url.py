@@ -2,7 +2,8 @@
 
 import pytest
 
-from touchstream.sinks.clickhouse.client import connect, redacted
+from touchstream.sinks.clickhouse.client import redacted
+from touchstream.sinks.clickhouse.database import connect
 
 WRONG = [
     "",

@@ -1,0 +1,58 @@
+"""The database that is asked: the edition in force of the one that a URL names (docs/decisions/0012)."""
+
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3 import Timeout
+
+from touchstream.sinks.clickhouse.client import connect_directly, first_database
+from touchstream.sinks.clickhouse.errors import code
+from touchstream.sinks.clickhouse.sql import query_text
+
+_NOT_MADE_YET: Final = {60, 81}
+"""UNKNOWN_TABLE, UNKNOWN_DATABASE: `init` has not been here."""
+
+
+class Database:
+    """What a process asks for as long as it runs, whichever edition comes into force meanwhile. For several threads."""
+
+    def __init__(self, clickhouse_url: str, timeout: Timeout | None = None) -> None:
+        """Connects when it is first asked. timeout: of a request, instead of the client's own (`client.READ_SECONDS`)."""
+        self._url, self._timeout = clickhouse_url, timeout
+        self._client: Client | None = None
+
+    def client(self) -> Client:
+        """A client of the edition that is in force now, for one look: a later look asks for it again.
+
+        Raises ValueError for what is no URL of ClickHouse, and `clickhouse_connect`'s ClickHouseError.
+        """
+        client = self._client
+        if client is None:
+            # Two threads may connect at once; either client will do.
+            client = connect_directly(self._url)
+            if self._timeout is not None and isinstance(client, HttpClient):
+                client.timeout = self._timeout
+            self._client = client
+        client.database = in_force(client, first_database(self._url))
+        return client
+
+
+def connect(clickhouse_url: str) -> Client:
+    """A client of the edition in force now, for one command. A process that goes on asks a `Database`.
+
+    Arguments and errors are those of `connect_directly`.
+    """
+    return Database(clickhouse_url).client()
+
+
+def in_force(client: Client, base: str) -> str:
+    """The database that is written and asked, as the database `base` says; `base` where it says nothing."""
+    try:
+        rows = client.query(query_text("edition_in_force"), {"base": base}).result_rows
+    except ClickHouseError as error:
+        if code(error) in _NOT_MADE_YET:
+            return base
+        raise
+    return str(rows[0][0]) or base
