@@ -1,4 +1,4 @@
-"""Times as others write them: numbers of another unit, ISO 8601 and RFC 3339, hours of a zone. Pure.
+"""Times as others write them: numbers of another unit, ISO 8601 and RFC 3339, hours of a zone; and the clock.
 
 A number says nothing of its unit. One that is a day of January 1970 in milliseconds, and of this year in seconds, is
 not taken for either: the refusal names both readings.
@@ -6,6 +6,7 @@ not taken for either: the refusal names both readings.
 
 import math
 import re
+import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from types import MappingProxyType
@@ -39,6 +40,11 @@ _LEAP_SECOND = re.compile(r"(\d{4}-?\d\d-?\d\d[T ]\d\d:?\d\d:?)60([.,]\d+)?(Z|[+
 
 class NeverWas(ValueError):  # noqa: N818
     """The clocks of a zone were put forward over that hour."""
+
+
+def now_ms() -> int:
+    """The wall clock, milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def milliseconds_of(number: Decimal, unit: Unit, zone: tzinfo = UTC) -> int:

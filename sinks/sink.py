@@ -1,4 +1,7 @@
-"""The contract of a sink: one flush in, and one of three outcomes (`tests/contract/test_sinks.py` holds sinks to it).
+"""One flush in, and one of three outcomes: what the lanes' store promises (`tests/contract/test_lane_tables.py`).
+
+The store is ClickHouse (`sinks.clickhouse.lanes`), and nothing else can take its place: a lane's new owner goes on from
+what its tables hold.
 
 1. `write` returns `()`: every table is acknowledged, the lanes last.
 2. `write` returns `Rejected` rows: these touchpoints can't be written, whatever is tried; the other touchpoints are,
@@ -8,10 +11,9 @@
    is still the caller's, to be written again or to be computed again from the log. `SinkRefused`: no retry can help.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Event
-from typing import Final, Protocol
+from typing import Final
 
 import pyarrow as pa
 
@@ -64,18 +66,6 @@ class SinkRefused(Exception):  # noqa: N818 (the same)
     """The sink can't take the flush and won't later: a missing table, a wrong password, a row of a lane or a pane."""
 
 
-class Sink(Protocol):
-    """Takes flushes. Blocking; one call at a time."""
-
-    def write(self, flush: Flush, stop: Event) -> tuple[Rejected, ...]:
-        """Write one flush; the module's docstring has the outcomes.
-
-        Blocks for as long as the sink is slow or away, trying again and again until `stop` is set.
-        Raises ValueError for rows that aren't of their table's schema, before anything is sent.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class LaneRow:
     """A lane as of its last flush. Instants are milliseconds since 1970, UTC."""
@@ -102,29 +92,3 @@ class LaneRow:
     """Of the last control record that was obeyed."""
     control_keys: str = ""
     """Who may sign control records."""
-
-
-class LaneReader(Protocol):
-    """What a new owner of a lane reads before it goes on. Panes come with the schema `rows.STAGE_PANES`."""
-
-    def lane_history(self, topic: str, partition: int) -> list[LaneRow]:
-        """The lane row of every log that the partition has had, the oldest generation first."""
-        ...
-
-    def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
-        """The lane's pane rows of one resolution with the latest `pane_start`, at most `limit`, latest first."""
-        ...
-
-    def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
-        """The lane's pane rows for `keys` (columns of `rows.PANE_KEY`); keys without a row are simply missing."""
-        ...
-
-    def counted_event_ids(
-        self, log_id: str, partition: int, offsets: tuple[int, int], clock_from_ms: int
-    ) -> Iterator[pa.Table]:
-        """Counted events by offset, in bounded tables: where, when by the lane's clock, which event, and what it said.
-
-        Also of those that the sink refused as rows: what counts as seen is for the log to say, not for the sink.
-        offsets: from the first, below the second.
-        """
-        ...

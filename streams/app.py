@@ -29,6 +29,7 @@ from prometheus_client import REGISTRY
 
 import touchstream.streams.worker.transport  # noqa: F401 - makes `touchstream://` known to Faust
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.streams.broker.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
 from touchstream.streams.measure.records import Headers
@@ -36,16 +37,17 @@ from touchstream.streams.process import metrics
 from touchstream.streams.process.connection import KafkaConnection
 from touchstream.streams.process.health import Vigil
 from touchstream.streams.process.settings import Settings
-from touchstream.streams.rolling.journeys import JourneyRoll, roll_journeys_forever
+from touchstream.streams.rolling.journeys import JourneyRoll, journeys_duty
 from touchstream.streams.rolling.publish import publish_forever
-from touchstream.streams.rolling.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_forever
-from touchstream.streams.rolling.series import Admission, admit_forever
+from touchstream.streams.rolling.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_duty
+from touchstream.streams.rolling.series import Admission, admission_duty
 from touchstream.streams.upkeep.editions import Switched, until_switched
-from touchstream.streams.upkeep.forget import erase_what_comes_back
-from touchstream.streams.upkeep.reconcile import Reconciler, reconcile_forever
+from touchstream.streams.upkeep.forget import erase_again_duty
+from touchstream.streams.upkeep.reconcile import Reconciler, reconcile_duty
 from touchstream.streams.worker.dead_letters import LetterTopic, Send
 from touchstream.streams.worker.heartbeat import HEARTBEAT, beat_forever
 from touchstream.streams.worker.lanes import Lanes, Limits
+from touchstream.streams.worker.leader import lead_forever
 from touchstream.streams.worker.observer import Observer
 from touchstream.streams.worker.store import Tables
 from touchstream.streams.worker.transport import BatchConsumer, Poll
@@ -121,11 +123,6 @@ class _Source:
     @property
     def _consumer(self) -> BatchConsumer:
         return cast(BatchConsumer, self._app.consumer)
-
-
-def now_ms() -> int:
-    """The wall clock, milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def build(settings: Settings, vigil: Vigil, end_in_time: Callable[[], None]) -> Worker:
@@ -204,14 +201,17 @@ async def _lead(app: Worker, settings: Settings, client: Client, gauges: Rolling
     quick = Roll(client, settings.topic, partitions, gauges, QUICK, admission=admission)
     slower = Roll(client, settings.topic, partitions, gauges, SLOWER, quick.unpublished, admission)
     metrics.UNPUBLISHED_WINDOWS.set_function(lambda: len(quick.unpublished))
+    duties = (
+        roll_duty(quick, now_ms, SHARE_MAX),
+        roll_duty(slower, now_ms, SLOWER_SHARE_MAX),
+        admission_duty(admission, now_ms),
+        journeys_duty(JourneyRoll(client, settings.topic), now_ms),
+        erase_again_duty(client),
+        reconcile_duty(Reconciler(client, settings.topic)),
+    )
     await asyncio.gather(
-        roll_forever(quick, app.leads, now_ms, SHARE_MAX),
-        roll_forever(slower, app.leads, now_ms, SLOWER_SHARE_MAX),
-        admit_forever(admission, app.leads, now_ms),
         publish_forever(settings.topic, quick.unpublished, quick.rows, send),
-        roll_journeys_forever(JourneyRoll(client, settings.topic), app.leads, now_ms),
-        erase_what_comes_back(client, app.leads),
-        reconcile_forever(Reconciler(client, settings.topic), app.leads),
+        *(lead_forever(duty, app.leads) for duty in duties),
     )
 
 

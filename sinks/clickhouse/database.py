@@ -19,7 +19,7 @@ class Database:
     """What a process asks for as long as it runs, whichever edition comes into force meanwhile. For several threads."""
 
     def __init__(self, clickhouse_url: str, timeout: Timeout | None = None) -> None:
-        """Connects when it is first asked. timeout: of a request, instead of the client's own (`client.READ_SECONDS`)."""
+        """Connects when it is first asked. timeout: of a request; by default that of `client`."""
         self._url, self._timeout = clickhouse_url, timeout
         self._client: Client | None = None
 

@@ -1,6 +1,5 @@
 """Writing control records: signed, to every partition, each with a sequence number above all before it."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.lanes.control import (
     KnownKey,
     known_keys,
@@ -72,7 +72,7 @@ class Control:
                     topic,
                     value=value,
                     partition=partition,
-                    timestamp_ms=time.time_ns() // 1_000_000,
+                    timestamp_ms=now_ms(),
                     headers=signed_headers(self.private, kind, Position(at.log_id, partition, number), value),
                 )
                 for partition, at in positions.items()
@@ -107,7 +107,7 @@ class Control:
 
 def next_sequence(client: Client) -> int:
     """The time (ms), so that commands need not know of each other; above what lanes have obeyed where clocks differ."""
-    return max(time.time_ns() // 1_000_000, last_sequence(client) + 1)
+    return max(now_ms(), last_sequence(client) + 1)
 
 
 def first_key(path: Path, client: Client) -> str | None:

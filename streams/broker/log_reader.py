@@ -8,6 +8,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from touchstream.schemas import times
 from touchstream.streams.broker.topics import LogPosition, TopicError
 from touchstream.streams.measure.records import Records
 from touchstream.streams.process.connection import KafkaConnection
@@ -35,7 +36,7 @@ class LogReader:
         while left := self._left(ends):
             polled = self._consumer.poll(timeout_ms=200, max_records=POLL_RECORDS_MAX)
             if polled:
-                moved_at, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+                moved_at, now_ms = time.monotonic(), times.now_ms()
                 yield {place.partition: Records.of(found, now_ms) for place, found in polled.items()}, self._left(ends)
             elif time.monotonic() - moved_at > SILENT_SECONDS:
                 raise TopicError(f"Kafka sends nothing of {self._topic}, though {left} records are left; try again")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import time
 import uuid
 
 import msgspec
 
+from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import Touchpoint
 
 ID_HEX_DIGITS = 32  # 128 bits: no two events of the world share one
@@ -21,7 +21,7 @@ _SAID = tuple(
 
 def new_event_id() -> str:
     """A new id in order of time: UUID version 7 (RFC 9562), milliseconds and 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
+    milliseconds = now_ms()
     random = int.from_bytes(os.urandom(10), "big")
     value = milliseconds << 80 | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)
     return str(uuid.UUID(int=value))

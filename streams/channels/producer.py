@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from touchstream.schemas import times
 from touchstream.schemas.codec import from_fields
 from touchstream.schemas.times import since_epoch
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint
@@ -150,7 +150,7 @@ class Producer:
 
     def publish_fields(self, fields: Mapping[str, Any]) -> Delivery:
         """The same for fields by name, as JSON has them. An absent or null one gets its default."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = times.now_ms()
         given = {name: value for name, value in fields.items() if value is not None}
         given.setdefault("event_id", new_event_id())
         given["occurred_at"] = _moment(given.get("occurred_at", now_ms))

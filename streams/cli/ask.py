@@ -1,12 +1,12 @@
 """Commands that ask: metrics, settings."""
 
-import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS
 from touchstream.sinks.clickhouse.metrics.journeys import portfolio
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME, Window
@@ -115,7 +115,7 @@ def _rolling(
 
     `tick` is the window's end, in ISO 8601, UTC.
     """
-    tick_ms = window.live_tick(time.time_ns() // 1_000_000)
+    tick_ms = window.live_tick(now_ms())
     tick = datetime.fromtimestamp(tick_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
     measured = portfolio(client, tick_ms - window.length_ms, tick_ms, by=groups, where=filters, topic=topic)
     return [{name: row[name] for name in groups} | {"window": window.name, "tick": tick} | row for row in measured]

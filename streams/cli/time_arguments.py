@@ -1,9 +1,10 @@
 """Points in time as people type them."""
 
 import re
-import time
 from datetime import UTC, datetime
 from typing import Final
+
+from touchstream.schemas.times import now_ms
 
 _AGO: Final = re.compile(r"-(\d+)(s|m|h|d)")
 _EPOCH_MS: Final = re.compile(r"-?\d{5,}")
@@ -18,7 +19,7 @@ def point_in_time(text: str) -> int:
     text = text.strip()
     ago = _AGO.fullmatch(text)
     if ago:
-        return int(time.time() * 1000) - int(ago[1]) * _UNIT_MS[ago[2]]
+        return now_ms() - int(ago[1]) * _UNIT_MS[ago[2]]
     if _EPOCH_MS.fullmatch(text):
         return int(text)
     try:

@@ -9,6 +9,7 @@ import typer
 
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.client import redacted
 from touchstream.sinks.clickhouse.database import connect
@@ -72,7 +73,7 @@ def up(
     settings = load_settings(local=False)
     configure_logs(settings.log_format)
     stop = Stop.on_signals()
-    started, started_ms = time.monotonic(), time.time_ns() // 1_000_000
+    started, started_ms = time.monotonic(), now_ms()
     directory = data or settings.data_dir
     try:
         with (

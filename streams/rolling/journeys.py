@@ -4,23 +4,17 @@ One window at a time, the most overdue first; and the longer it took, the longer
 never take more than a small part of ClickHouse. They have a thread of their own: live windows don't wait for them.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import structlog
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.rolling.store import WINDOWS, Window, journeys_written, write_journeys
 from touchstream.streams.process import metrics
 from touchstream.streams.rolling.roll import BEHIND_SECONDS_MAX, behind_seconds
-
-log = structlog.get_logger(__name__)
+from touchstream.streams.worker.leader import Duty
 
 REFRESH_SECONDS: Final = 10.0
 """At the soonest; a window of a day or more moves by less."""
@@ -72,7 +66,7 @@ class JourneyRoll:
         return window
 
     def rest(self) -> None:
-        """Somebody else leads, and writes."""
+        """Another worker leads, and writes."""
         self._written_at_ms = None
 
     def _due_ms(self, window: Window) -> int:
@@ -86,17 +80,13 @@ class JourneyRoll:
         self._rest_until = time.monotonic() + max(0.0, NEW_LEADER_SECONDS - since_ms / 1000)
 
 
-async def roll_journeys_forever(roll: JourneyRoll, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
-    """Look every second while this worker leads."""
-    executor = ThreadPoolExecutor(1, "journeys")
-    loop = asyncio.get_running_loop()
-    while True:
-        if leads():
-            try:
-                await loop.run_in_executor(executor, roll.step, now_ms())
-            except ClickHouseError as error:
-                metrics.ROLL_FAILURES.inc()
-                log.warning("journeys not written, trying again", error=first_line(error))
-        else:
-            roll.rest()
-        await asyncio.sleep(_LOOK_SECONDS)
+def journeys_duty(roll: JourneyRoll, now_ms: Callable[[], int]) -> Duty:
+    """Look every second whether a window is due."""
+    return Duty(
+        "journeys",
+        lambda: roll.step(now_ms()),
+        lambda _: _LOOK_SECONDS,
+        "journeys not written",
+        roll.rest,
+        metrics.ROLL_FAILURES,
+    )

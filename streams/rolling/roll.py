@@ -4,18 +4,14 @@ Two leaders for a moment do no harm: they write the same rows. What is judged la
 event time: those whose end the watermark of every lane has passed.
 """
 
-import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.rolling.store import (
     WINDOWS,
@@ -31,8 +27,7 @@ from touchstream.streams.broker.progress import Reached, reached
 from touchstream.streams.process import metrics
 from touchstream.streams.rolling.publish import UNPUBLISHED_MAX, Complete
 from touchstream.streams.rolling.series import Admission
-
-log = structlog.get_logger(__name__)
+from touchstream.streams.worker.leader import Duty
 
 _LOOK_SECONDS: Final = 0.5
 UNCHANGED_MS: Final = 5_000
@@ -146,7 +141,7 @@ class Roll:
         return rolling_at(self._client, self._topic, window, tick_ms, totals_only)
 
     def rest(self) -> None:
-        """Somebody else leads: what this worker shows would grow old."""
+        """Another worker leads: what this one shows would grow old."""
         self.behind_seconds = 0.0
         self._gauges.clear()
         self._shown_at.clear()
@@ -204,23 +199,18 @@ def _shared(ticks: list[tuple[Window, int]]) -> list[list[tuple[Window, int]]]:
     return ([short] if short else []) + [[tick] for tick in ticks if tick[0].length_ms > LONG_MS]
 
 
-async def roll_forever(roll: Roll, leads: Callable[[], bool], now_ms: Callable[[], int], share_max: float) -> None:
-    """A step every half second while this worker leads, less often where steps take long or lanes are behind.
+def roll_duty(roll: Roll, now_ms: Callable[[], int], share_max: float) -> Duty:
+    """A step every half second, less often where steps take long or lanes are behind.
 
-    share_max: of the time that may be spent on steps.
+    share_max: largest fraction of the time that may be spent on steps.
     """
-    executor = ThreadPoolExecutor(1, "roll")
-    loop = asyncio.get_running_loop()
-    while True:
-        started = loop.time()
-        if leads():
-            try:
-                await loop.run_in_executor(executor, roll.step, now_ms())
-                metrics.ROLL_SECONDS.observe(loop.time() - started)
-            except ClickHouseError as error:
-                metrics.ROLL_FAILURES.inc()
-                log.warning("rolling windows not written, trying again", error=first_line(error))
-        else:
-            roll.rest()
-        took = loop.time() - started
-        await asyncio.sleep(max(_LOOK_SECONDS - took, rest_seconds(took, share_max, roll.behind_seconds)))
+
+    def step() -> None:
+        started = time.monotonic()
+        roll.step(now_ms())
+        metrics.ROLL_SECONDS.observe(time.monotonic() - started)
+
+    def pause_seconds(took: float) -> float:
+        return max(_LOOK_SECONDS - took, rest_seconds(took, share_max, roll.behind_seconds))
+
+    return Duty("roll", step, pause_seconds, "rolling windows not written", roll.rest, metrics.ROLL_FAILURES)

@@ -3,22 +3,16 @@
 However many names arrive, the leader writes a bounded number of rows (docs/decisions/0019).
 """
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Final
 
-import structlog
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas.groups import SERIES_MAX
-from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.clickhouse.rolling.series import Decided, decide_series, has_newcomers
 from touchstream.streams.process import metrics
-
-log = structlog.get_logger(__name__)
+from touchstream.streams.worker.leader import Duty
 
 DECIDE_SECONDS: Final = 60.0
 SHARE_MAX: Final = 0.1
@@ -57,7 +51,7 @@ class Admission:
             self._decide(now_ms, now_ms)
 
     def rest(self) -> None:
-        """Somebody else leads, and decides."""
+        """Another worker leads, and decides."""
         with self._lock:
             self._decided = {}
             for gauge in (metrics.SERIES_ADMITTED, metrics.SERIES_REFUSED):
@@ -70,19 +64,13 @@ class Admission:
             metrics.SERIES_REFUSED.labels(kind).set(one.refused_lately)
 
 
-async def admit_forever(admission: Admission, leads: Callable[[], bool], now_ms: Callable[[], int]) -> None:
-    """Decide each minute while this worker leads, less often where it takes long."""
-    executor = ThreadPoolExecutor(1, "series")
-    loop = asyncio.get_running_loop()
-    while True:
-        started = loop.time()
-        if leads():
-            try:
-                await loop.run_in_executor(executor, admission.decide, now_ms())
-            except ClickHouseError as error:
-                metrics.ROLL_FAILURES.inc()
-                log.warning("series not decided, trying again", error=first_line(error))
-        else:
-            # In its thread: it waits for a decision that a step of `roll` is at.
-            await loop.run_in_executor(executor, admission.rest)
-        await asyncio.sleep(max(DECIDE_SECONDS, (loop.time() - started) * (1 / SHARE_MAX - 1)))
+def admission_duty(admission: Admission, now_ms: Callable[[], int]) -> Duty:
+    """Decide each minute, less often where it takes long."""
+    return Duty(
+        "series",
+        lambda: admission.decide(now_ms()),
+        lambda took: max(DECIDE_SECONDS, took * (1 / SHARE_MAX - 1)),
+        "series not decided",
+        admission.rest,
+        metrics.ROLL_FAILURES,
+    )

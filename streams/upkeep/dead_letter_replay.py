@@ -26,6 +26,7 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from touchstream.schemas import times
 from touchstream.schemas.codec import Undecodable, WriterSchemas, name_twice, parse_json
 from touchstream.schemas.registry import HttpSchemaRegistry
 from touchstream.sinks.clickhouse.database import connect
@@ -335,7 +336,7 @@ def _partition(content: DeadLetter, partitions: int) -> int:
 
 
 def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return times.now_ms()
 
 
 class _Pace:

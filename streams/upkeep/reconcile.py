@@ -4,20 +4,16 @@ A recent interval that has settled, as long as it may be without costing more th
 longer it took, the longer the next one waits. `touchstream reconcile` compares whatever interval is asked for.
 """
 
-import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.upkeep.reconcile import Reconciled, reconcile, touches_in
 from touchstream.streams.process import metrics
+from touchstream.streams.worker.leader import Duty
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +54,7 @@ class Reconciler:
         return found
 
     def rest(self) -> None:
-        """Somebody else leads: what this worker has found would grow old."""
+        """Another worker leads: what this one has found would grow old."""
         for one in (metrics.DRIFT_PANES, metrics.MISROUTED, metrics.TWINS):
             one.set(0)
         metrics.RECONCILED.set(0)
@@ -74,16 +70,7 @@ class Reconciler:
         return None
 
 
-async def reconcile_forever(reconciler: Reconciler, leads: Callable[[], bool]) -> None:
-    """Look every second, while this worker leads, whether it is time."""
-    executor = ThreadPoolExecutor(1, "reconcile")
-    loop = asyncio.get_running_loop()
-    while True:
-        if leads():
-            try:
-                await loop.run_in_executor(executor, reconciler.step)
-            except ClickHouseError as error:
-                log.warning("panes not compared with raw events, trying again", error=first_line(error))
-        else:
-            reconciler.rest()
-        await asyncio.sleep(_LOOK_SECONDS)
+def reconcile_duty(reconciler: Reconciler) -> Duty:
+    """Look every second whether it is time."""
+    failure = "panes not compared with raw events"
+    return Duty("reconcile", reconciler.step, lambda _: _LOOK_SECONDS, failure, reconciler.rest)

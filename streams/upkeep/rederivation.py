@@ -13,6 +13,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas import times
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
 from touchstream.schemas.paths import stage_paths
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
@@ -242,7 +243,7 @@ def _earliest(reader: LogReader, positions: Mapping[int, LogPosition]) -> int:
     if not cut:
         return TIME_MS_MIN
     firsts = reader.first_timestamps(cut)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     newest = max(firsts.get(partition, now_ms) for partition in cut) + FUTURE_LIMIT_MS
     return -(-newest // _HOUR_MS) * _HOUR_MS
 

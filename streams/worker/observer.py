@@ -7,6 +7,7 @@ from typing import Protocol
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas import times
 from touchstream.schemas.touchpoint import TIME_MS_MIN
 from touchstream.streams.process import metrics
 from touchstream.streams.process.health import Sight, answers
@@ -59,6 +60,6 @@ class Observer:
 
     def watermark_age_seconds(self) -> dict[int, float]:
         """Of each lane that has one, how far its watermark is behind the clock."""
-        now_ms = time.time() * 1000
+        now_ms = times.now_ms()
         marks = self._lanes.watermarks_ms
         return {lane: (now_ms - mark) / 1000 for lane, mark in marks.items() if mark > TIME_MS_MIN}

@@ -1,6 +1,5 @@
 """The lanes' store: ClickHouse for rows, Kafka for the log's identity. Blocking; whatever is away is waited for."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event
 from typing import Final, TypeVar
@@ -10,6 +9,7 @@ import pyarrow as pa
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from touchstream.schemas import times
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.registry import HttpSchemaRegistry, RegistryUnavailable
 from touchstream.sinks.clickhouse.client import clock_ms
@@ -100,7 +100,7 @@ class Tables:
 
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
         """As `LaneTables.lane_rows`; no clock is far ahead of this machine's and of ClickHouse's."""
-        now_ms = max(time.time_ns() // 1_000_000, clock_ms(self.client))
+        now_ms = max(times.now_ms(), clock_ms(self.client))
         return [
             LaneRow(
                 topic=row.topic,

@@ -12,7 +12,6 @@ URL scheme: `touchstream://host:port`.
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
@@ -24,6 +23,7 @@ from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from touchstream.schemas.times import now_ms
 from touchstream.streams.broker.topic_first import TopicFirstProducer
 from touchstream.streams.measure.records import Records
 from touchstream.streams.process import metrics
@@ -157,7 +157,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             position = self._positions.get(tp)
             if position is None:
                 continue
-            taken = Records.of(records, time.time_ns() // 1_000_000)
+            taken = Records.of(records, now_ms())
             deleted = records[0].offset > position and await self._deleted(partition, position)
             if self._positions.get(tp) != position:
                 continue  # it was moved, or moved away, while Kafka was asked

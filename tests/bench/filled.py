@@ -16,6 +16,7 @@ from tests.bench.events import ACTIONS, CURRENCIES, OUTCOMES, PLACES, SEGMENTS
 from tests.bench.truth import ANSWERS
 from tests.support.clickhouse_rows import lane, table
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME, WINDOWS, Window, write_journeys, write_rolling
 
@@ -49,7 +50,7 @@ class Filled:
 def fill(client: Client, events: int = EVENTS, end_ms: int | None = None) -> Filled:
     """Fill the tables of a migrated, empty database. end_ms: of now, if not said, for rolling rows grow old."""
     started = time.monotonic()
-    end = end_ms or (time.time_ns() // 1_000_000 // _HOUR_MS + 1) * _HOUR_MS
+    end = end_ms or (now_ms() // _HOUR_MS + 1) * _HOUR_MS
     for from_ms in range(end - WEEK_MS, end, _PIECE_MS):
         parameters = _parameters(events, end, from_ms)
         client.command(_RAW, parameters, settings=_INSERT_SETTINGS)

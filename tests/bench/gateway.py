@@ -14,6 +14,7 @@ import httpx
 from tests.bench.truth import require_equal
 from tests.support.gateway_process import PATH
 from tests.support.stack import running_stack
+from touchstream.schemas import times
 
 BATCH: Final = 100
 BATCHES: Final = 1_000
@@ -53,7 +54,7 @@ def _send(url: str, numbers: Sequence[int]) -> int:
     accepted = 0
     with httpx.Client(base_url=url, timeout=30) as client:
         for number in numbers:
-            now_ms = time.time_ns() // 1_000_000
+            now_ms = times.now_ms()
             events = [
                 {
                     "event_id": f"{number}-{place}",

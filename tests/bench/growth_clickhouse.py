@@ -21,6 +21,7 @@ from tests.support.clickhouse_rows import lane, table
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
+from touchstream.schemas import times
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.database import connect
@@ -157,7 +158,7 @@ def _step_seconds(
 
 def _fill_groups(client: Client, groups: int, events: int) -> int:
     """Panes and raw events up to now, by ClickHouse itself; now, in ms."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     channels = max(1, round(groups**0.5))
     names = {"groups": groups, "channels": channels, "stages": min(10, max(1, groups // channels)), "now_ms": now_ms}
     for resolution_s, slots in _SLOTS.items():

@@ -1,6 +1,5 @@
 """How long a step of `roll` takes by how many names arrive, each once, with the default bound on a local ClickHouse."""
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,6 +8,7 @@ from clickhouse_connect.driver.client import Client
 from tests.bench.growth import Growth, lines
 from tests.bench.growth_clickhouse import _DAY, _EVENTS, _NAMES, _PANES, _SHORT, _database, _step_seconds
 from tests.support.clickhouse_rows import lane, table
+from touchstream.schemas import times
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.schemas.groups import SERIES_MAX
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
@@ -19,17 +19,17 @@ _KNOWN: Final = 144
 _SLOTS: Final = {10: 30, 300: 12, 3600: 24}
 
 
-def rolls_by_names(clickhouse: ClickHouse, names: Sequence[int], times: int = 3) -> Growth:
+def rolls_by_names(clickhouse: ClickHouse, names: Sequence[int], rounds: int = 3) -> Growth:
     """Seconds of a step, and rows of a window, by events each of which has four new names."""
     rows = []
     for count in names:
         client = _database(clickhouse, f"growth_names_{count}")
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = times.now_ms()
         for first, groups, slots in ((0, _KNOWN, _SLOTS), (_KNOWN, count, dict.fromkeys(_SLOTS, 1))):
             if groups:
                 _fill(client, first, groups, slots, now_ms)
         client.insert_arrow("lanes", table("lanes", [lane(watermark=now_ms, lane_clock=now_ms, occurred_max=now_ms)]))
-        short, day = (_step_seconds(client, windows, now_ms, times, SERIES_MAX) for windows in (_SHORT, _DAY))
+        short, day = (_step_seconds(client, windows, now_ms, rounds, SERIES_MAX) for windows in (_SHORT, _DAY))
         written = client.query(
             "SELECT count() FROM stage_metrics FINAL WHERE topic = {topic:String} AND window = '24h'", {"topic": TOPIC}
         )

@@ -24,6 +24,7 @@ from tests.bench.arena import PARTITIONS, Arena, Topic, arena, fill_topic, local
 from tests.bench.events import Events
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, running
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached
@@ -96,7 +97,7 @@ async def _publish(destination: Destination, events: Events, per_second: float) 
         while sent < len(events):
             due = min(len(events), int((time.monotonic() - started) * per_second))
             if due > sent:
-                await batches.add(keys[sent:due], values[sent:due], time.time_ns() // 1_000_000)
+                await batches.add(keys[sent:due], values[sent:due], now_ms())
                 await batches.send_begun()
             sent = due
             await asyncio.sleep(_SLICE_SECONDS)

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.stack import RunningStack, running_stack
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.streams.channels import Producer
@@ -82,7 +83,7 @@ def _probe(client: Client, producer: Producer, number: int, published: list[floa
     published.append(time.monotonic())
     producer.publish(customer_id=f"probe-{number}", channel=_CHANNEL, touchpoint="probe", stage=_STAGE)
     producer.flush()
-    from_ms = (time.time_ns() // 1_000_000 - _MINUTES_BACK_MS) // 10_000 * 10_000
+    from_ms = (now_ms() - _MINUTES_BACK_MS) // 10_000 * 10_000
     while True:
         (row,) = metrics(client, from_ms, where={"channel": _CHANNEL})
         waited = time.monotonic() - published[-1]

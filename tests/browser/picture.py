@@ -8,7 +8,6 @@ customers live on as in the demo, and the picture is taken when the incident's a
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from playwright.sync_api import expect
 from tests.browser.chromium import WIDE, chromium
 from tests.browser.running_page import expect_state, running_page
 from tests.support.stack import eventually, running_stack
+from touchstream.schemas import times
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME, write_rolling
@@ -57,7 +57,7 @@ def main(picture: Path) -> None:
 
 
 def _write_past(client: Client) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     live_tick_ms = WINDOW.live_tick(now_ms)
     for back in range(1, TREND_TICKS):
         write_rolling(client, TOPIC, [(WINDOW, live_tick_ms - back * WINDOW.step_ms)])

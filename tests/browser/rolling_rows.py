@@ -7,6 +7,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas import times
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME
 
 ALL = None
@@ -47,7 +48,7 @@ def write_rows(
     client: Client, rows: Sequence[dict[str, Any]], window: str = "5m", ticks: int = 1, ago_ms: int = STAYS_FRESH
 ) -> None:
     """Write rows at the live tick of a window, and at `ticks` - 1 complete ticks before it, written so long ago."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     tick_ms, step_ms = BY_NAME[window].live_tick(now_ms), BY_NAME[window].step_ms
     place = {"topic": "touchpoints", "window": window, "written_at": _instant(now_ms - ago_ms)}
     written = [
@@ -70,7 +71,7 @@ def in_group(one: dict[str, Any]) -> dict[str, Any]:
 
 def write_visits(client: Client, stages: Sequence[str] = DECLARED, window: str = "5m") -> None:
     """Write what became of the visits to stages, with the largest numbers that a card has to hold."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     visits = {
         "topic": "touchpoints", "window": window, "tick": _instant(BY_NAME[window].live_tick(now_ms)),
         "watermark": _instant(now_ms), "entered": 1_234_567, "progressed": 234_567,
@@ -84,7 +85,7 @@ def write_visits(client: Client, stages: Sequence[str] = DECLARED, window: str =
 
 def write_lanes(client: Client, lanes: int = 4, ago_ms: int = STAYS_FRESH, clock_ago_ms: int = STAYS_FRESH) -> None:
     """Lanes that were written so long ago, when they had applied everything up to so long ago."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     at, clock = _instant(now_ms - ago_ms), _instant(now_ms - clock_ago_ms)
     names = ("topic", "partition", "log_id", "generation", "next_offset", "lane_clock", "occurred_max", "watermark")
     rest = ("definitions", "predecessor_log_id", "predecessor_next_offset", "written_at")
@@ -95,7 +96,7 @@ def write_lanes(client: Client, lanes: int = 4, ago_ms: int = STAYS_FRESH, clock
 
 def write_round(client: Client, ago_ms: int = STAYS_FRESH, judged_ago_ms: int = STAYS_FRESH, rules: int = 8) -> None:
     """A round of `watch`, written so long ago, that had judged what was complete so long ago."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     row = ["touchpoints", rules, 10_000, _instant(now_ms - judged_ago_ms), _instant(now_ms - ago_ms)]
     client.insert("watch_rounds", [row], ["topic", "rules", "step_ms", "judged_to", "written_at"])
 

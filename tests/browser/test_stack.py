@@ -1,7 +1,6 @@
 """The whole way: events are published, workers measure them, and the page shows what the rolling rows say."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import DECLARED
 from tests.browser.running_page import expect_state, figures, stages
 from tests.support.stack import RunningStack, eventually, running_stack
+from touchstream.schemas import times
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.rolling.store import rolling_now
 
@@ -29,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 def publish(stack: RunningStack, directory: Path, events: list[dict[str, Any]]) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     plain = {"channel": "web", "touchpoint": "page", "occurred_at": now_ms}
     lines = [
         json.dumps(plain | {"event_id": f"{now_ms}-{n}", "customer_id": f"c{n}"} | e) for n, e in enumerate(events)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from tests.kafka.choice import APACHE
 from tests.support.stack import RunningStack, eventually, running_stack
+from touchstream.schemas import times
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS
 from touchstream.sinks.clickhouse.database import connect
 
@@ -24,7 +24,7 @@ LONG_AGO = (0, 1)
 
 
 def now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return times.now_ms()
 
 
 def event(event_id: str) -> bytes:

@@ -1,7 +1,6 @@
 """A dead-letter topic that takes nothing: the lane of the bad event waits, others go on, and nothing is dropped."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from tests.kafka.choice import about_apache_kafka
 from tests.support.stack import RunningStack, eventually, running_stack
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached
@@ -32,7 +32,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 def event(event_id: str) -> bytes:
-    fields = {"event_id": event_id, "occurred_at": time.time_ns() // 1_000_000, "customer_id": "ann"}
+    fields = {"event_id": event_id, "occurred_at": now_ms(), "customer_id": "ann"}
     return json.dumps(fields | {"channel": "web", "touchpoint": "checkout"}).encode()
 
 

@@ -1,7 +1,6 @@
 """A partition full of what can't be used does not hold up the others, and costs no worker its life."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from kafka import KafkaProducer
 
 from tests.support.stack import running_stack
 from touchstream.schemas.codec import encode_single_object
+from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.streams.process.connection import KafkaConnection
 
@@ -19,7 +19,7 @@ LANES = range(1, 4)
 
 
 def good(event_id: str) -> bytes:
-    fields = {"event_id": event_id, "occurred_at": time.time_ns() // 1_000_000, "customer_id": "ann"}
+    fields = {"event_id": event_id, "occurred_at": now_ms(), "customer_id": "ann"}
     return json.dumps(fields | {"channel": "web", "touchpoint": "checkout"}).encode()
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,12 @@ import pytest
 from tests.kafka.choice import about_the_local_broker
 from tests.support.full_disk import filled, small_disk
 from tests.support.stack import RunningStack, eventually, running_stack
+from touchstream.schemas.times import now_ms
 
 pytestmark = pytest.mark.stack
 
 EVENTS = 20_000
-BEGAN_MS = time.time_ns() // 1_000_000
+BEGAN_MS = now_ms()
 
 
 def events(path: Path, numbers: range) -> str:

@@ -22,6 +22,7 @@ from tests.support.stack import eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running
+from touchstream.schemas.times import now_ms
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep.init import prepare
 
@@ -44,7 +45,7 @@ class Servers:
         assert list(prepare(settings))
         with KafkaProducer(**settings.kafka_connection().client_options()) as producer:
             for number in range(10):
-                event = {"event_id": f"e{number}", "occurred_at": time.time_ns() // 1_000_000, "customer_id": "ann"}
+                event = {"event_id": f"e{number}", "occurred_at": now_ms(), "customer_id": "ann"}
                 value = json.dumps(event | {"channel": "web", "touchpoint": "page"}).encode()
                 producer.send(settings.topic, key=b"ann", value=value)
         return settings

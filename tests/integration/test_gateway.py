@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.kafka.choice import APACHE
 from tests.support.gateway_process import LANES, PATH, Log, RunningGateway, create_topic, running_gateway
 from tests.support.stack import eventually
+from touchstream.schemas.times import now_ms
 from touchstream.schemas.void_ids import VoidIds
 from touchstream.streams.channels.partitioner import lane_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "conformance"
 TEXTS = {path.name: path.read_bytes() for path in sorted((DATA / "json_test_suite" / "test_parsing").glob("*.json"))}
 STRINGS_FILE = DATA / "naughty_strings" / "blns.json"
-NOW_MS = time.time_ns() // 1_000_000
+NOW_MS = now_ms()
 TOPIC = "gateway"
 NAMES = ("event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "stage", "journey", "segment", "action")
 
@@ -60,12 +60,12 @@ def answered(response: httpx.Response) -> tuple[int, list[tuple[int, str]]]:
 
 
 def test_what_is_accepted_is_in_kafka_when_the_answer_comes(gateway: RunningGateway, log: Log) -> None:
-    before = time.time_ns() // 1_000_000
+    before = now_ms()
     assert gateway.post(event(1)).json() == {"accepted": 1, "refused": []}
     (record,) = log.records()
     (found,) = log.events()
     assert record.key == b"c1"
-    assert before <= found["received_at"] <= record.timestamp <= time.time_ns() // 1_000_000
+    assert before <= found["received_at"] <= record.timestamp <= now_ms()
     # Apache Kafka stamps records itself (LogAppendTime), the local broker leaves them with ours.
     assert APACHE or record.timestamp == found["received_at"]
     assert {name: found[name] for name in event(1)} == event(1)

@@ -6,7 +6,6 @@ import json
 import re
 import resource
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,12 +15,13 @@ import pytest
 
 from tests.support.gateway_process import PATH, RunningGateway, create_topic, running_gateway
 from tests.support.stack import eventually
+from touchstream.schemas.times import now_ms
 from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
 
 EVENT = {
     "event_id": "e",
-    "occurred_at": time.time_ns() // 1_000_000,
+    "occurred_at": now_ms(),
     "customer_id": "c",
     "channel": "web",
     "touchpoint": "t",

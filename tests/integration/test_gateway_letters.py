@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.support.gateway_process import PATH
 from tests.support.stack import RunningStack, running_stack
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.dead_letters import DeadLetter, dead_letters
 from touchstream.streams.channels.gateway.key_lines import Bounds, key_line, new_key
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.stack
 
 PER_MINUTE = 20
 EVENT: dict[str, Any] = {
-    "occurred_at": time.time_ns() // 1_000_000, "customer_id": "ann-4711", "channel": "web", "touchpoint": "t",
+    "occurred_at": now_ms(), "customer_id": "ann-4711", "channel": "web", "touchpoint": "t",
 }  # fmt: skip
 
 

@@ -7,7 +7,6 @@ import gzip
 import http.client
 import json
 import signal
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +17,13 @@ import pytest
 
 from tests.support.gateway_process import PATH, Log, RunningGateway, create_topic, running_gateway, send_signal
 from tests.support.stack import eventually
+from touchstream.schemas.times import now_ms
 from touchstream.streams.channels.gateway.body import EVENTS_MAX
 from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
 from touchstream.streams.process.settings import Settings
 
-NOW_MS = time.time_ns() // 1_000_000
+NOW_MS = now_ms()
 EVENT: dict[str, Any] = {
     "event_id": "e",
     "occurred_at": NOW_MS,

@@ -17,10 +17,11 @@ from tests.kafka.choice import APACHE, AnyBroker, own_broker
 from tests.support.gateway_process import Log, RunningGateway, create_topic, pause, running_gateway, send_signal
 from tests.support.stack import eventually
 from touchstream.deploy.local.process import Process, running
+from touchstream.schemas.times import now_ms
 
 TOPIC = "touchpoints"
 SOON = {"GATEWAY_DELIVERY_SECONDS": "1"}
-NOW_MS = time.time_ns() // 1_000_000
+NOW_MS = now_ms()
 
 
 def event(number: int) -> dict[str, Any]:

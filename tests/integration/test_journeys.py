@@ -3,7 +3,6 @@
 import gzip
 import json
 import statistics
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -17,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from tests.oracle import journeys as oracle
 from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, panes_of, table, touchpoint
 from tests.support.real_data import events_file, needs_data
+from touchstream.schemas import times
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
@@ -416,7 +416,7 @@ def test_an_anonymous_id_that_two_customers_claim_stays_with_the_first(client: C
 
 
 def test_rolling_journeys_equal_the_exact_ones_of_their_window(client: Client) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     rows = [one | {"occurred_at": one["occurred_at"] - NOON_MS + now_ms} for one in events(3)]
     write(client, rows)
     client.insert_arrow("lanes", table("lanes", [lane(watermark=now_ms)]))
@@ -453,7 +453,7 @@ def test_journeys_wait_for_lanes_that_catch_up(client: Client) -> None:
 
 
 def test_a_new_leader_of_journeys_goes_on_where_the_one_before_ended(client: Client) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     client.insert_arrow("lanes", table("lanes", [lane(lane_clock=now_ms)]))
     write(client, [one | {"occurred_at": one["occurred_at"] - NOON_MS + now_ms} for one in events(3)])
     longest = WINDOWS[-1:]

@@ -1,7 +1,6 @@
 """`touchstream metrics` of more names than anybody reads: bounded, and what is left out is said."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from tests.integration.test_clickhouse_metrics import publish
 from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
+from touchstream.schemas import times
 from touchstream.streams.cli import output
 from touchstream.streams.cli.main import app
 
@@ -21,7 +21,7 @@ HOSTILE = ("*", "other", "", "[bold]", "a/b", "%2A", "🙂")
 @pytest.fixture(scope="module")
 def environment(clickhouse_url: str) -> Iterator[dict[str, str]]:
     """A touch of each of NAMES touchpoints, and two more of each hostile one, which so are the busiest."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     names = [f"name-{n:04}" for n in range(NAMES - len(HOSTILE))] + list(HOSTILE) * 3
     with migrated_database(clickhouse_url) as client:
         publish(client, [touchpoint(n, occurred_at=now_ms, touchpoint=name) for n, name in enumerate(names)])

@@ -1,7 +1,6 @@
 """`touchstream metrics --window`: the rolling window as of now, by any groups."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.integration.test_clickhouse_metrics import publish
 from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
+from touchstream.schemas import times
 from touchstream.streams.cli.main import app
 
 pytestmark = pytest.mark.stack
@@ -21,7 +21,7 @@ MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 @pytest.fixture(scope="module")
 def tables(clickhouse_url: str) -> Iterator[Client]:
     """Events of ten minutes, half an hour and two hours ago."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     ages = {1: 10 * MINUTE_MS, 2: 30 * MINUTE_MS, 3: 2 * HOUR_MS}
     with migrated_database(clickhouse_url) as client:
         events = [

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.kafka.choice import own_broker
 from touchstream.deploy.local.process import running
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
 from touchstream.streams.broker.topics import TopicError, ensure_topics, log_identity, topic_specs
 from touchstream.streams.channels import BufferFull, DeliveryFailed, Producer, Refused
@@ -56,7 +56,7 @@ def published(kafka_url: str, topic: str) -> list[dict[str, Any]]:
 
 
 def test_an_event_in_three_lines(kafka_url: str, topic: str) -> None:
-    before = time.time_ns() // 1_000_000
+    before = now_ms()
     with Producer(kafka_url, topic=topic) as producer:
         delivery = producer.publish(
             customer_id="42",
@@ -70,7 +70,7 @@ def test_an_event_in_three_lines(kafka_url: str, topic: str) -> None:
     (record,) = records(kafka_url, topic)
     assert delivery.wait() == (record.partition, record.offset)
     assert record.key == b"42"
-    assert before <= record.timestamp <= time.time_ns() // 1_000_000
+    assert before <= record.timestamp <= now_ms()
     (event,) = published(kafka_url, topic)
     assert event["event_id"] == delivery.event_id
     assert before <= event["occurred_at"] <= record.timestamp

@@ -1,7 +1,6 @@
 """Rolling rows equal the exact metrics of their interval once they are complete; Roll, its gauges and its topic."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -17,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from tests.integration.test_clickhouse_metrics import assert_equal, publish, write
 from tests.support.asyncapi import SCHEMAS, wrong
 from tests.support.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, touchpoint
+from touchstream.schemas import times
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.sinks.clickhouse.rolling import live
@@ -31,7 +31,7 @@ ALL = None
 pytestmark = pytest.mark.stack
 
 TOPIC = "touchpoints"
-TICK_MS = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
+TICK_MS = times.now_ms() // HOUR_MS * HOUR_MS
 """A tick of every window; of now, for rolling rows have an age limit."""
 SETS = (("journey",), ("journey", "stage"), ("journey", "stage", "channel"), ("journey", "stage", "segment"),
         ("journey", "stage", "channel", "segment"))  # fmt: skip

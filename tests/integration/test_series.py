@@ -1,6 +1,5 @@
 """Rolling rows are bounded whatever names arrive: who has rows of its own, and that nothing is lost to the sums."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from tests.integration.test_clickhouse_metrics import publish, write
 from tests.support.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, pane, table, touchpoint
+from touchstream.schemas import times
 from touchstream.schemas.alerts import Rules
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue
@@ -32,7 +32,7 @@ from touchstream.streams.rolling.series import Admission
 pytestmark = pytest.mark.stack
 
 TOPIC = "touchpoints"
-NOW_MS = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
+NOW_MS = times.now_ms() // HOUR_MS * HOUR_MS
 WINDOW = BY_NAME["1h"]
 JOURNEY = """
 format: 1

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from kafka import KafkaConsumer, TopicPartition
 from tests.kafka.choice import APACHE, own_broker
 from tests.support.stack import eventually, running_stack
 from touchstream.deploy.local.process import running
+from touchstream.schemas import times
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
@@ -181,20 +181,20 @@ def count(destination: Destination) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_publishes_as_time_goes_by_until_it_is_told_to_stop(number: int, destination: Destination) -> None:
-    before_ms = time.time_ns() // 1_000_000
+    before_ms = times.now_ms()
     process = command(destination, "--rate", "50")
     eventually(lambda: count(destination) > 100)
     process.send_signal(number)
     summary = ended(process)
     frame = arrived(destination)
     assert summary["published"] == sum(summary["by_stage"].values()) == frame.height
-    assert frame["occurred_at"].max() <= time.time_ns() // 1_000_000  # type: ignore[operator]
+    assert frame["occurred_at"].max() <= times.now_ms()  # type: ignore[operator]
     assert frame["occurred_at"].min() > before_ms - 5 * MINUTE_MS  # type: ignore[operator]
 
 
 def test_fast_publishes_the_past_at_once(destination: Destination) -> None:
     summary = ended(command(destination, "--fast", "--for", "600", "--rate", "10", "--seed", "5"))
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     frame = arrived(destination)
     assert summary["published"] == frame.height
     assert 4_000 < frame.height < 8_000

@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.kafka.choice import about_the_local_broker
 from tests.support.stack import running_stack
+from touchstream.schemas.times import now_ms
 
 pytestmark = [pytest.mark.stack, about_the_local_broker]
 
@@ -29,7 +29,7 @@ def test_of_two_stacks_each_measures_what_was_published_to_its_directory(tmp_pat
     first, second = tmp_path / "first", tmp_path / "second"
     for number, directory in enumerate((first, second), start=1):
         directory.mkdir()
-        event = {"occurred_at": time.time_ns() // 1_000_000, "customer_id": "ann", "channel": "web", "touchpoint": "p"}
+        event = {"occurred_at": now_ms(), "customer_id": "ann", "channel": "web", "touchpoint": "p"}
         lines = [json.dumps(event | {"event_id": f"e{one}"}) for one in range(number)]
         (directory / "events.ndjson").write_text("\n".join(lines) + "\n")
     with running_stack(first, workers=1), running_stack(second, workers=1):

@@ -1,12 +1,12 @@
 """`touchstream wait`: once it returns, what was published is measured, and its completeness says so."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.stack import running_stack
+from touchstream.schemas import times
 
 pytestmark = pytest.mark.stack
 
@@ -15,7 +15,7 @@ HOUR_MS = 3_600_000
 
 def test_what_was_waited_for_is_complete_at_once(tmp_path: Path) -> None:
     """One customer, so that most lanes have nothing to read; later and earlier hours; and nothing new."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     file = tmp_path / "events.ndjson"
     with running_stack(tmp_path) as stack:
         stack.command("wait")  # nothing was ever published

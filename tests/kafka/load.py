@@ -7,6 +7,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
+from touchstream.schemas import times
 from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.streams.channels import Producer
 from touchstream.streams.channels.bulk import Destination, LaneBatches
@@ -109,7 +110,7 @@ class BulkLoad(Load):
                 due = int((time.monotonic() - started) * self._per_second)
                 # Where the machine lags, what is sent twice still comes soon after the first: ids are forgotten.
                 due = min(due, self.published + self._per_second)
-                now_ms = time.time_ns() // 1_000_000
+                now_ms = times.now_ms()
                 made = [Touchpoint(occurred_at=now_ms, **self._fields(number)) for number in range(self.published, due)]
                 twice = [made[at] for at in range(-self.published % SENT_TWICE_EVERY, len(made), SENT_TWICE_EVERY)]
                 events = made + twice

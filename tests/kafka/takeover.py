@@ -23,6 +23,7 @@ from tests.kafka.books import log_ends
 from tests.kafka.failures import measured
 from tests.kafka.faults import until
 from tests.kafka.stand import TOPIC, Layout, Stand, running_stand
+from touchstream.schemas import times
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.channels import Producer
 from touchstream.streams.process.connection import KafkaConnection
@@ -50,7 +51,7 @@ class TakeOver:
 def fill(stand: Stand, customers: int, panes: int) -> None:
     """One event of each customer, spread over so many panes of ten seconds; returns when all of it is in the tables."""
     number, slots = np.arange(customers), max(1, panes // _PLACES)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     events = replace(
         generate(customers, now_ms),
         customer=number,

@@ -17,6 +17,7 @@ from kafka.errors import MessageSizeTooLargeError
 from tests.kafka.choice import about_apache_kafka, own_broker
 from tests.support.stack import RunningStack, running_stack
 from touchstream.deploy.local.process import running
+from touchstream.schemas import times
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.broker.log_reader import log_reader
 from touchstream.streams.broker.topics import (
@@ -75,7 +76,7 @@ def test_the_topic_of_events_has_no_room_for_a_message_that_no_event_may_have(ka
 
 @pytest.mark.stack
 def test_the_brokers_clock_counts_and_not_the_producers(tmp_path: Path) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = times.now_ms()
     with running_stack(tmp_path, workers=1) as stack:
         connection = KafkaConnection.from_url(stack.addresses["kafka"])
         with KafkaProducer(**connection.client_options()) as producer:
@@ -88,7 +89,7 @@ def test_the_brokers_clock_counts_and_not_the_producers(tmp_path: Path) -> None:
         ((earliest, latest),) = client.query(
             "SELECT toUnixTimestamp64Milli(min(record_at)), toUnixTimestamp64Milli(max(lane_clock)) FROM touchpoints"
         ).result_rows
-        assert now_ms <= earliest <= latest <= time.time_ns() // 1_000_000
+        assert now_ms <= earliest <= latest <= times.now_ms()
 
 
 @pytest.mark.stack
@@ -104,7 +105,7 @@ def test_of_transactions_only_what_was_committed_counts_and_none_holds_up_a_wait
             producer.init_transactions(30)
             producer.begin_transaction()
             for number in range(events):
-                producer.produce("touchpoints", event(f"{name}-{number}", time.time_ns() // 1_000_000), b"ann")
+                producer.produce("touchpoints", event(f"{name}-{number}", times.now_ms()), b"ann")
             producer.flush(30)
             return producer
 
@@ -118,7 +119,7 @@ def test_of_transactions_only_what_was_committed_counts_and_none_holds_up_a_wait
         written("committed", 30).commit_transaction(30)
         assert touches() == 30
         with KafkaProducer(bootstrap_servers=servers) as plain:
-            plain.send("touchpoints", event("plain-1", time.time_ns() // 1_000_000), b"ann").get(30)
+            plain.send("touchpoints", event("plain-1", times.now_ms()), b"ann").get(30)
         opened = written("opened", 40)
         aborted = written("interleaved", 50)
         assert touches() == 31
@@ -147,9 +148,7 @@ def test_records_that_were_deleted_before_they_were_measured_are_said_to_be_lost
         def send(name: str, events: int) -> None:
             with KafkaProducer(bootstrap_servers=servers) as producer:
                 for number in range(events):
-                    producer.send(
-                        "touchpoints", event(f"{name}-{number}", time.time_ns() // 1_000_000), b"ann", partition=0
-                    )
+                    producer.send("touchpoints", event(f"{name}-{number}", times.now_ms()), b"ann", partition=0)
 
         def delete_all() -> None:
             end = log_identity(KafkaConnection.from_url(f"kafka://{servers}"), "touchpoints")[0].end_offset

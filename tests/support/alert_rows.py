@@ -1,6 +1,5 @@
 """Complete rolling rows as `roll` writes them, and rules about them, for tests of alerts."""
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 from tests.browser.rolling_rows import in_group, row
 from touchstream.schemas.alerts import Rules
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.rolling.store import BY_NAME
 from touchstream.streams.watch.watch import Watch
@@ -18,7 +18,7 @@ ALL = None
 
 
 _HOUR_MS = 3_600_000
-START_MS = time.time_ns() // 1_000_000 // _HOUR_MS * _HOUR_MS - _HOUR_MS
+START_MS = now_ms() // _HOUR_MS * _HOUR_MS - _HOUR_MS
 """A whole hour, one or two hours ago: rolling rows are kept for 35 days."""
 STEP_MS = 10_000
 CATALOGUE = Catalogue.load()

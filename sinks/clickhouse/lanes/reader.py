@@ -1,4 +1,4 @@
-"""What a lane's new owner reads from ClickHouse before it goes on (contract: `sinks.sink.LaneReader`)."""
+"""What a lane's new owner reads from ClickHouse before it goes on."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -36,18 +36,21 @@ class ClickHouseLanes:
         self._settings: dict[str, Any] = {"select_sequential_consistency": 1} if sequential else {}
 
     def lane_history(self, topic: str, partition: int) -> list[LaneRow]:
-        """As `LaneReader.lane_history`."""
+        """The lane row of every log that the partition has had, the oldest generation first."""
         parameters = {"topic": topic, "partitions": [partition]}
         found = self._client.query(query_text("lane_history"), parameters=parameters, settings=self._settings)
         return [LaneRow(**row) for row in found.named_results()]
 
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
-        """As `LaneReader.newest_panes`."""
+        """The lane's pane rows of one resolution with the latest `pane_start`, at most `limit`, latest first."""
         parameters = {"log_id": log_id, "partition": partition, "resolution_s": resolution_s, "rows_max": limit}
         return conform("stage_panes", self._arrow("newest_panes", parameters))
 
     def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
-        """As `LaneReader.panes_by_key`. The keys go along as a table, `KEYS_AT_ONCE` to a request."""
+        """The lane's pane rows for `keys` (columns of `rows.PANE_KEY`); keys without a row are simply missing.
+
+        The keys go along as a table, `KEYS_AT_ONCE` to a request.
+        """
         # In the table's order, so that each request reads a stretch of the table of its own.
         ordered = keys.select(PANE_KEY).cast(_KEY_SCHEMA).sort_by([(name, "ascending") for name in PANE_KEY])
         found = [STAGE_PANES.empty_table()]
@@ -65,7 +68,11 @@ class ClickHouseLanes:
     def counted_event_ids(
         self, log_id: str, partition: int, offsets: tuple[int, int], clock_from_ms: int
     ) -> Iterator[pa.Table]:
-        """As `LaneReader.counted_event_ids`, `event_ids_at_once` to a table."""
+        """Counted events by offset, in bounded tables: where, when by the lane's clock, which event, and what it said.
+
+        Includes events whose row ClickHouse rejected: the log decides what counts as seen. offsets: from the first,
+        below the second. Tables have at most `event_ids_at_once` rows.
+        """
         from_offset, below_offset = offsets
         lane = {"log_id": log_id, "partition": partition, "clock_from": clock_from_ms, "below_offset": below_offset}
         refused = self._arrow("refused_event_ids", lane | {"from_offset": from_offset}).cast(EVENT_IDS)

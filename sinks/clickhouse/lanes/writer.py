@@ -53,14 +53,18 @@ class Writing:
 
 
 class Writer:
-    """The ClickHouse sink (contract: `sinks.sink.Sink`). Blocking; made for one executor thread."""
+    """Writes flushes; the outcomes are those of `sinks.sink`. Blocking; made for one executor thread."""
 
     def __init__(self, client: Client, writing: Writing | None = None) -> None:
         self._client = client
         self._settings = (writing or Writing()).settings()
 
     def write(self, flush: Flush, stop: Event) -> tuple[Rejected, ...]:
-        """Write one flush in its commit order, as `sinks.sink` promises."""
+        """Write one flush in its commit order; `sinks.sink` has the outcomes.
+
+        Blocks for as long as ClickHouse is slow or away, and tries again until `stop` is set. Raises ValueError for
+        rows that aren't of their table's schema, before anything is sent.
+        """
         for table, rows in in_commit_order(flush.tables).items():
             if rejected := self._write_table(table, rows, stop):
                 return tuple(rejected)

@@ -17,6 +17,7 @@ import polars as pl
 
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import TIME_MS_MAX
 from touchstream.schemas.validity_of_columns import refusals
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
@@ -167,7 +168,7 @@ class _Run:
         pace = _Pace(self._options.events_per_second, self._stop)
         try:
             for source, chunk in self._chunks():
-                events, refused = self._events(chunk, shift_ms, time.time_ns() // 1_000_000)
+                events, refused = self._events(chunk, shift_ms, now_ms())
                 self._refused.add(source.name, refused)
                 self._look_at(events, chunk)
                 await self._send(batches, _keys(events), encode_frame(encoder, events), pace)
@@ -191,7 +192,7 @@ class _Run:
             stop = min(start + pace.slice_events, len(values))
             if not await pace.wait_for(self._sent):
                 return
-            await batches.add(keys[start:stop], values[start:stop], time.time_ns() // 1_000_000)
+            await batches.add(keys[start:stop], values[start:stop], now_ms())
             if pace.is_set:
                 await batches.send_begun()
             self._sent += stop - start
@@ -239,7 +240,7 @@ class _Run:
         ]
         self._problems.clear()  # the second pass meets them again
         self._step = "publishing"
-        return time.time_ns() // 1_000_000 - max(newest) if newest else 0
+        return now_ms() - max(newest) if newest else 0
 
     def _report(self) -> None:
         totals = [source.bytes_total for source in self._sources]

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from touchstream.schemas import times
 from touchstream.schemas.codec import Undecodable
 from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
@@ -123,7 +124,7 @@ class Gateway:
             body = await read_body(request, self.body_bytes_max, room)
             self.byte_rate.take(sender.owner, len(body))
             async with self.places.place(sender.owner):
-                now_ms = time.time_ns() // 1_000_000
+                now_ms = times.now_ms()
                 try:
                     events = split_events(body, request.headers.get("content-type", ""))
                     self.rate.take(sender.owner, max(0, len(events.texts) - 1))

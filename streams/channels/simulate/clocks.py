@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Protocol
+
+from touchstream.schemas import times
 
 
 class Clock(Protocol):
@@ -22,7 +23,7 @@ class WallClock:
 
     def now_ms(self) -> int:
         """The system's time."""
-        return time.time_ns() // 1_000_000
+        return times.now_ms()
 
     async def sleep_until(self, at_ms: int) -> None:
         """Sleeps."""

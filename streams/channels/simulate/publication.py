@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from touchstream.schemas.times import now_ms
 from touchstream.streams.channels.bulk import Destination, LaneBatches
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.simulate.clocks import LeapingClock, WallClock
@@ -59,7 +59,7 @@ async def _publish(
     try:
         batches = await stack.enter_async_context(LaneBatches.to(destination))
         duration_ms = round(options.seconds * 1_000)
-        start_ms = time.time_ns() // 1_000_000 - (duration_ms if options.fast else 0)
+        start_ms = now_ms() - (duration_ms if options.fast else 0)
         runner = Runner(Simulator(scenario, scenario.seed, start_ms), batches, encoder, progress)
         with _on_signals(runner.stop):
             until_ms = start_ms + duration_ms if duration_ms else None

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from touchstream.schemas import times
 from touchstream.streams.channels.bulk import LaneBatches
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.in_flight import DeliveryFailed
@@ -121,7 +122,7 @@ class Runner:
         """Until Kafka has all of it. What it has already may be there twice then, and counts once by its event_id."""
         while True:
             try:
-                await self._batches.add(keys, values, time.time_ns() // 1_000_000)
+                await self._batches.add(keys, values, times.now_ms())
                 await self._batches.flush()
             except DeliveryFailed as error:
                 log.warning("Kafka didn't take events, sending them again", error=str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import jsonschema_rs
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from touchstream.schemas.times import MISTAKEN_MS_MAX
+from touchstream.schemas.times import MISTAKEN_MS_MAX, now_ms
 from touchstream.schemas.touchpoint import (
     NAME_BYTES_MAX,
     SCALES,
@@ -27,7 +26,7 @@ from touchstream.streams.channels.gateway.intake import judge
 from touchstream.streams.channels.gateway.openapi import document
 from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, touchpoint_schema
 
-NOW = time.time_ns() // 1_000_000
+NOW = now_ms()
 DOCUMENT = document(keys_needed=True, body_bytes_max=1000)
 EVENT = jsonschema_rs.Draft202012Validator(touchpoint_schema(), validate_formats=True)
 

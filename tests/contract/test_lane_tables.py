@@ -1,6 +1,6 @@
-"""What every sink promises: the same suite for each of them (`sinks.sink`)."""
+"""What ClickHouse promises as the lanes' store (`sinks.sink`)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -23,18 +23,19 @@ from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
 from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.rows import TABLES, conform
-from touchstream.sinks.memory import MemorySink
-from touchstream.sinks.sink import Flush, LaneReader, Sink, SinkBusy, SinkRefused
+from touchstream.sinks.sink import Flush, SinkBusy, SinkRefused
 from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.worker.flush import first_rows, without
+
+pytestmark = pytest.mark.stack
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A sink, what it has kept, and how to make it fail."""
+    """The store, what it has kept, and how to make it fail."""
 
-    sink: Sink
-    reader: LaneReader
+    sink: Writer
+    reader: ClickHouseLanes
     kept: Callable[[str], pa.Table]
     """The rows of a table that stand."""
     refuse: Callable[[str, str, str], None]
@@ -43,36 +44,9 @@ class Subject:
     come_back: Callable[[], None]
 
 
-@pytest.fixture(params=["memory", pytest.param("clickhouse", marks=pytest.mark.stack)])
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    if request.param == "memory":
-        yield memory()
-    else:
-        yield from clickhouse(request.getfixturevalue("clickhouse_url"))
-
-
-def memory() -> Subject:
-    refused: set[tuple[str, str, Any]] = set()
-
-    def refuses(name: str, row: Mapping[str, Any]) -> bool:
-        return any((name, column, value) in refused for column, value in row.items() if isinstance(value, str))
-
-    def set_away(away: bool) -> None:
-        sink.away = away
-
-    sink = MemorySink(refuses)
-    return Subject(
-        sink=sink,
-        reader=sink,
-        kept=sink.final,
-        refuse=lambda name, column, value: refused.add((name, column, value)),
-        go_away=lambda: set_away(True),
-        come_back=lambda: set_away(False),
-    )
-
-
-def clickhouse(server_url: str) -> Iterator[Subject]:
-    with migrated_database(server_url) as client, front_of(server_url) as front:
+@pytest.fixture
+def subject(clickhouse_url: str) -> Iterator[Subject]:
+    with migrated_database(clickhouse_url) as client, front_of(clickhouse_url) as front:
 
         def kept(name: str) -> pa.Table:
             found = client.query_arrow("SELECT * FROM {n:Identifier} FINAL", parameters={"n": name}, use_strings=False)
@@ -134,12 +108,12 @@ def test_the_most_advanced_row_stands_in_whatever_order_rows_come(subject: Subje
     assert subject.kept("lanes")["next_offset"].to_pylist() == [9]
 
 
-def test_a_flush_of_nothing_is_done_at_once_even_when_the_sink_is_away(subject: Subject) -> None:
+def test_a_flush_of_nothing_is_done_at_once_even_when_the_store_is_away(subject: Subject) -> None:
     subject.go_away()
     assert subject.sink.write(Flush({}), STOPPED) == ()
 
 
-def test_a_sink_that_is_away_takes_nothing_and_says_so_once_told_to_stop(subject: Subject) -> None:
+def test_a_store_that_is_away_takes_nothing_and_says_so_once_told_to_stop(subject: Subject) -> None:
     subject.go_away()
     with pytest.raises(SinkBusy) as busy:
         subject.sink.write(EVERYTHING, STOPPED)
