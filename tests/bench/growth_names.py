@@ -8,8 +8,8 @@ from clickhouse_connect.driver.client import Client
 from tests.bench.growth import Growth, lines
 from tests.bench.growth_clickhouse import _DAY, _EVENTS, _NAMES, _PANES, _SHORT, _database, _step_seconds
 from tests.support.clickhouse_rows import lane, table
-from touchstream.schemas import times
 from touchstream.deploy.local.clickhouse.server import ClickHouse
+from touchstream.schemas import times
 from touchstream.schemas.groups import SERIES_MAX
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 

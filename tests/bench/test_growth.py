@@ -50,7 +50,7 @@ def test_a_lane_that_has_met_many_people_is_beside_one_that_has_met_one() -> Non
 @pytest.mark.stack
 def test_a_flush_has_at_least_the_panes_that_were_asked_for_and_hardly_more(clickhouse: ClickHouse) -> None:
     asked_for = (30, 600, 3_000)
-    growth = flushes(clickhouse, asked_for, rounds=1)
+    growth = flushes(clickhouse, asked_for, times=1)
     for wanted, row in zip(asked_for, growth.rows, strict=True):
         assert wanted <= row["panes changed"] < wanted * 1.1
     assert growth.fits.keys() == {"panes s"}
@@ -59,7 +59,7 @@ def test_a_flush_has_at_least_the_panes_that_were_asked_for_and_hardly_more(clic
 
 @pytest.mark.stack
 def test_a_step_of_roll_writes_the_groups_that_were_asked_for_and_their_sums(clickhouse: ClickHouse) -> None:
-    growth = rolls(clickhouse, [10, 40], rounds=1)
+    growth = rolls(clickhouse, [10, 40], times=1)
     for row, groups in zip(growth.rows, (10, 40), strict=True):
         assert groups < row["rolling groups"] < 4 * groups
         assert row["short windows s"] > 0 < row["24h s"]
@@ -67,7 +67,7 @@ def test_a_step_of_roll_writes_the_groups_that_were_asked_for_and_their_sums(cli
 
 @pytest.mark.stack
 def test_a_step_of_roll_is_measured_by_the_events_of_its_hour(clickhouse: ClickHouse) -> None:
-    rows = rolls_by_events(clickhouse, [100, 300], rounds=1).rows
+    rows = rolls_by_events(clickhouse, [100, 300], times=1).rows
     assert [row["raw events in the hour"] for row in rows] == [100, 300]
     client = connect(clickhouse.url("growth_roll_of_300_events"))
     text = "SELECT customers FROM stage_metrics FINAL WHERE window = '1h' AND isNull(stage)"
