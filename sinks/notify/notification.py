@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from touchstream.sinks.clickhouse.alerts.store import AlertRow
+from touchstream.schemas.alert_state import AlertRow
 
 
 class NotDelivered(RuntimeError):  # noqa: N818 - it says what happened

@@ -9,8 +9,8 @@ from markupsafe import Markup, escape
 
 from touchstream.schemas.groups import spelled
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.customers.view import CustomerView
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS
 from touchstream.sinks.page.board import Board
 from touchstream.sinks.page.customer_words import facts, sections, warnings
 from touchstream.sinks.page.figures import JOURNEY_LABELS, LABELS, NOTHING, number

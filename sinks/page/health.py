@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.alerts.rounds import Round
 from touchstream.sinks.clickhouse.rolling.live import Newest
-from touchstream.sinks.clickhouse.rolling.store import Window
 from touchstream.sinks.page.figures import duration, instant
 from touchstream.sinks.sink import LaneRow
 

@@ -11,11 +11,12 @@ from urllib3 import Timeout
 
 from touchstream.schemas.journey import Journey
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.alerts.rounds import Round, newest_round
 from touchstream.sinks.clickhouse.database import Database
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.rolling import live
-from touchstream.sinks.clickhouse.rolling.store import Window, journeys_now
+from touchstream.sinks.clickhouse.rolling.store import journeys_now
 from touchstream.sinks.page import metrics
 from touchstream.sinks.page.board import (
     CHANNELS_MAX,

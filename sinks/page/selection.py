@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from touchstream.schemas.groups import name_of, spelled
 from touchstream.schemas.touchpoint import NAME_BYTES_MAX
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, Window
+from touchstream.schemas.windows import BY_NAME, Window
 
 DEFAULT_WINDOW: Final = "5m"
 

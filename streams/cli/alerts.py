@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from touchstream.schemas.alert_state import AlertRow
 from touchstream.schemas.alerts import Rules
 from touchstream.sinks.clickhouse.alerts.rounds import Round, newest_round
-from touchstream.sinks.clickhouse.alerts.store import AlertRow, AlertTables
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.page.figures import duration, instant

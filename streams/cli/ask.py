@@ -7,9 +7,9 @@ import typer
 from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas.times import now_ms
+from touchstream.schemas.windows import BY_NAME, Window
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS
 from touchstream.sinks.clickhouse.metrics.journeys import portfolio
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, Window
 from touchstream.streams.cli.output import (
     JSON_ROWS_MAX,
     TABLE_ROWS_MAX,

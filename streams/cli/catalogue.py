@@ -14,9 +14,9 @@ from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.paths import stage_paths
+from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.journeys import touched_touchpoints, undeclared
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS
 from touchstream.streams.cli.output import (
     FAILED,
     answers,

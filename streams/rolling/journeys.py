@@ -10,8 +10,9 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import lanes
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS, Window, journeys_written, write_journeys
+from touchstream.sinks.clickhouse.rolling.store import journeys_written, write_journeys
 from touchstream.streams.process import metrics
 from touchstream.streams.rolling.roll import BEHIND_SECONDS_MAX, behind_seconds
 from touchstream.streams.worker.leader import Duty

@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas.alerts import DIMENSIONS
+from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.errors import first_line
-from touchstream.sinks.clickhouse.rolling.store import Window
 from touchstream.streams.broker.topics import STAGE_METRICS_TOPIC
 from touchstream.streams.process import metrics
 from touchstream.streams.worker.dead_letters import Send

@@ -12,15 +12,9 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import lanes
-from touchstream.sinks.clickhouse.rolling.store import (
-    WINDOWS,
-    Window,
-    completed_ticks,
-    rolling_at,
-    too_dear,
-    write_rolling,
-)
+from touchstream.sinks.clickhouse.rolling.store import completed_ticks, rolling_at, too_dear, write_rolling
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.sinks.sink import LaneRow
 from touchstream.streams.broker.progress import Reached, reached

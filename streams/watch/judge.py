@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from touchstream.schemas.alert_state import About, AlertRow, Baseline, Group, Reading
 from touchstream.schemas.alerts import DIMENSIONS, Rule
 from touchstream.schemas.metrics import Metric
-from touchstream.sinks.clickhouse.alerts.store import About, AlertRow, Baseline, Group, Reading
 
 OK: Final = "ok"
 PENDING: Final = "pending"

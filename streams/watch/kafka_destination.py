@@ -6,7 +6,7 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from touchstream.sinks.clickhouse.alerts.store import Group
+from touchstream.schemas.alert_state import Group
 from touchstream.sinks.notify.notification import NotDelivered, Notification
 from touchstream.streams.broker.topics import ALERTS_TOPIC
 from touchstream.streams.process.connection import KafkaConnection

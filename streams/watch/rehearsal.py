@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
+from touchstream.schemas.alert_state import AlertRow, Group, Reading
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Catalogue, Metric
-from touchstream.sinks.clickhouse.alerts.store import AlertRow, Group, Reading
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, Window
+from touchstream.schemas.windows import BY_NAME, Window
 from touchstream.streams.watch.judge import judge
 from touchstream.streams.watch.watch import Readings, ticks_of
 

@@ -15,11 +15,11 @@ from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.alerts.rounds import ROUND_SECONDS, record_round
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.database import Database
 from touchstream.sinks.clickhouse.errors import first_line
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS
 from touchstream.sinks.notify.alertmanager import Alertmanager
 from touchstream.sinks.notify.notification import Destination
 from touchstream.sinks.notify.slack import Slack

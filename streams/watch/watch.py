@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 import structlog
 
+from touchstream.schemas.alert_state import AlertRow, Group, Reading
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Catalogue, Metric
-from touchstream.sinks.clickhouse.alerts.store import GROUPS_MAX, AlertRow, Group, Reading
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME
+from touchstream.schemas.windows import BY_NAME
+from touchstream.sinks.clickhouse.alerts.store import GROUPS_MAX
 from touchstream.streams.process import metrics
 from touchstream.streams.watch.judge import FIRING, TOLD, UNJUDGED, Tick, judge, retire
 

@@ -17,8 +17,9 @@ from tests.bench.truth import ANSWERS
 from tests.support.clickhouse_rows import lane, table
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
 from touchstream.schemas.times import now_ms
+from touchstream.schemas.windows import BY_NAME, WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, WINDOWS, Window, write_journeys, write_rolling
+from touchstream.sinks.clickhouse.rolling.store import write_journeys, write_rolling
 
 EVENTS: Final = 20_000_000
 LANES: Final = 8

@@ -23,12 +23,12 @@ from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
 from touchstream.schemas import times
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
+from touchstream.schemas.windows import BY_NAME, Window
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, Window
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.sinks.sink import Flush
 from touchstream.streams.measure.lane import Lane

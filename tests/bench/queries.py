@@ -27,13 +27,14 @@ from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, TOPIC, Cut, lanes, metrics
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.sinks.clickhouse.rolling import live
 from touchstream.sinks.clickhouse.rolling.live import Tick
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, journeys_now, rolling_now
+from touchstream.sinks.clickhouse.rolling.store import journeys_now, rolling_now
 from touchstream.sinks.clickhouse.sql import query_text
 from touchstream.sinks.page.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
 from touchstream.sinks.page.drawing import Drawing

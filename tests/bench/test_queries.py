@@ -7,9 +7,10 @@ from clickhouse_connect.driver.client import Client
 from tests.bench.filled import LANES, WEEK_MS, Filled, fill
 from tests.bench.queries import Answered, Question, measure_queries
 from tests.support.clickhouse_rows import migrated_database
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC, metrics
 from touchstream.sinks.clickhouse.rolling.live import newest
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, rolling_now
+from touchstream.sinks.clickhouse.rolling.store import rolling_now
 
 EVENTS = 20_000
 

@@ -19,9 +19,10 @@ from tests.browser.chromium import WIDE, chromium
 from tests.browser.running_page import expect_state, running_page
 from tests.support.stack import eventually, running_stack
 from touchstream.schemas import times
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, write_rolling
+from touchstream.sinks.clickhouse.rolling.store import write_rolling
 from touchstream.sinks.page.board import TREND_TICKS
 from touchstream.streams.channels.simulate.scenario import DEFAULT_FILE
 from touchstream.streams.cli.local.stack import DEMO_LATENESS_SECONDS

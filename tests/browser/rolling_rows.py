@@ -8,7 +8,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas import times
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME
+from touchstream.schemas.windows import BY_NAME
 
 ALL = None
 

@@ -13,10 +13,11 @@ from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.rolling import live
 from touchstream.sinks.clickhouse.rolling.live import Tick
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, rolling_now
+from touchstream.sinks.clickhouse.rolling.store import rolling_now
 from touchstream.sinks.page.board import Board
 from touchstream.sinks.page.reader import Reader
 from touchstream.sinks.page.selection import Selection

@@ -19,6 +19,7 @@ from tests.support.real_data import events_file, needs_data
 from touchstream.schemas import times
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
+from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
 from touchstream.sinks.clickhouse.metrics.journeys import (
     churn,
@@ -29,7 +30,7 @@ from touchstream.sinks.clickhouse.metrics.journeys import (
     transitions,
     visits,
 )
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS, journeys_now, write_journeys
+from touchstream.sinks.clickhouse.rolling.store import journeys_now, write_journeys
 from touchstream.streams.rolling.journeys import JourneyRoll
 
 pytestmark = pytest.mark.stack

@@ -18,9 +18,10 @@ from tests.support.asyncapi import SCHEMAS, wrong
 from tests.support.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, touchpoint
 from touchstream.schemas import times
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.windows import BY_NAME, WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.sinks.clickhouse.rolling import live
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, WINDOWS, Window, rolling_at, write_rolling
+from touchstream.sinks.clickhouse.rolling.store import rolling_at, write_rolling
 from touchstream.sinks.prometheus import PREFIX, RollingGauges
 from touchstream.streams.rolling.publish import message
 from touchstream.streams.rolling.roll import GAUGED, Roll

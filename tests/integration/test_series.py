@@ -19,12 +19,13 @@ from touchstream.schemas.alerts import Rules
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.paths import stage_paths
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
 from touchstream.sinks.clickhouse.metrics.journeys import record_stages
 from touchstream.sinks.clickhouse.rolling import live
 from touchstream.sinks.clickhouse.rolling.series import KINDS, Decided, decide_series
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, rolling_at, write_rolling
+from touchstream.sinks.clickhouse.rolling.store import rolling_at, write_rolling
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.streams.rolling.roll import Roll
 from touchstream.streams.rolling.series import Admission

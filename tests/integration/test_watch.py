@@ -28,9 +28,11 @@ from tests.support.alert_rows import (
     write_ticks,
 )
 from tests.support.clickhouse_rows import lane, migrated_database, panes_of, table, touchpoint
+from touchstream.schemas.alert_state import AlertRow, Group
 from touchstream.schemas.alerts import ROLLING
-from touchstream.sinks.clickhouse.alerts.store import AlertRow, AlertTables, Group
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME, write_rolling
+from touchstream.schemas.windows import BY_NAME
+from touchstream.sinks.clickhouse.alerts.store import AlertTables
+from touchstream.sinks.clickhouse.rolling.store import write_rolling
 from touchstream.streams.watch.judge import FIRING, OK, PENDING, RESOLVED
 from touchstream.streams.watch.rehearsal import Rehearsal, RehearsalError
 

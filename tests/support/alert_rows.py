@@ -10,8 +10,8 @@ from tests.browser.rolling_rows import in_group, row
 from touchstream.schemas.alerts import Rules
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.times import now_ms
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME
 from touchstream.streams.watch.watch import Watch
 
 ALL = None

@@ -1,18 +1,17 @@
 """Alerts in ClickHouse: how they stand, how they changed, who was told, and the rolling rows they are judged by."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.alert_state import About, AlertRow, Baseline, Group, Reading
 from touchstream.schemas.alerts import DIMENSIONS, Rule
-from touchstream.schemas.groups import spelled
 from touchstream.schemas.metrics import Metric
-from touchstream.sinks.clickhouse.rolling.store import Window, cuts_of
+from touchstream.schemas.windows import Window
+from touchstream.sinks.clickhouse.rolling.store import cuts_of
 from touchstream.sinks.clickhouse.sql import query_text
 
 GROUPS_MAX: Final = 2_000
@@ -21,82 +20,6 @@ UNDELIVERED_DAYS: Final = 30
 """What a destination didn't take for so long is given up."""
 _ROWS_MAX: Final = 100_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Where a rule looks: a name of each dimension, None for all of them together."""
-
-    journey: str | None
-    stage: str | None = None
-    channel: str | None = None
-    segment: str | None = None
-
-    @property
-    def key(self) -> tuple[tuple[str, str], ...]:
-        """As the tables have it: (dimension, name) of what isn't all together."""
-        names = zip(DIMENSIONS, astuple(self), strict=True)
-        return tuple((dimension, name) for dimension, name in names if name is not None)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A metric in one window. Null without answers; n is null for a count; low and high are its 95 % interval."""
-
-    value: float | None
-    n: int | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What a drop or a rise is held against, and the tick of its window."""
-
-    value: float
-    n: int | None
-    tick_ms: int
-
-
-@dataclass(frozen=True)
-class About:
-    """What a rule says, kept with its alerts: for who reads them without the file."""
-
-    metric: str
-    window: str
-    condition: str
-    severity: str
-    owner: str
-    summary: str
-
-    @classmethod
-    def of(cls, rule: Rule) -> "About":
-        """Of a rule."""
-        return cls(rule.metric, rule.window, rule.condition, rule.severity, rule.owner or "", rule.summary)
-
-
-@dataclass(frozen=True)
-class AlertRow:
-    """A rule in one group as of a tick. state: ok, pending, firing, resolved, since the tick `since_ms`.
-
-    verdict: clear or breach; too_few, no_value or no_baseline where it was not judged, and the state stayed as it was;
-    gone (the group had no rows any more) or retired (the rule doesn't look at it any more).
-    """
-
-    rule: str
-    group: Group
-    tick_ms: int
-    state: str
-    since_ms: int
-    verdict: str
-    about: About
-    reading: Reading
-    baseline: Baseline | None = None
-
-    def key(self, topic: str) -> str:
-        """What identifies this change: the same whoever saw it, and however often."""
-        identity = json.dumps([topic, self.rule, *map(spelled, astuple(self.group)), self.tick_ms, self.state])
-        return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 _COLUMNS: Final = (

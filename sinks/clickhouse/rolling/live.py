@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from touchstream.sinks.clickhouse.rolling.store import Window
+from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.sql import query_text
 
 TREND_METRICS: Final = ("touches", "customers", "nps", "csat", "ces", "success_rate", "duration_ms_p50")

@@ -9,7 +9,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS
+from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.sql import query_text
 
 KINDS: Final[Mapping[str, Sequence[str]]] = {

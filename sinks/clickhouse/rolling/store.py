@@ -1,65 +1,17 @@
 """Rolling windows: those that are due written by one query, read by page, alerts, gauges and people."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.client import READ_SECONDS
 from touchstream.sinks.clickhouse.metrics.exact import Cut
 from touchstream.sinks.clickhouse.sql import query_text
 
 _DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
-_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
-
-@dataclass(frozen=True)
-class Window:
-    """A rolling window: its length, the distance of its ticks, and how often the live one is written (milliseconds).
-
-    Ticks are whole steps since 1970, of ten seconds at least, so that panes cover each window without a rest.
-
-    counted_max: unique customers are counted where at most so many touches fall into it. They don't add up over panes:
-    counting them reads every raw event, a microsecond each.
-    """
-
-    name: str
-    length_ms: int
-    step_ms: int
-    refresh_ms: int
-    counted_max: int = 0
-
-    @property
-    def watched(self) -> bool:
-        """Written so often that people look at it change."""
-        return self.refresh_ms < _SECOND
-
-    def cut(self, tick_ms: int) -> Cut:
-        """The interval of the window that ends at a tick."""
-        return Cut.of(tick_ms - self.length_ms, tick_ms)
-
-    def live_tick(self, now_ms: int) -> int:
-        """The end of the window that is being filled: the next tick."""
-        return (now_ms // self.step_ms + 1) * self.step_ms
-
-    def last_tick(self, watermark_ms: int) -> int:
-        """The newest tick that the watermark has passed."""
-        return watermark_ms // self.step_ms * self.step_ms
-
-
-WINDOWS: Final = (
-    Window("1m", _MINUTE, 10 * _SECOND, _SECOND // 2, 2_000_000),
-    Window("5m", 5 * _MINUTE, 10 * _SECOND, _SECOND // 2, 2_000_000),
-    Window("15m", 15 * _MINUTE, 30 * _SECOND, 5 * _SECOND, 10_000_000),
-    Window("1h", _HOUR, _MINUTE, 10 * _SECOND, 10_000_000),
-    Window("24h", _DAY, 10 * _MINUTE, 30 * _SECOND),
-    Window("7d", 7 * _DAY, _HOUR, _MINUTE),
-    Window("28d", 28 * _DAY, _HOUR, _MINUTE),
-)
-"""The longer a window, the less a second moves it, and the dearer it is: `refresh_ms` grows with it."""
-
-BY_NAME: Final = {window.name: window for window in WINDOWS}
 
 _BEHIND_INSERTS: Final = {"os_thread_priority": 10}
 """A nice value: where cores are scarce, inserts go first. Without CAP_SYS_NICE ClickHouse passes over it."""
@@ -88,7 +40,7 @@ def write_rolling(
 
 def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool]) -> dict[str, Any]:
     """What rolling_measured.sql has to know of windows at ticks, and whether it counts the customers of each."""
-    cuts = [window.cut(tick_ms) for window, tick_ms in ticks]
+    cuts = [Cut.of(tick_ms - window.length_ms, tick_ms) for window, tick_ms in ticks]
     counted = [cut for cut, counts in zip(cuts, with_customers, strict=True) if counts] or cuts
     bounds = {
         f"{name}_{which.__name__}": which(getattr(cut, name) for cut in (counted if name == "raw_from" else cuts))

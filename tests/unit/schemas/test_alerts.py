@@ -6,7 +6,7 @@ from touchstream.schemas.alerts import Known, Rules
 from touchstream.schemas.definitions import DefinitionError
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS
+from touchstream.schemas.windows import WINDOWS
 
 KNOWN = Known(Journeys.load().journeys, Catalogue.load(), {window.name: window.length_ms for window in WINDOWS})
 HEAD = "format: 1\nrules:\n"

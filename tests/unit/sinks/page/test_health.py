@@ -1,8 +1,8 @@
 """Which of its states the page shows: each has another cause and another remedy."""
 
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.alerts.rounds import Round
 from touchstream.sinks.clickhouse.rolling.live import Newest
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME
 from touchstream.sinks.page.health import Absent, Judged, State, health
 from touchstream.sinks.sink import LaneRow
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from touchstream.sinks.clickhouse.rolling.store import BY_NAME
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.page.selection import Selection, SelectionError
 
 ALL = None

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import OperationalError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS, Window
+from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.streams.broker.topics import STAGE_METRICS_TOPIC
 from touchstream.streams.measure.records import Headers
 from touchstream.streams.rolling.publish import Complete, message, publish_forever

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.alert_rows import ALL, CATALOGUE, CSAT_LOW, NPS_DROP, Died, at, rules
+from touchstream.schemas.alert_state import AlertRow, Group, Reading
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Metric
-from touchstream.sinks.clickhouse.alerts.store import AlertRow, Group, Reading
 from touchstream.streams.watch.judge import (
     BREACH,
     CLEAR,

@@ -1,0 +1,84 @@
+"""Alerts as everybody passes them on: where a rule looked, what it read, and how the alert stands since when."""
+
+import hashlib
+import json
+from dataclasses import astuple, dataclass
+
+from touchstream.schemas.alerts import DIMENSIONS, Rule
+from touchstream.schemas.groups import spelled
+
+
+@dataclass(frozen=True)
+class Group:
+    """Where a rule looks: a name of each dimension, None for all of them together."""
+
+    journey: str | None
+    stage: str | None = None
+    channel: str | None = None
+    segment: str | None = None
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """As the tables have it: (dimension, name) of what isn't all together."""
+        names = zip(DIMENSIONS, astuple(self), strict=True)
+        return tuple((dimension, name) for dimension, name in names if name is not None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A metric in one window. Null without answers; n is null for a count; low and high are its 95 % interval."""
+
+    value: float | None
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a drop or a rise is held against, and the tick of its window."""
+
+    value: float
+    n: int | None
+    tick_ms: int
+
+
+@dataclass(frozen=True)
+class About:
+    """What a rule says, kept with its alerts: for who reads them without the file."""
+
+    metric: str
+    window: str
+    condition: str
+    severity: str
+    owner: str
+    summary: str
+
+    @classmethod
+    def of(cls, rule: Rule) -> "About":
+        """Of a rule."""
+        return cls(rule.metric, rule.window, rule.condition, rule.severity, rule.owner or "", rule.summary)
+
+
+@dataclass(frozen=True)
+class AlertRow:
+    """A rule in one group as of a tick. state: ok, pending, firing, resolved, since the tick `since_ms`.
+
+    verdict: clear or breach; too_few, no_value or no_baseline where it was not judged, and the state stayed as it was;
+    gone (the group had no rows any more) or retired (the rule doesn't look at it any more).
+    """
+
+    rule: str
+    group: Group
+    tick_ms: int
+    state: str
+    since_ms: int
+    verdict: str
+    about: About
+    reading: Reading
+    baseline: Baseline | None = None
+
+    def key(self, topic: str) -> str:
+        """What identifies this change: the same whoever saw it, and however often."""
+        identity = json.dumps([topic, self.rule, *map(spelled, astuple(self.group)), self.tick_ms, self.state])
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
