@@ -12,15 +12,15 @@ from touchstream import __version__
 
 COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "up": "touchstream.streams.cli.up:up",
-    "init": "touchstream.streams.cli.run:init",
-    "worker": "touchstream.streams.cli.run:worker",
+    "init": "touchstream.streams.cli.init:init",
+    "worker": "touchstream.streams.cli.worker:worker",
     "watch": "touchstream.streams.cli.watch:watch",
     "gateway": {"": "touchstream.streams.cli.gateway:gateway", "key": "touchstream.streams.cli.gateway:key"},
     "page": "touchstream.streams.cli.page:page",
     "publish": "touchstream.streams.cli.publish:publish",
     "simulate": "touchstream.streams.cli.simulate:simulate",
     "wait": "touchstream.streams.cli.wait:wait",
-    "metrics": "touchstream.streams.cli.ask:ask_metrics",
+    "metrics": "touchstream.streams.cli.metrics:ask_metrics",
     "customer": "touchstream.streams.cli.customer:ask_customer",
     "transitions": "touchstream.streams.cli.transitions:ask_transitions",
     "alerts": {"": "touchstream.streams.cli.alerts:alerts", "test": "touchstream.streams.cli.alerts:rehearse"},
@@ -46,7 +46,7 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
         "check": "touchstream.streams.cli.catalogue:check",
         "touchpoints": "touchstream.streams.cli.catalogue:inventory",
     },
-    "settings": "touchstream.streams.cli.ask:show_settings",
+    "settings": "touchstream.streams.cli.settings:show_settings",
 }
 """Command (or group of commands) to `module:function`. A group's own function stands at the empty name."""
 

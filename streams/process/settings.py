@@ -21,8 +21,6 @@ from touchstream.schemas.groups import SERIES_MAX
 from touchstream.schemas.void_ids import VOID_WORDS
 from touchstream.streams.process.connection import KafkaConnection, kafka_servers
 from touchstream.streams.process.settings_sources import (
-    CONFIG_FILE,
-    CONFIG_VARIABLE,
     PREFIX,
     SECRETS,
     WHOLLY_SECRET,
@@ -35,7 +33,7 @@ from touchstream.streams.process.settings_sources import (
     variable_of,
 )
 
-__all__ = ["Settings", "SettingsError", "settings_markdown"]
+__all__ = ["Settings", "SettingsError"]
 
 SECONDS_PER_DAY = 86_400
 
@@ -327,51 +325,20 @@ class Settings(BaseSettings):
         return [
             SettingLine(
                 name=variable_of(name),
-                value=_shown(name, getattr(self, name)),
+                value=shown(name, getattr(self, name)),
                 origin=self.origins.get(name, "default"),
                 description=field.description or "",
             )
-            for name, field in _declared().items()
+            for name, field in declared().items()
         ]
 
 
-def settings_markdown() -> str:
-    """The page docs/settings.md: `python -m touchstream.streams.process.settings > docs/settings.md`."""
-    rows = [
-        f"| `{variable_of(name)}` | {_default(name, field)} | {field.description} |"
-        for name, field in _declared().items()
-    ]
-    secrets = ", ".join(f"`{variable_of(name)}_FILE`" for name in SECRETS)
-    return "\n".join(
-        [
-            "# Settings",
-            "",
-            "Written by `python -m touchstream.streams.process.settings > docs/settings.md`; a test checks it.",
-            "",
-            f"Each is read from the environment, else from `{CONFIG_FILE}` in the working directory (or the file that",
-            f"`{CONFIG_VARIABLE}` names; there a setting is spelled in lower case without the prefix), else it has its",
-            "default. An empty variable counts as unset; a name that isn't known is an error. `touchstream settings`",
-            "prints what is in force and where from.",
-            "",
-            f"Secrets may be kept in files: {secrets} name a file that holds the value.",
-            "",
-            "| variable | default | what it sets |",
-            "|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
-
-
-def _declared() -> dict[str, FieldInfo]:
+def declared() -> dict[str, FieldInfo]:
+    """Every setting, by its name."""
     return {name: field for name, field in Settings.model_fields.items() if name != "origins"}
 
 
-def _default(name: str, field: FieldInfo) -> str:
-    return "unset" if field.default is None else f"`{_shown(name, field.default)}`"
-
-
-def _shown(name: str, value: Any) -> str:
+def shown(name: str, value: Any) -> str:
     """A setting as text, without its secret."""
     if value is None:
         return ""
@@ -405,7 +372,3 @@ def _where(name: str, arguments: Mapping[str, Any]) -> str:
     if os.environ.get(variable_of(name)) or os.environ.get(f"{variable_of(name)}_FILE"):
         return "environment"
     return str(config_path())
-
-
-if __name__ == "__main__":
-    print(settings_markdown(), end="")

@@ -104,7 +104,7 @@ def main(fault: str) -> None:
         owner, attribute = place.split(".")
         holder = getattr(holder, owner)
     setattr(holder, attribute, replacement)
-    from touchstream.streams.cli.run import worker
+    from touchstream.streams.cli.worker import worker
 
     worker()
 

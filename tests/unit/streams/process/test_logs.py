@@ -95,9 +95,9 @@ def breaks(*_, **__):
     raise RuntimeError("broken on purpose")
 
 from touchstream.streams import app
-from touchstream.streams.cli import gateway, page, publish, run, watch
+from touchstream.streams.cli import gateway, page, publish, watch, worker
 app.build = lambda *_: None
-run._worker_process = gateway.serve = page.serve = breaks
+worker._worker_process = gateway.serve = page.serve = breaks
 watch.watch_until = publish.publish_files = breaks
 from touchstream.streams.cli.main import main
 sys.argv = ["touchstream", *{command!r}.split()]

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from touchstream.streams.process.connection import KafkaConnection
-from touchstream.streams.process.settings import Settings, SettingsError, settings_markdown
+from touchstream.streams.process.settings import Settings, SettingsError
+from touchstream.streams.process.settings_page import settings_markdown
 
 ROOT = Path(__file__).parents[4]
 
@@ -239,7 +240,7 @@ def test_security_reaches_the_kafka_clients(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_setting_is_described_and_documented() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page == settings_markdown(), "run: python -m touchstream.streams.process.settings > docs/settings.md"
+    assert page == settings_markdown(), "run: python -m touchstream.streams.process.settings_page > docs/settings.md"
     for line in Settings().sources():
         assert line.description.endswith("."), line.name
         assert f"`{line.name}`" in page

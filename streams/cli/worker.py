@@ -1,4 +1,4 @@
-"""Commands that run something: init, worker."""
+"""The command `worker`."""
 
 import faulthandler
 import gc
@@ -8,26 +8,14 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from touchstream.streams.cli.output import errors_in_one_line, load_settings, people
+from touchstream.streams.cli.output import errors_in_one_line, load_settings
 from touchstream.streams.process.health import Vigil
 from touchstream.streams.process.health_server import serve_health
 from touchstream.streams.process.last_resort import LastResort
 from touchstream.streams.process.logs import configure_logs
-from touchstream.streams.upkeep.init import prepare
 
 if TYPE_CHECKING:
     import faust
-
-
-def init() -> None:
-    """Create topics and tables and put the definitions in force; again and again without harm.
-
-    Example: TOUCHSTREAM_KAFKA_URL=kafka://kafka:9092 touchstream init
-    """
-    settings = load_settings()
-    with errors_in_one_line():
-        for line in prepare(settings):
-            people.print(line, markup=False)
 
 
 def worker() -> None:

@@ -1,4 +1,4 @@
-"""Commands that ask: metrics, settings."""
+"""The command `metrics`."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -80,22 +80,6 @@ def ask_metrics(
         # A survey that nobody answered has n 0 and no value: leave out both.
         measured = [name for name in _SHOWN if name in known and name.removesuffix("_n") in known]
         print_table(rows, [*groups, *measured])
-
-
-def show_settings(as_json: Json = False) -> None:
-    """What is in force and where it came from; secrets are hidden.
-
-    Example: TOUCHSTREAM_FLUSH_SECONDS=1 touchstream settings
-    """
-    settings = load_settings(local=False)
-    rows = [
-        {"name": line.name, "value": line.value, "from": line.origin, "description": line.description}
-        for line in settings.sources()
-    ]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, ["name", "value", "from", "description"])
 
 
 def _window(name: str | None, start: str | None, end: str | None) -> Window | None:

@@ -1,0 +1,25 @@
+"""The command `settings`."""
+
+from typing import Annotated
+
+import typer
+
+from touchstream.streams.cli.output import load_settings, print_json, print_table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def show_settings(as_json: Json = False) -> None:
+    """What is in force and where it came from; secrets are hidden.
+
+    Example: TOUCHSTREAM_FLUSH_SECONDS=1 touchstream settings
+    """
+    settings = load_settings(local=False)
+    rows = [
+        {"name": line.name, "value": line.value, "from": line.origin, "description": line.description}
+        for line in settings.sources()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["name", "value", "from", "description"])
