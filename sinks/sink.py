@@ -9,9 +9,11 @@ what its tables hold.
    flush again (rows are absolute: those already there change nothing).
 3. `write` raises, and no lane has moved. `SinkBusy`: the sink was slow or away and the caller asked to stop; the flush
    is still the caller's, to be written again or to be computed again from the log. `SinkRefused`: no retry can help.
+   `LogsLeft`: the logs of some lanes have been left for next ones. **Nothing after their raw events has
+   been sent**: take those lanes out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +66,15 @@ class SinkBusy(Exception):  # noqa: N818 (an outcome, named as the field names i
 
 class SinkRefused(Exception):  # noqa: N818 (the same)
     """The sink can't take the flush and won't later: a missing table, a wrong password, a row of a lane or a pane."""
+
+
+class LogsLeft(Exception):  # noqa: N818 (the same)
+    """Lanes of the flush go on in next logs, which know as counted only what was there when they were begun."""
+
+    def __init__(self, lanes: Collection[tuple[str, int]]) -> None:
+        """lanes: log id and partition of each."""
+        super().__init__(f"logs that have been left for next ones: {sorted(lanes)}")
+        self.lanes = frozenset(lanes)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,18 @@ EVENT_IDS: Final = pa.schema(
 )
 """What counts as seen: where, when by the lane's clock, which event, and what it said."""
 
+RAW_EVENTS: Final = pa.schema(
+    [
+        TOUCHPOINTS.field(name)
+        for name in (
+            "log_offset", "lane_clock", "occurred_at", "journey", "stage", "channel", "touchpoint", "segment",
+            "late", "action", "outcome", "duration_ms", "sentiment_micro", "nps", "csat", "ces", "revenue_minor",
+            "currency",
+        )
+    ]
+)  # fmt: skip
+"""What panes count of a raw event, and where it stands."""
+
 STAGE_PANES: Final = pa.schema(
     [
         _required("log_id", TEXT),

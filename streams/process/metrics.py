@@ -80,7 +80,8 @@ DEAD_LETTERS: Final = Counter(
 )
 LOST_RECORDS: Final = Counter(
     "touchstream_lost_records",
-    "Offsets that Kafka deleted before a lane had measured them: retention, or records deleted on purpose.",
+    "Offsets that Kafka deleted before a lane had measured them: retention, or records deleted on purpose; events that"
+    " were lost with their log before they were written.",
 )
 PENDING_ROWS: Final = Gauge("touchstream_pending_rows", "Events and dead letters that wait for a flush.")
 PANES: Final = LaneGauge("touchstream_panes", "Panes of a lane in memory; at most 200,000 after a flush.")

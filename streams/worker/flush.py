@@ -30,7 +30,7 @@ def flush_of(lanes: Sequence[LaneRows]) -> Flush:
     """One table each of all lanes' rows, columns as in `sinks.clickhouse.rows`."""
     tables = {
         "touchpoints": [_touchpoints(lane, frame) for lane in lanes if (frame := lane.touchpoints) is not None],
-        "stage_panes": [_of_lane(lane.panes, lane.row) for lane in lanes],
+        "stage_panes": [of_lane(lane.panes, lane.row) for lane in lanes],
         "dead_letters": [_dead_letters(lane.row, lane.letters) for lane in lanes if lane.letters],
         "erasures": [_erasures(lane) for lane in lanes if lane.erasures],
         "control_records": [_control_records(lane) for lane in lanes if lane.controls],
@@ -72,10 +72,11 @@ def _touchpoints(lane: LaneRows, frame: pl.DataFrame) -> pa.Table:
     times = {name: rows[name].cast(_INSTANT) for name in ("occurred_at", "record_at", "lane_clock", "received_at")}
     for name, column in times.items():
         rows = rows.set_column(rows.column_names.index(name), name, column)
-    return _of_lane(rows, lane.row, "touchpoints")
+    return of_lane(rows, lane.row, "touchpoints")
 
 
-def _of_lane(rows: pa.Table, row: LaneRow, table: str = "stage_panes") -> pa.Table:
+def of_lane(rows: pa.Table, row: LaneRow, table: str = "stage_panes") -> pa.Table:
+    """Rows of a table, with where their lane is."""
     size = rows.num_rows
     rows = rows.append_column("log_id", pa.repeat(pa.scalar(row.log_id), size))
     rows = rows.append_column("partition", pa.repeat(pa.scalar(row.partition, pa.uint32()), size))

@@ -18,14 +18,14 @@ from touchstream.sinks.clickhouse.lanes.control import known_keys
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
 from touchstream.sinks.clickhouse.lanes.writer import Writer, Writing
-from touchstream.sinks.sink import REJECTED, SinkBusy
+from touchstream.sinks.sink import REJECTED, Flush, LogsLeft, SinkBusy
 from touchstream.streams.broker.topics import SharedLogIdentity, TopicError, log_identity
 from touchstream.streams.measure.controls import ControlKey, keys_text
 from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
 from touchstream.streams.measure.records import Records
 from touchstream.streams.process import metrics
 from touchstream.streams.process.settings import Settings
-from touchstream.streams.worker.flush import first_rows, flush_of, without
+from touchstream.streams.worker.flush import first_rows, flush_of, of_lane, without
 from touchstream.streams.worker.lanes import Stopped
 from touchstream.streams.worker.takeover import take_over
 
@@ -93,6 +93,19 @@ class Tables:
                 flush = without(flush, rejected, lanes)
         except SinkBusy as busy:
             raise Stopped("a flush") from busy
+        except LogsLeft as left:
+            self.write(_but_those(left, lanes))
+
+    def raw_events(self, log_id: str, partition: int, from_offset: int) -> pa.Table:
+        """As `LeftTables.raw_events`."""
+        return self._reader.raw_events(log_id, partition, from_offset)
+
+    def complete(self, row: LaneRow, panes: pa.Table) -> None:
+        """As `LeftTables.complete`."""
+        try:
+            self._writer.write(Flush({"stage_panes": of_lane(panes, row)}), self._stop)
+        except SinkBusy as busy:
+            raise Stopped("panes of a log that is lost") from busy
 
     def begin(self, row: LaneRow, lateness_ms: int) -> None:
         """As `LaneTables.begin`."""
@@ -158,3 +171,18 @@ class Tables:
             if self._stop.wait(wait_seconds):
                 raise Stopped(what)
             wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
+
+
+def _but_those(left: LogsLeft, lanes: Sequence[LaneRows]) -> Sequence[LaneRows]:
+    """The lanes whose logs have no next ones."""
+    kept = []
+    for lane in lanes:
+        if (lane.row.log_id, lane.row.partition) not in left.lanes:
+            kept.append(lane)
+        elif lane.touchpoints is not None:
+            metrics.LOST_RECORDS.inc(lane.touchpoints.height)
+            log.error(
+                "events lost with their log: another worker has begun the next one before they were written",
+                topic=lane.row.topic, partition=lane.row.partition, lost=lane.touchpoints.height,
+            )  # fmt: skip
+    return kept

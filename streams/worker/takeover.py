@@ -3,8 +3,9 @@
 A lane is (log id, partition). The log id is Kafka's topic id; when a log ends below the offset that the lane row has
 reached, it is another log under the same id, and the lane gets a new generation. A new log begins with new rows, but
 goes on with its predecessor's clock, definitions and remembered ids, so that the same event published to both counts
-once. Its first row is written before anything is measured: whatever the broker or an owner of the log before does from
-then on, every owner of the new log goes on from the same.
+once: what its predecessor had counted is what its raw events in the tables say (`left`). Its first row is written
+before anything is measured: whatever the broker or an owner of the log before does from then on, every owner of the new
+log goes on from the same.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,7 @@ from touchstream.streams.measure.definitions import Definitions
 from touchstream.streams.measure.deltas import RESOLUTIONS_S
 from touchstream.streams.measure.lane import Lane, LaneRow
 from touchstream.streams.process import metrics
+from touchstream.streams.worker.left import LeftTables, made_whole
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +32,7 @@ HOT_PANES_MAX: Final = 50_000
 """Panes of each resolution that a lane loads when it is taken over, newest first; older ones are loaded on demand."""
 
 
-class LaneTables(Protocol):
+class LaneTables(LeftTables, Protocol):
     """What a lane reads from the tables when it is taken over, and while an event needs an older pane."""
 
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
@@ -67,7 +69,7 @@ def take_over(
     row at any time; a log whose end was seen before that would seem to end below it, and to be another.
     """
     rows = tables.lane_rows(topic, partition)
-    row = _row(topic, partition, position(), rows)
+    row = _row(topic, partition, position(), rows, tables)
     definitions = Definitions.parse(tables.definitions(row.definitions or None))
     if not row.control_keys:
         # A new log, or one that was begun before there were keys. Tables have the first word, which who may write to
@@ -87,7 +89,7 @@ def take_over(
     return lane
 
 
-def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow]) -> LaneRow:
+def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow], tables: LaneTables) -> LaneRow:
     """The row to go on from: the newest one of this log, or the first of a new log."""
     if not rows:
         return LaneRow(topic, partition, position.log_id, 1, position.begin_offset, 0, TIME_MS_MIN, "")
@@ -104,6 +106,7 @@ def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneR
             # Another key may have been among it.
             return replace(newest, next_offset=position.begin_offset, control_keys="")
         return newest
+    newest = made_whole(newest, tables)
     generation = newest.generation + 1
     return LaneRow(
         topic=topic,

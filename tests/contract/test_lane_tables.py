@@ -23,7 +23,7 @@ from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
 from touchstream.sinks.clickhouse.lanes.writer import Writer
 from touchstream.sinks.clickhouse.rows import TABLES, conform
-from touchstream.sinks.sink import Flush, SinkBusy, SinkRefused
+from touchstream.sinks.sink import Flush, LogsLeft, SinkBusy, SinkRefused
 from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.worker.flush import first_rows, without
 
@@ -250,3 +250,25 @@ def test_a_new_owner_reads_ids_of_events_that_were_counted_and_refused_as_rows(s
     found = pa.concat_tables(subject.reader.counted_event_ids("log", 0, (0, 8), 3_000))
     assert found["event_id"].to_pylist() == [f"event-{offset}" for offset in range(3, 8)]
     assert found["lane_clock"].cast(pa.int64()).to_pylist() == [1_000 * offset for offset in range(3, 8)]
+
+
+def test_a_new_owner_reads_raw_events_of_its_lane_from_an_offset_on(subject: Subject) -> None:
+    events = [touchpoint(offset, stage=f"stage-{offset}", nps=offset) for offset in range(6)]
+    others = [touchpoint(5, partition=1, nps=0), touchpoint(6, log_id="other", nps=0)]
+    subject.sink.write(flush_of(touchpoints=[*reversed(events), *others]), Event())
+    found = subject.reader.raw_events("log", 0, 3)
+    assert found.select(["log_offset", "stage", "nps"]).to_pylist() == [
+        {"log_offset": offset, "stage": f"stage-{offset}", "nps": offset} for offset in (3, 4, 5)
+    ]
+    assert subject.reader.raw_events("log", 0, 6).num_rows == 0
+
+
+def test_a_log_that_was_left_for_a_next_one_takes_no_flush(subject: Subject) -> None:
+    subject.sink.write(flush_of(lanes=[lane(log_id="next", generation=2, predecessor_log_id="log")]), Event())
+    events = [touchpoint(), touchpoint(partition=1), touchpoint(log_id="next")]
+    with pytest.raises(LogsLeft) as left:
+        subject.sink.write(flush_of(touchpoints=events, lanes=[lane(next_offset=9)]), Event())
+    assert left.value.lanes == {("log", 0)}
+    assert subject.kept("touchpoints").num_rows == 0
+    assert subject.kept("lanes")["log_id"].to_pylist() == ["next"]
+    assert subject.sink.write(flush_of(touchpoints=events[1:]), Event()) == ()

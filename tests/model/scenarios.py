@@ -49,10 +49,10 @@ class Step:
     """One thing that happens to one of two workers, or to the log.
 
     take: `amount` of the records to come. flush: begin, take a few, finish. begin: note the rows to be written.
-    insert: `amount` of them, in an order drawn from `mix`, but for the lane row. write: all of them, the lane row last.
-    finish: write (again), be acknowledged, and keep some of the panes. crash: forget everything; what comes next takes
-    the lane over, and the other worker goes on and writes after `mix` of the reads. new log: the broker keeps its id if
-    `amount` is odd.
+    insert: `amount` of them, drawn from `mix`, but for the lane row: of raw events, or all those and some others.
+    write: all of them, the lane row last. finish: write (again), be acknowledged, and keep some of the panes. crash:
+    forget everything; what comes next takes the lane over, and the other worker goes on and writes after `mix` of the
+    reads. new log: the broker keeps its id if `amount` is odd.
     """
 
     worker: int

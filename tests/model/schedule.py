@@ -82,8 +82,14 @@ class Worker:
             self._in_flight = rows_of([self.lane.flush_rows()])
 
     def insert(self, amount: int, mix: int) -> None:
+        """Raw events by offset, and other rows only once they are all there."""
         rows = [row for row in self._in_flight or () if row[0] != "lanes"]
-        self._world.tables.insert(Random(mix).sample(rows, min(amount, len(rows))))
+        raw = [row for row in rows if row[0] == "touchpoints"]
+        others = rows[len(raw) :]
+        if mix % 4 == 3:
+            self._world.tables.insert(raw[:amount])
+        else:
+            self._world.tables.insert([*raw, *Random(mix).sample(others, min(amount, len(others)))])
 
     def write(self) -> None:
         """Insert everything that is in flight, the lane row last."""

@@ -10,9 +10,9 @@ import pyarrow as pa
 from tests.oracle.control import FIRST_KEYS
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
-from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES
+from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES
 from touchstream.streams.measure.lane import LaneRow, LaneRows
-from touchstream.streams.worker.flush import first_rows, flush_of
+from touchstream.streams.worker.flush import first_rows, flush_of, of_lane
 
 _INSTANTS = (
     "record_at",
@@ -31,6 +31,8 @@ _NO_PANES = STAGE_PANES.empty_table()
 _PANE_MEASURES = [name for name in STAGE_PANES.names if name not in ("log_id", "partition", *PANE_KEY)]
 # what a lane row says besides what follows from the log; see tests/model/truth.py
 IDENTITY = ("topic", "generation", "predecessor_log_id", "predecessor_next_offset")
+COMPLETED = "stage_panes of a log that was lost"
+"""Panes of what its owner left: duplicates behind its lane row are not known any more."""
 
 Row = dict[str, Any]
 
@@ -52,6 +54,8 @@ class MemoryTables:
         self.erasures: dict[tuple[str, int, str], int] = {}
         self.controls: dict[tuple[str, int], bool] = {}
         self.lanes: dict[str, Row] = {}
+        self.known: dict[str, tuple[int, int]] = {}
+        """By log, its lane's next offset and the offset behind its last raw event, as of the last look at lane rows."""
 
     def insert(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Insert (table, row) pairs in this order."""
@@ -65,7 +69,7 @@ class MemoryTables:
             log = row["log_id"]
             if table == "touchpoints":
                 self.touchpoints[log, row["log_offset"]] = row
-            elif table == "stage_panes":
+            elif table in ("stage_panes", COMPLETED):
                 _replace(self.panes, (log, pane_key(row)), row, "log_offset")
             elif table == "dead_letters":
                 self.letters[log, row["log_offset"]] = row["reason"]
@@ -87,12 +91,27 @@ class MemoryTables:
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
         self._read()
         kept = [row for row in self.lanes.values() if (row["topic"], row["partition"]) == (topic, partition)]
+        self.known = {row["log_id"]: (row["next_offset"], self.raw_end(row["log_id"])) for row in kept}
         rows = [{name: value for name, value in row.items() if name != "watermark"} for row in kept]
         return sorted((LaneRow(**row) for row in rows), key=lambda row: row.generation)
 
     def begin(self, row: LaneRow, lateness_ms: int) -> None:
         self._read()
         self.insert(rows_of([first_rows(row, lateness_ms)]))
+
+    def raw_end(self, log_id: str) -> int:
+        """The offset behind the last raw event of a log."""
+        return 1 + max((at for log, at in self.touchpoints if log == log_id), default=-1)
+
+    def raw_events(self, log_id: str, partition: int, from_offset: int) -> pa.Table:
+        self._read()
+        rows = [row for row in self._of(self.touchpoints, log_id, partition) if row["log_offset"] >= from_offset]
+        rows = [{name: row[name] for name in RAW_EVENTS.names} for row in rows]
+        return pa.Table.from_pylist(sorted(rows, key=lambda row: int(row["log_offset"])), RAW_EVENTS)
+
+    def complete(self, row: LaneRow, panes: pa.Table) -> None:
+        self._read()
+        self.insert((COMPLETED, pane) for pane in plain(of_lane(panes, row)))
 
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
         self._read()

@@ -4,8 +4,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import pytest
+
+from tests.model.controls.control import Control
+from tests.model.controls.logs import (
+    a_new_log_goes_on_from_the_lane_row_of_a_flush_that_was_not_done as goes_on_from_the_lane_row,
+)
+from tests.model.controls.logs import (
+    what_a_lost_flush_left_is_known_and_not_counted as known_and_not_counted,
+)
 from tests.model.scenarios import Scenario, Step
 from tests.model.schedule import Worker, end, run
+from tests.model.test_controls import goes_wrong
 from tests.model.world import World
 from tests.oracle.control import control
 from tests.oracle.events import HOUR
@@ -65,3 +75,17 @@ def test_ids_of_logs_before_are_as_far_away_as_where_those_were_left(writers: Wr
     measured = (Step(0, "take", 8, 0), FLUSH, CRASH)
     steps = (*measured, Step(0, "new log", 0, 0), *measured, Step(0, "new log", 0, 0), TAKE, FLUSH, CRASH)
     assert run(Scenario(SHORT, logs, steps), writers) == []
+
+
+@pytest.mark.parametrize("broken", [None, goes_on_from_the_lane_row, known_and_not_counted])
+@pytest.mark.parametrize("inserted", [Step(0, "insert", 1, 3), Step(0, "insert", 0, 0), Step(0, "insert", 2, 0)])
+def test_what_a_flush_left_of_a_log_that_is_lost_counts_and_is_known_to_the_next(
+    writers: WriterSchemas, monkeypatch: pytest.MonkeyPatch, inserted: Step, broken: Control | None
+) -> None:
+    logs = [event(at, one) for at, one in enumerate("abcd")], [event(at, one) for at, one in enumerate("dbca")]
+    steps = (TAKE, FLUSH, TAKE, inserted, CRASH, Step(0, "new log", 0, 0), TAKE, FLUSH, CRASH)
+    if broken is None:
+        assert run(Scenario(LONG, logs, steps), writers) == []
+        return
+    broken(monkeypatch)
+    assert goes_wrong(Scenario(LONG, logs, steps), writers)

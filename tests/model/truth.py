@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.model.tables import IDENTITY, Row, measures, of_the_log, pane_key
+from tests.model.tables import COMPLETED, IDENTITY, Row, measures, of_the_log, pane_key
 from tests.oracle.compare import difference
 from tests.oracle.log import Definitions, Lane, Record
 from tests.oracle.recompute import Counted, History, Identity, Tables, counted_ids, history
@@ -38,6 +38,9 @@ class Truth:
             return self.history.final.touchpoints.get(row["log_offset"]), row
         if table == "stage_panes":
             return self.history.panes.get((pane_key(row), row["log_offset"])), measures(row)
+        if table == COMPLETED:
+            known = self.history.panes.get((pane_key(row), row["log_offset"]))
+            return known and _without_duplicates(known), _without_duplicates(measures(row))
         if table == "dead_letters":
             return self.history.final.dead_letters.get(row["log_offset"]), row["reason"]
         if table == "erasures":
@@ -65,10 +68,38 @@ class Truth:
 
 @dataclass(frozen=True)
 class Ending:
-    """Where a lane was left when its log was replaced: everything below `next_offset` had been measured."""
+    """Where a lane was left when its log was replaced.
+
+    flushed: its lane row's next offset. next_offset: behind the last of its raw events, each of which counts.
+    """
 
     truth: Truth
+    flushed: int
     next_offset: int
+
+    @property
+    def row(self) -> Row:
+        """The lane row, and what raw events behind it say of the lane."""
+        row = self.truth.history.lanes[self.flushed]
+        raw = [one for at, one in self._counted.items() if at >= self.flushed]
+        clocks = [row["lane_clock"], *(one["lane_clock"] for one in raw)]
+        occurred = [row["occurred_max"], *(one["occurred_at"] for one in raw)]
+        return row | {"lane_clock": max(clocks), "occurred_max": max(occurred)}
+
+    @property
+    def _counted(self) -> dict[int, Row]:
+        return {at: row for at, row in self.truth.history.final.touchpoints.items() if at < self.next_offset}
+
+    def uncounted(self, found: Tables) -> list[str]:
+        """Raw events that count for the next log, and are not there, or not in their panes."""
+        lines = [
+            f"touchpoints {at}: missing, and known to the next log" for at in {*self._counted} - {*found.touchpoints}
+        ]
+        for key, offset in self.truth.history.panes:
+            held = found.panes.get(key, {"log_offset": -1})["log_offset"]
+            if offset in self._counted and held < offset:
+                lines.append(f"stage_panes {key}: does not hold offset {offset}, which counts for the next log")
+        return lines
 
 
 def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: Ending | None) -> Truth:
@@ -77,7 +108,7 @@ def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: End
     if before is None:
         identity = _identity(1, "", 0)
         return Truth(lane, identity, history(log, lane, first, WRITER_SCHEMAS), {})
-    row = before.truth.history.lanes[before.next_offset]
+    row = before.row
     earlier = {
         event_id: seen._replace(offset=seen.offset - before.next_offset) for event_id, seen in before.truth.ids.items()
     }
@@ -92,6 +123,10 @@ def truth_of(log_id: str, log: Sequence[Record], first: Definitions, before: End
 
 def _identity(generation: int, predecessor: str, next_offset: int) -> dict[str, Any]:
     return dict(zip(IDENTITY, (TOPIC, generation, predecessor, next_offset), strict=True))
+
+
+def _without_duplicates(pane: Row) -> Row:
+    return {name: value for name, value in pane.items() if name not in ("duplicates", "conflicting")}
 
 
 def _only(table: str, row: Row, value: Any) -> Tables:

@@ -31,6 +31,7 @@ class World:
         self._logs: dict[str, Log] = {}
         self._truths: dict[str, Truth] = {}
         self._published: dict[str, int] = {}
+        self._endings: dict[str, Ending] = {}
         self.tables = MemoryTables(first, self._check)
         self.log = self._begin("log-1", "log-1")
 
@@ -73,13 +74,20 @@ class World:
         newest = max(self.tables.lanes.values(), key=lambda row: int(row["generation"]), default=None)
         if newest is None:
             return None
-        if first["predecessor_log_id"] != newest["log_id"] or first["predecessor_next_offset"] > newest["next_offset"]:
-            raise Untrue(f"{first} does not go on from {newest}")
-        return Ending(self._truths[newest["log_id"]], first["predecessor_next_offset"])
+        log_id, left_at = newest["log_id"], first["predecessor_next_offset"]
+        flushed, raw_end = self.tables.known[log_id]
+        # What its owner writes while the next log is begun may be part of it, or not.
+        highest = max(newest["next_offset"], self.tables.raw_end(log_id))
+        if first["predecessor_log_id"] != log_id or not max(flushed, raw_end) <= left_at <= highest:
+            raise Untrue(f"{first} does not go on from {newest}, with raw events below {raw_end}")
+        self._endings[log_id] = Ending(self._truths[log_id], flushed, left_at)
+        return self._endings[log_id]
 
     def differences(self) -> list[str]:
         """What the tables hold too much, too little or wrongly, once everything in the last log is measured."""
         lines = difference(self._truths[self.log.id].history.final, self.tables.of_lane(self.log.id))
         for log_id, truth in self._truths.items():
             lines += truth.missing(self.tables.of_lane(log_id))
+        for log_id, ending in self._endings.items():
+            lines += ending.uncounted(self.tables.of_lane(log_id))
         return lines

@@ -25,10 +25,10 @@ class Answer:
 
 @dataclass
 class Front:
-    """`url` stands for the server's. `answers` are used up, one for each insert; then inserts pass."""
+    """`url` stands for the server's. `answers` are used up, one for each insert; None, and no answer, let it pass."""
 
     url: str
-    answers: deque[Answer] = field(default_factory=deque)
+    answers: deque[Answer | None] = field(default_factory=deque)
     always: Answer | None = None
     """The answer to every insert after `answers`."""
     inserts: int = 0

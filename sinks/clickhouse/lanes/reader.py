@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
-from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, STAGE_PANES, arrow_stream, conform
+from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES, arrow_stream, conform
 from touchstream.sinks.clickhouse.sql import query_text
 from touchstream.sinks.sink import LaneRow
 
@@ -85,6 +85,11 @@ class ClickHouseLanes:
             if last:
                 return
             from_offset = below
+
+    def raw_events(self, log_id: str, partition: int, from_offset: int) -> pa.Table:
+        """The lane's rows of `touchpoints` from an offset on, by offset: columns of `rows.RAW_EVENTS`."""
+        lane = {"log_id": log_id, "partition": partition, "from_offset": from_offset}
+        return self._arrow("raw_events", lane).cast(RAW_EVENTS)
 
     def _arrow(self, query: str, parameters: dict[str, Any], sent: ExternalData | None = None) -> pa.Table:
         return self._client.query_arrow(

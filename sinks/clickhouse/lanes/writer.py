@@ -16,7 +16,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.sinks.clickhouse.errors import Kind, code, first_line, kind, remedy
 from touchstream.sinks.clickhouse.rows import arrow_stream, in_commit_order
-from touchstream.sinks.sink import Flush, Rejected, SinkBusy, SinkRefused
+from touchstream.sinks.clickhouse.sql import query_text
+from touchstream.sinks.sink import Flush, LogsLeft, Rejected, SinkBusy, SinkRefused
 
 log = structlog.get_logger(__name__)
 _random = SystemRandom()
@@ -57,7 +58,9 @@ class Writer:
 
     def __init__(self, client: Client, writing: Writing | None = None) -> None:
         self._client = client
-        self._settings = (writing or Writing()).settings()
+        writing = writing or Writing()
+        self._settings = writing.settings()
+        self._reading = {"select_sequential_consistency": 1} if writing.quorum else {}
 
     def write(self, flush: Flush, stop: Event) -> tuple[Rejected, ...]:
         """Write one flush in its commit order; `sinks.sink` has the outcomes.
@@ -96,12 +99,25 @@ class Writer:
             self._write_rows(table, rows.slice(0, half), first, rejected, stop)
             self._write_rows(table, rows.slice(half), first + half, rejected, stop)
 
+    def _refuse_left(self, touchpoints: pa.Table) -> None:
+        """Raises LogsLeft where lanes of these rows go on in next logs. Asked before each try: between two of them
+        another worker may have begun a log."""
+        rows = touchpoints.group_by(["log_id", "partition"]).aggregate([]).to_pylist()
+        lanes = {(row["log_id"], row["partition"]) for row in rows}
+        found = self._client.query(
+            query_text("successors"), {"log_ids": sorted({log_id for log_id, _ in lanes})}, settings=self._reading
+        )
+        if left := lanes.intersection(found.result_rows):
+            raise LogsLeft(left)
+
     def _insert(self, table: str, rows: pa.Table, stop: Event) -> None:
         """One insert, tried until it is acknowledged; raises what is no matter of time, and SinkBusy on `stop`."""
         body = arrow_stream(rows)
         wait_seconds = FIRST_WAIT_SECONDS
         while True:
             try:
+                if table == "touchpoints":
+                    self._refuse_left(rows)
                 self._client.raw_insert(
                     table, rows.column_names, body, settings=dict(self._settings), fmt="ArrowStream"
                 )

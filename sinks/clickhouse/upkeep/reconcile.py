@@ -4,7 +4,7 @@ A lane that has been flushed up to an offset has every raw event and every pane 
 is that, as of one look at the lanes, so that it may run while events arrive: a pane that has gone on since is left out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -96,9 +96,9 @@ def reconcile(
         raise IntervalError(f"the interval is empty: its start {start} isn't before its end {end} (milliseconds)")
     # An event lies at most that far ahead of its record: what occurs later was recorded and inserted later.
     kept_from = raw_inserted_since(client) + FUTURE_LIMIT_MS
-    left_out = _left_out(client, topic, start, kept_from)
+    flushed, left = _flushed(client, topic)
+    left_out = (*_left_out(client, topic, start, kept_from), *_behind(client, left, start, end))
     start = max(start, kept_from)
-    flushed = _flushed(client, topic)
     slices = _slices(client, start, end) if start < end and flushed.num_rows else []
     compared = _Compared()
     total = sum(one.touches for one in slices)
@@ -180,10 +180,33 @@ def _slices(client: Client, start: int, end: int) -> list[_Slice]:
     return slices
 
 
-def _flushed(client: Client, topic: str) -> pa.Table:
-    """How far each log of each partition is in the tables."""
+def _flushed(client: Client, topic: str) -> tuple[pa.Table, pa.Table]:
+    """How far each log of each partition is in the tables, and where those were left that have a next one."""
     rows = client.query(query_text("lane_history"), {"topic": topic, "partitions": []}).named_results()
-    return pa.Table.from_pylist([{name: row[name] for name in _FLUSHED.names} for row in rows], _FLUSHED)
+    flushed, left = {}, {}
+    for row in rows:
+        flushed[row["log_id"], row["partition"]] = row["next_offset"]
+        if row["predecessor_log_id"]:
+            left[row["predecessor_log_id"], row["partition"]] = row["predecessor_next_offset"]
+    # Where a log was lost before its last flush was done, its lane row stays behind.
+    return _offsets({lane: max(at, left.get(lane, 0)) for lane, at in flushed.items()}), _offsets(left)
+
+
+def _offsets(by_lane: Mapping[tuple[str, int], int]) -> pa.Table:
+    rows = [dict(zip(_FLUSHED.names, (*lane, offset), strict=True)) for lane, offset in by_lane.items()]
+    return pa.Table.from_pylist(rows, _FLUSHED)
+
+
+def _behind(client: Client, left: pa.Table, start: int, end: int) -> tuple[str, ...]:
+    """What is wrong with logs that have been left, in words."""
+    if not left.num_rows:
+        return ()
+    behind = _ask(client, "reconcile_behind", {"from_ms": start, "to_ms": end}, left)[0]["events"]
+    if not behind:
+        return ()
+    return (
+        f"{behind} events of a lost log were written after the next one was begun: those that came again count twice",
+    )
 
 
 def _ask(client: Client, query: str, parameters: dict[str, Any], flushed: pa.Table) -> list[dict[str, Any]]:

@@ -24,11 +24,21 @@ def a_new_log_forgets_the_ids_of_the_one_before(patch: MonkeyPatch) -> None:
     patch.setattr(takeover, "_load_ids", load_ids)
 
 
+def a_new_log_goes_on_from_the_lane_row_of_a_flush_that_was_not_done(patch: MonkeyPatch) -> None:
+    patch.setattr(takeover, "made_whole", lambda row, _: row)
+
+
+def what_a_lost_flush_left_is_known_and_not_counted(patch: MonkeyPatch) -> None:
+    patch.setattr(MemoryTables, "complete", lambda *_: None)
+
+
 def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
     original = takeover._row
 
-    def row_of(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow]) -> LaneRow:
-        row = original(topic, partition, position, rows)
+    def row_of(
+        topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow], tables: MemoryTables
+    ) -> LaneRow:
+        row = original(topic, partition, position, rows, tables)
         return row if row in rows else replace(row, lane_clock=0)
 
     patch.setattr(takeover, "_row", row_of)
@@ -59,6 +69,8 @@ def the_end_of_the_log_is_asked_for_before_the_lane_row_is_read(patch: MonkeyPat
 
 LOGS: tuple[Control, ...] = (
     a_new_log_forgets_the_ids_of_the_one_before,
+    a_new_log_goes_on_from_the_lane_row_of_a_flush_that_was_not_done,
+    what_a_lost_flush_left_is_known_and_not_counted,
     a_new_log_starts_the_clock_anew,
     a_new_log_has_no_lane_row_before_its_first_flush,
     the_end_of_the_log_is_asked_for_before_the_lane_row_is_read,
