@@ -35,7 +35,7 @@ from touchstream.streams.broker.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, par
 from touchstream.streams.measure.records import Headers
 from touchstream.streams.process import metrics
 from touchstream.streams.process.connection import KafkaConnection
-from touchstream.streams.process.health import Vigil
+from touchstream.streams.process.health import HealthMonitor
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.rolling.journeys import JourneyRoll, journeys_duty
 from touchstream.streams.rolling.publish import publish_forever
@@ -44,7 +44,7 @@ from touchstream.streams.rolling.series import Admission, admission_duty
 from touchstream.streams.upkeep.editions import Switched, until_switched
 from touchstream.streams.upkeep.forget import erase_again_duty
 from touchstream.streams.upkeep.reconcile import Reconciler, reconcile_duty
-from touchstream.streams.worker.dead_letters import LetterTopic, Send
+from touchstream.streams.worker.dead_letters import DeadLetterTopic, Send
 from touchstream.streams.worker.heartbeat import HEARTBEAT, beat_forever
 from touchstream.streams.worker.lanes import Lanes, Limits
 from touchstream.streams.worker.leader import lead_forever
@@ -125,17 +125,17 @@ class _Source:
         return cast(BatchConsumer, self._app.consumer)
 
 
-def build(settings: Settings, vigil: Vigil, end_in_time: Callable[[], None]) -> Worker:
+def build(settings: Settings, monitor: HealthMonitor, end_in_time: Callable[[], None]) -> Worker:
     """A worker that measures the settings' topic, once for a process.
 
-    vigil: what it tells of its health. end_in_time: called when it begins to fail.
+    monitor: what it tells of its health. end_in_time: called when it begins to fail.
     """
     app = Worker(settings.group, **_faust_options(settings))
     app.end_in_time = end_in_time
     tables = Tables(settings)
 
     send = _sender(app)
-    letters = LetterTopic(settings.dead_letter_topic, send)
+    letters = DeadLetterTopic(settings.dead_letter_topic, send)
     limits = Limits(flush_seconds=settings.flush_seconds)
     source = _Source(app, settings.topic)
     app.lanes = Lanes(tables, letters, source, limits, fail=app.fail)
@@ -170,7 +170,7 @@ def build(settings: Settings, vigil: Vigil, end_in_time: Callable[[], None]) -> 
     observer = Observer(app.lanes, source, tables.client)
 
     async def look_after_itself() -> None:
-        await asyncio.gather(vigil.keep(observer.look), app.follow(tables.client, settings.clickhouse_url))
+        await asyncio.gather(monitor.keep(observer.look), app.follow(tables.client, settings.clickhouse_url))
 
     app.task(app.lanes.flush_forever)
     app.task(heartbeats)

@@ -15,12 +15,12 @@ from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.page.figures import duration, instant
 from touchstream.streams.cli.output import (
     WRONG_USE,
-    answers,
+    err,
     errors_in_one_line,
     escaped,
     fail,
     load_settings,
-    people,
+    out,
     print_json,
     print_table,
     progress_bar,
@@ -63,12 +63,12 @@ def alerts(
 def _say_how_far(round_: Round | None) -> None:
     """Up to when alerts were judged, to people: none that is firing means little where nothing is judged any more."""
     if round_ is None:
-        people.print("no watch has ever judged this topic: start touchstream watch")
+        err.print("no watch has ever judged this topic: start touchstream watch")
         return
     if round_.judged_to_ms:
-        people.print(f"judged up to {instant(round_.judged_to_ms, round_.now_ms)}")
+        err.print(f"judged up to {instant(round_.judged_to_ms, round_.now_ms)}")
     if round_.is_silent:
-        people.print(f"watch was last heard of {duration(round_.silent_ms)} ago: what got worse since then is not said")
+        err.print(f"watch was last heard of {duration(round_.silent_ms)} ago: what got worse since then is not said")
 
 
 def rehearse(
@@ -110,4 +110,4 @@ def _show(alerts: list[AlertRow], topic: str, as_json: bool, nothing: str) -> No
     elif rows:
         print_table(rows, _COLUMNS)
     else:
-        answers.print(nothing)
+        out.print(nothing)

@@ -19,10 +19,10 @@ from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.journeys import touched_touchpoints, undeclared
 from touchstream.streams.cli.output import (
     FAILED,
-    answers,
+    err,
     errors_in_one_line,
     load_settings,
-    people,
+    out,
     print_json,
     print_table,
 )
@@ -55,9 +55,9 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     elif rows:
         print_table(rows, ["severity", "where", "message"])
     else:
-        answers.print("the catalogue has no errors and no gaps")
+        out.print("the catalogue has no errors and no gaps")
     if any(row["severity"] == "error" for row in rows):
-        people.print("the catalogue has errors")
+        err.print("the catalogue has errors")
         raise typer.Exit(FAILED)
 
 

@@ -10,11 +10,11 @@ import typer
 from touchstream.sinks.clickhouse.customers import clv
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.cli.output import (
-    answers,
+    err,
     errors_in_one_line,
     fail,
     load_settings,
-    people,
+    out,
     print_json,
     print_table,
 )
@@ -49,7 +49,7 @@ def fit(
     if find_spec("scipy") is None:
         fail("`touchstream clv fit` needs SciPy: install it with pip install 'touchstream\\[clv]'")
     settings = load_settings()
-    with errors_in_one_line(), people.status("fitting"):
+    with errors_in_one_line(), err.status("fitting"):
         client = connect(settings.clickhouse_url)
         bought = clv.bought(client, currency)
         fitted = _fitted(client, bought, _calibration_end(bought, calibrate_until))
@@ -90,7 +90,7 @@ def scores(
         title = f"{found.weeks:g} weeks after {found.last_day}, {found.currency}; fitted to n = {found.n:,} customers"
         print_table(rows, _SHOWN, title)
     else:
-        answers.print(f"nobody had bought anything by {found.last_day}")
+        out.print(f"nobody had bought anything by {found.last_day}")
 
 
 def _calibration_end(bought: clv.Buying, until: str | None) -> date:

@@ -10,10 +10,10 @@ from touchstream.sinks.clickhouse.lanes.control import KnownKey, known_keys, not
 from touchstream.streams.broker.control_key import make_key, public_of, read_key
 from touchstream.streams.broker.control_records import Control, next_sequence
 from touchstream.streams.cli.output import (
+    err,
     errors_in_one_line,
     fail,
     load_settings,
-    people,
     print_json,
     print_table,
 )
@@ -47,7 +47,7 @@ def new_key(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file th
     with errors_in_one_line():
         if file.exists():
             fail(f"{file} is there already: nothing is overwritten; name another file")
-        people.print(f"control key {public_of(make_key(file)).id} in {file}: back it up", markup=False)
+        err.print(f"control key {public_of(make_key(file)).id} in {file}: back it up", markup=False)
 
 
 def rotate_key(file: New) -> None:
@@ -62,7 +62,7 @@ def rotate_key(file: New) -> None:
         if public_of(new) == public_of(control.private):
             fail(f"{file} holds the key that is in force: name another file")
         control.rotate(new)
-    people.print(
+    err.print(
         f"control key {public_of(new).id} is in force: set TOUCHSTREAM_CONTROL_KEY_FILE to {file}, and back it up",
         markup=False,
     )
@@ -87,7 +87,7 @@ def adopt_key(
         before = [KnownKey(one.public, one.until or last) for one in known_keys(client) if one.public != new.public]
         note_keys(client, [*before, KnownKey(new.public, 0)])
         lanes = replace_lane_keys(client, keys_text([new]))
-    people.print(
+    err.print(
         f"control key {new.id} is in force for {lanes} lanes: set TOUCHSTREAM_CONTROL_KEY_FILE to {file}, and start the"
         " workers",
         markup=False,

@@ -10,11 +10,11 @@ from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.page.customer_words import facts, sections, warnings
 from touchstream.streams.cli.output import (
-    answers,
     errors_in_one_line,
     escaped,
     fail,
     load_settings,
+    out,
     print_json,
     print_table,
 )
@@ -45,12 +45,12 @@ def ask_customer(
 
 def _show(view: CustomerView) -> None:
     for name, value in facts(view):
-        answers.print(f"[bold]{name:<14}[/bold]{escaped(value)}", soft_wrap=True)
+        out.print(f"[bold]{name:<14}[/bold]{escaped(value)}", soft_wrap=True)
     for warning in warnings(view):
-        answers.print(f"[yellow]{escaped(warning)}[/yellow]", soft_wrap=True)
+        out.print(f"[yellow]{escaped(warning)}[/yellow]", soft_wrap=True)
     for section in sections(view):
-        answers.print()
+        out.print()
         rows = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
         print_table(rows, section.columns, section.title)
         if section.left_out:
-            answers.print(f"… and {section.left_out:,} more")
+            out.print(f"… and {section.left_out:,} more")

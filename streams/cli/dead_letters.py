@@ -9,12 +9,12 @@ from touchstream.schemas.registry import RegistryUnavailable
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.dead_letters import dead_letters
 from touchstream.streams.cli.output import (
-    answers,
+    err,
     errors_in_one_line,
     escaped,
     fail,
     load_settings,
-    people,
+    out,
     print_json,
     print_table,
     progress_bar,
@@ -113,7 +113,7 @@ def replay_dead_letters(
 
 def _print(summary: Summary, changes: list[dict[str, Any]], dry_run: bool) -> None:
     done = "would be published" if dry_run else f"{summary.published:,} published"
-    people.print(f"{summary.letters:,} dead letters that have not been used: {done}")
+    err.print(f"{summary.letters:,} dead letters that have not been used: {done}")
     rows = [{"verdict now": name, "letters": letters} for name, letters in sorted(summary.verdicts.items())]
     if rows:
         print_table(rows, ["verdict now", "letters"])
@@ -122,11 +122,9 @@ def _print(summary: Summary, changes: list[dict[str, Any]], dry_run: bool) -> No
         kept = [name for name in changes[0] if any(row[name] for row in changes)]
         print_table(changes, kept, title)
     if summary.verdicts[ALREADY_COUNTED]:
-        answers.print("counted: the event was counted meanwhile; it is not sent")
+        out.print("counted: the event was counted meanwhile; it is not sent")
     if summary.verdicts[UNKNOWN]:
-        answers.print(
-            "unknown: an interrupted replay may have sent it before raw events were deleted; it is left alone"
-        )
+        out.print("unknown: an interrupted replay may have sent it before raw events were deleted; it is left alone")
 
 
 def _text(data: bytes | None) -> str | None:

@@ -14,9 +14,9 @@ from touchstream.sinks.clickhouse.errors import code
 from touchstream.sinks.clickhouse.lanes.definitions import KnownDefinitions, known_definitions
 from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.cli.output import (
+    err,
     errors_in_one_line,
     load_settings,
-    people,
     print_json,
     print_table,
     progress_bar,
@@ -81,7 +81,7 @@ def replay_definitions(
         print_json(_plain(plan) | {"in_force": switched})
     else:
         for line in _said(plan, dry_run, switched):
-            people.print(line, markup=False)
+            err.print(line, markup=False)
 
 
 def use_definitions(
@@ -97,7 +97,7 @@ def use_definitions(
     with errors_in_one_line():
         database = edition_of(settings, version)
         switch(settings, database)
-    people.print(f"{database} is in force: workers follow within seconds", markup=False)
+    err.print(f"{database} is in force: workers follow within seconds", markup=False)
 
 
 def _listed(clickhouse_url: str) -> list[dict[str, Any]]:

@@ -13,11 +13,11 @@ from touchstream.streams.broker.control_records import Control
 from touchstream.streams.broker.progress import reached, wait_until_measured
 from touchstream.streams.broker.topics import log_identity, retentions
 from touchstream.streams.cli.output import (
-    answers,
+    err,
     errors_in_one_line,
     fail,
     load_settings,
-    people,
+    out,
     print_json,
     print_table,
 )
@@ -42,7 +42,7 @@ def forget(
         control = Control.of(settings, client)
         person = person_of(client, identifier, anonymous=anonymous)
         if not yes:
-            people.print("These ids are one person:", *map(repr, person.ids), markup=False)
+            err.print("These ids are one person:", *map(repr, person.ids), markup=False)
             typer.confirm("Erase all of it? There is no way back.", abort=True, err=True)
         sequences = announce(control, person.hashes(erasure_key(client)))
         ends = log_identity(settings.kafka_connection(), settings.topic)
@@ -64,11 +64,11 @@ def forget(
         print_json({"ids": list(person.ids), "erased": rows, "mentioned": left})
         return
     print_table(rows, ["where", "rows", "kept"], title=f"Erased: {len(person.ids)} ids of one person")
-    answers.print("Sums (stage_panes, stage_metrics) hold no ids and stay.")
+    out.print("Sums (stage_panes, stage_metrics) hold no ids and stay.")
     if left:
         title = "Not erased: rows of others, and names, that mention one of these ids"
         print_table(left, ["table", "column", "rows"], title=title)
-        answers.print("Look at them: docs/journeys.md, Forgetting a person, says how, and how to take them out.")
+        out.print("Look at them: docs/journeys.md, Forgetting a person, says how, and how to take them out.")
 
 
 def _in_kafka(settings: Settings) -> list[dict[str, Any]]:

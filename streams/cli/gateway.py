@@ -8,7 +8,7 @@ import typer
 
 from touchstream.streams.channels.gateway import serve
 from touchstream.streams.channels.gateway.key_lines import Bounds, expiry, key_line, new_key, permissions
-from touchstream.streams.cli.output import errors_in_one_line, load_settings, people, print_json
+from touchstream.streams.cli.output import err, errors_in_one_line, load_settings, print_json
 from touchstream.streams.process.logs import configure_logs
 
 
@@ -48,9 +48,9 @@ def key(
     if as_json:
         print_json({"name": name, "key": made, "line": line})
         return
-    people.print("The key, for the sender (Authorization: Bearer KEY). It can't be shown again:")
+    err.print("The key, for the sender (Authorization: Bearer KEY). It can't be shown again:")
     typer.echo(made)
-    people.print("Its line, for the file that TOUCHSTREAM_GATEWAY_KEYS_FILE names:")
+    err.print("Its line, for the file that TOUCHSTREAM_GATEWAY_KEYS_FILE names:")
     typer.echo(line)
 
 

@@ -1,6 +1,6 @@
 """The command `init`."""
 
-from touchstream.streams.cli.output import errors_in_one_line, load_settings, people
+from touchstream.streams.cli.output import err, errors_in_one_line, load_settings
 from touchstream.streams.upkeep.init import prepare
 
 
@@ -12,4 +12,4 @@ def init() -> None:
     settings = load_settings()
     with errors_in_one_line():
         for line in prepare(settings):
-            people.print(line, markup=False)
+            err.print(line, markup=False)

@@ -27,14 +27,14 @@ TABLE_ROWS_MAX = 1_000
 JSON_ROWS_MAX = 100_000
 """Of a JSON answer, unless more are asked for. Beyond it there is none: programs don't read what stands beside it."""
 
-people = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False)
 # Into a file or a pipe a table goes as wide as it is.
-answers = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
 
 
 def fail(message: str, exit_code: int = FAILED) -> NoReturn:
     """End with one line that says what happened and what to do."""
-    people.print(f"[red]error:[/red] {message}", soft_wrap=True, markup=True)
+    err.print(f"[red]error:[/red] {message}", soft_wrap=True, markup=True)
     raise typer.Exit(exit_code)
 
 
@@ -82,9 +82,7 @@ def within_limit(rows: Sequence[dict[str, Any]], limit: int | None, as_json: boo
             f"{len(rows):,} rows: take --limit 0 for all, --limit N for those with most touches, or narrow with --where"
         )
     most = sorted(range(len(rows)), key=lambda at: -(rows[at].get("touches") or 0))[:allowed]
-    people.print(
-        f"{len(rows) - allowed:,} more rows, with fewer touches, are left out; --limit 0 for all", soft_wrap=True
-    )
+    err.print(f"{len(rows) - allowed:,} more rows, with fewer touches, are left out; --limit 0 for all", soft_wrap=True)
     return [rows[at] for at in sorted(most)]
 
 
@@ -96,7 +94,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title
         table.add_column(column, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    answers.print(table)
+    out.print(table)
 
 
 def progress_bar() -> Progress:
@@ -107,9 +105,9 @@ def progress_bar() -> Progress:
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=people,
+        console=err,
         transient=True,
-        disable=not people.is_terminal,
+        disable=not err.is_terminal,
     )
 
 

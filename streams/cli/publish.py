@@ -17,11 +17,11 @@ from touchstream.streams.channels.formats.mapping import MappingError, load_mapp
 from touchstream.streams.cli.output import (
     FAILED,
     WRONG_USE,
+    err,
     errors_in_one_line,
     escaped,
     fail,
     load_settings,
-    people,
     print_json,
 )
 
@@ -79,36 +79,36 @@ def publish(
 def _print(summary: Summary) -> None:
     seconds = max(summary.seconds, 1e-9)
     rate = f"{summary.published / seconds:,.0f} a second"
-    people.print(
+    err.print(
         f"published {summary.published:,} events in {summary.seconds:.1f} s ({rate}), refused {summary.refused:,}"
     )
     for reason, count in sorted(summary.reasons.items()):
-        people.print(f"  {reason}: {count:,}")
+        err.print(f"  {reason}: {count:,}")
         for example in summary.examples.get(reason, []):
-            people.print(f"    {escaped(example)}", soft_wrap=True)
+            err.print(f"    {escaped(example)}", soft_wrap=True)
     if summary.refused:
         kept = "--refused FILE" if summary.refused_file is None else escaped(summary.refused_file)
-        people.print(f"  all of them, with their lines: {kept}", soft_wrap=True)
+        err.print(f"  all of them, with their lines: {kept}", soft_wrap=True)
     _print_oddities(summary)
     if summary.failed:
-        people.print(f"  not acknowledged by Kafka: {summary.failed:,}; publish the file again, nothing counts twice")
+        err.print(f"  not acknowledged by Kafka: {summary.failed:,}; publish the file again, nothing counts twice")
     for problem in summary.problems:
-        people.print(f"[red]error:[/red] {escaped(problem)}", soft_wrap=True)
+        err.print(f"[red]error:[/red] {escaped(problem)}", soft_wrap=True)
     if summary.interrupted:
-        people.print("interrupted: the rest of the files was not read")
+        err.print("interrupted: the rest of the files was not read")
 
 
 def _print_oddities(summary: Summary) -> None:
     if summary.repeated:
-        people.print(f"  of them {summary.repeated:,} repeat an event_id with the same content: they count once")
+        err.print(f"  of them {summary.repeated:,} repeat an event_id with the same content: they count once")
     if summary.conflicting:
-        people.print(
+        err.print(
             f"[yellow]conflicting:[/yellow] {summary.conflicting:,} repeat the event_id of another event of the same"
             " customer: only the first counts; give each event an id of its own",
             soft_wrap=True,
         )
     for note in summary.notes:
-        people.print(f"[yellow]note:[/yellow] {escaped(note)}", soft_wrap=True)
+        err.print(f"[yellow]note:[/yellow] {escaped(note)}", soft_wrap=True)
 
 
 def _bar() -> Progress:
@@ -117,7 +117,7 @@ def _bar() -> Progress:
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
-        console=people,
+        console=err,
         transient=True,
-        disable=not people.is_terminal,
+        disable=not err.is_terminal,
     )

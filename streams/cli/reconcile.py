@@ -13,10 +13,10 @@ from touchstream.sinks.clickhouse.upkeep.reconcile import Difference, Reconciled
 from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile as compare
 from touchstream.streams.cli.output import (
     FAILED,
-    answers,
+    err,
     errors_in_one_line,
     load_settings,
-    people,
+    out,
     print_json,
     print_table,
     progress_bar,
@@ -65,31 +65,31 @@ def _plain(found: Reconciled) -> dict[str, Any]:
 
 def _print(found: Reconciled) -> None:
     if found.panes:
-        people.print(f"compared {found.panes:,} panes from {_instant(found.from_ms)} to {_instant(found.to_ms)}")
+        err.print(f"compared {found.panes:,} panes from {_instant(found.from_ms)} to {_instant(found.to_ms)}")
     else:
-        people.print("nothing to compare: no panes, or no raw events that are all there, in this interval")
+        err.print("nothing to compare: no panes, or no raw events that are all there, in this interval")
     if found.moving:
-        people.print(f"left out: {found.moving:,} panes that went on meanwhile; run it again for those")
+        err.print(f"left out: {found.moving:,} panes that went on meanwhile; run it again for those")
     for one in found.left_out:
-        people.print(one)
+        err.print(one)
     _print_placing(found.placing)
     if not found.differing:
-        answers.print("no differences")
+        out.print("no differences")
         return
-    answers.print(f"[red]{found.differing:,} panes differ[/red] from their raw events", markup=True)
+    out.print(f"[red]{found.differing:,} panes differ[/red] from their raw events", markup=True)
     columns = ["resolution_s", "pane_start", "journey", "stage", "channel", "touchpoint", "segment", "partition"]
     print_table(_rows(found.differences), [*columns, "measure", "pane", "raw"])
 
 
 def _print_placing(found: Placing) -> None:
     if found.misrouted:
-        answers.print(
+        out.print(
             f"[yellow]{found.misrouted:,} events are outside of their customer's partition[/yellow], or under another"
             " Kafka key: sent again the right way they count again; see docs/events.md",
             markup=True,
         )
     if found.twins:
-        answers.print(
+        out.print(
             f"[yellow]{found.twins:,} ids count more than once[/yellow], under two Kafka keys or in two partitions:",
             markup=True,
         )

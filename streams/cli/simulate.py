@@ -23,11 +23,11 @@ from touchstream.streams.channels.simulate.scenario import (
 from touchstream.streams.cli.output import (
     FAILED,
     WRONG_USE,
+    err,
     errors_in_one_line,
     escaped,
     fail,
     load_settings,
-    people,
     print_json,
 )
 from touchstream.streams.process.logs import configure_logs
@@ -87,20 +87,20 @@ def _lines(error: Exception) -> str:
 
 def _print(summary: Summary) -> None:
     seconds = max(summary.seconds, 1e-9)
-    people.print(
+    err.print(
         f"published {summary.published:,} simulated events in {summary.seconds:.1f} s"
         f" ({summary.published / seconds:,.0f} a second), refused {summary.refused:,}"
     )
     for stage, events in summary.by_stage.items():
-        people.print(f"  {escaped(stage)}: {events:,}")
-    people.print(
+        err.print(f"  {escaped(stage)}: {events:,}")
+    err.print(
         f"among them {summary.duplicates:,} sent twice, {summary.late:,} late,"
         f" {summary.out_of_scale:,} out of scale, which become dead letters"
     )
     if summary.left_out_seconds:
-        people.print(f"left out: {summary.left_out_seconds:.0f} s, in which Kafka was away or the machine slept")
+        err.print(f"left out: {summary.left_out_seconds:.0f} s, in which Kafka was away or the machine slept")
     if summary.unacknowledged:
-        people.print(f"not acknowledged by Kafka: {summary.unacknowledged:,}")
+        err.print(f"not acknowledged by Kafka: {summary.unacknowledged:,}")
 
 
 def _line() -> Progress:
@@ -108,7 +108,7 @@ def _line() -> Progress:
         SpinnerColumn(),
         TextColumn("{task.description}: {task.completed:,.0f}"),
         TimeElapsedColumn(),
-        console=people,
+        console=err,
         transient=True,
-        disable=not people.is_terminal,
+        disable=not err.is_terminal,
     )

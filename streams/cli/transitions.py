@@ -6,7 +6,7 @@ import typer
 
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.journeys import transitions
-from touchstream.streams.cli.output import answers, errors_in_one_line, load_settings, print_json, print_table
+from touchstream.streams.cli.output import errors_in_one_line, load_settings, out, print_json, print_table
 from touchstream.streams.cli.time_arguments import point_in_time
 
 _COLUMNS = ("journey", "from_stage", "to_stage", "transitions", "customers", "dwell_ms_p50", "dwell_ms_p95")
@@ -33,4 +33,4 @@ def ask_transitions(
     elif found:
         print_table(found, _COLUMNS)
     else:
-        answers.print("nobody moved from stage to stage")
+        out.print("nobody moved from stage to stage")

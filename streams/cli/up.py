@@ -16,11 +16,11 @@ from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.sinks.notify.notification import Notification
 from touchstream.streams.cli.output import (
+    err,
     errors_in_one_line,
     escaped,
     fail,
     load_settings,
-    people,
     print_table,
 )
 from touchstream.streams.process.connection import kafka_servers
@@ -116,7 +116,7 @@ def _summary(settings: Settings, since_ms: int) -> None:
     changes = AlertTables(client, settings.topic).changes(since_ms, [FIRING, RESOLVED])
     for change in reversed(changes):
         told = Notification.of(change, settings.topic)
-        people.print(f"{told.tick:%H:%M:%S} {told.text}", markup=False, soft_wrap=True)
+        err.print(f"{told.tick:%H:%M:%S} {told.text}", markup=False, soft_wrap=True)
     if not changes:
         _say("no alert fired: the incident begins after a minute, and its alerts fire within the next one")
 
@@ -124,4 +124,4 @@ def _summary(settings: Settings, since_ms: int) -> None:
 def _say(text: str) -> None:
     # Where standard error is a file on a full disk, the stack goes on without being heard.
     with contextlib.suppress(OSError):
-        people.print(text, markup=False, soft_wrap=True)
+        err.print(text, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import Reached, beat, reached, wait_until_measured
 from touchstream.streams.broker.topics import LogPosition, log_identity
-from touchstream.streams.cli.output import errors_in_one_line, fail, load_settings, people, progress_bar
+from touchstream.streams.cli.output import err, errors_in_one_line, fail, load_settings, progress_bar
 from touchstream.streams.process.connection import KafkaConnection
 
 _BEATS_SECONDS: Final = 10.0
@@ -39,7 +39,7 @@ def wait(
             ends, measured, timeout, lambda left: progress.update(bar, completed=max(0, total - left))
         )
         if not behind and wait_until_measured(beats, measured, _BEATS_SECONDS, lambda _: None):
-            people.print("all is measured; completeness follows with the next heartbeats of a running worker")
+            err.print("all is measured; completeness follows with the next heartbeats of a running worker")
     if behind:
         events = sum(lane.end_offset - lane.next_offset for lane in behind)
         fail(

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from touchstream.streams.cli.output import errors_in_one_line, load_settings
-from touchstream.streams.process.health import Vigil
+from touchstream.streams.process.health import HealthMonitor
 from touchstream.streams.process.health_server import serve_health
 from touchstream.streams.process.last_resort import LastResort
 from touchstream.streams.process.logs import configure_logs
@@ -29,10 +29,10 @@ def worker() -> None:
     settings = load_settings()
     configure_logs(settings.log_format)
     with errors_in_one_line():
-        vigil = Vigil()
+        monitor = HealthMonitor()
         last_resort = LastResort()
-        serve_health(settings.metrics_host, settings.metrics_port, vigil.health, last_resort.arm)
-        app = build(settings, vigil, last_resort.arm)
+        serve_health(settings.metrics_host, settings.metrics_port, monitor.health, last_resort.arm)
+        app = build(settings, monitor, last_resort.arm)
     _look_for_cycles_seldom()
     try:
         # Above INFO, Faust would draw a spinner.

@@ -56,7 +56,7 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """What a worker sees of itself at an instant; times in monotonic seconds."""
 
     at: float
@@ -84,38 +84,42 @@ class Sight:
         }
 
 
-class Doctor:
-    """Judges one sight after another: what is stuck shows only in time. Pure."""
+class HealthRules:
+    """Judges one observation after another: what is stuck shows only in time. Pure."""
 
     def __init__(self) -> None:
         self._taking_over, self._reading, self._writing = _Work(), _Work(), _Work()
 
-    def health(self, sight: Sight) -> Health:
-        """The state as of this sight. Sights come in the order of their times."""
-        assigned = sight.assigned or frozenset()
-        loading = assigned - sight.next_offsets.keys()
+    def health(self, observation: Observation) -> Health:
+        """The state as of this observation. Observations come in the order of their times."""
+        assigned = observation.assigned or frozenset()
+        loading = assigned - observation.next_offsets.keys()
         stood_still = {
-            "no lane was taken over": self._taking_over.still(sight.at, bool(loading), len(loading)),
+            "no lane was taken over": self._taking_over.still(observation.at, bool(loading), len(loading)),
             "no lane moved on": self._reading.still(
-                sight.at, sight.records_behind > 0, tuple(sight.next_offsets.items())
+                observation.at, observation.records_behind > 0, tuple(observation.next_offsets.items())
             ),
-            "no flush was acknowledged": self._writing.still(sight.at, sight.unflushed, sight.flushed_at),
+            "no flush was acknowledged": self._writing.still(
+                observation.at, observation.unflushed, observation.flushed_at
+            ),
         }
-        away = [name for name, there in (("Kafka", sight.kafka), ("ClickHouse", sight.clickhouse)) if not there]
+        away = [
+            name for name, there in (("Kafka", observation.kafka), ("ClickHouse", observation.clickhouse)) if not there
+        ]
         if away:
-            return Health("disconnected", f"{' and '.join(away)} can't be reached", sight.numbers)
+            return Health("disconnected", f"{' and '.join(away)} can't be reached", observation.numbers)
         stuck = {what: seconds for what, seconds in stood_still.items() if seconds >= STUCK_SECONDS}
         if stuck:
             detail = "; ".join(f"{what} for {seconds:.0f} s" for what, seconds in stuck.items())
             longest = max(stuck.values())
-            return Health("stuck", f"Kafka and ClickHouse answer, and {detail}", sight.numbers, longest)
-        if sight.assigned is None or loading:
-            return Health("starting", "lanes are being taken over", sight.numbers)
+            return Health("stuck", f"Kafka and ClickHouse answer, and {detail}", observation.numbers, longest)
+        if observation.assigned is None or loading:
+            return Health("starting", "lanes are being taken over", observation.numbers)
         if not assigned:
-            return Health("idle", "owns no lane: the others have them all", sight.numbers)
-        if not sight.records_behind and sight.at - sight.measured_at >= IDLE_SECONDS:
-            return Health("idle", "nothing to read", sight.numbers)
-        return Health("ready", numbers=sight.numbers)
+            return Health("idle", "owns no lane: the others have them all", observation.numbers)
+        if not observation.records_behind and observation.at - observation.measured_at >= IDLE_SECONDS:
+            return Health("idle", "nothing to read", observation.numbers)
+        return Health("ready", numbers=observation.numbers)
 
 
 _NOTHING: Final = object()
@@ -136,7 +140,7 @@ class _Work:
         return at - self._since
 
 
-class Vigil:
+class HealthMonitor:
     """The newest health, renewed by `keep` on the event loop and read by any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -152,11 +156,11 @@ class Vigil:
             return Health("stuck", f"the worker has not looked after itself for {age:.0f} s", stuck_seconds=lost)
         return self._health
 
-    async def keep(self, look: Callable[[], Awaitable[Sight]]) -> None:
+    async def keep(self, look: Callable[[], Awaitable[Observation]]) -> None:
         """Look every two seconds, for ever."""
-        doctor = Doctor()
+        rules = HealthRules()
         while True:
-            self._health, self._kept_at = doctor.health(await look()), self._clock()
+            self._health, self._kept_at = rules.health(await look()), self._clock()
             metrics.WORKER_STATE.state(self._health.state)
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import lanes
-from touchstream.sinks.clickhouse.rolling.store import completed_ticks, rolling_at, too_dear, write_rolling
+from touchstream.sinks.clickhouse.rolling.store import completed_ticks, rolling_at, too_expensive, write_rolling
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.sinks.sink import LaneRow
 from touchstream.streams.broker.progress import Reached, reached
@@ -120,7 +120,7 @@ class Roll:
         for together in _shared([*due, *complete]):
             starts, ends = zip(*((tick - window.length_ms, tick) for window, tick in together), strict=True)
             self._admission.before_rows(now_ms, min(starts), min(ends))
-            write_rolling(self._client, self._topic, together, self._too_dear(now_ms))
+            write_rolling(self._client, self._topic, together, self._too_expensive(now_ms))
         for window, tick in due:
             self._written[window.name] = _Written(now_ms, tick, read)
         self._show(due, now_ms)
@@ -142,9 +142,9 @@ class Roll:
         self._completed = None
         metrics.COMPLETE_TICK.clear()
 
-    def _too_dear(self, now_ms: int) -> frozenset[Window]:
+    def _too_expensive(self, now_ms: int) -> frozenset[Window]:
         if now_ms - self._dear_looked_at >= _DEAR_LOOK_MS:
-            self._uncounted = too_dear(self._client, self._topic, self._windows)
+            self._uncounted = too_expensive(self._client, self._topic, self._windows)
             self._dear_looked_at = now_ms
         return self._uncounted
 

@@ -24,7 +24,7 @@ BACK_OFF_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Between tries, by the number of failures in a row; the last one goes on."""
 
 
-class Courier:
+class DestinationWorker:
     """Tells one destination what it has not been told. Blocking; `run` is made for a thread of its own."""
 
     def __init__(self, tables: AlertTables, destination: Destination) -> None:

@@ -28,7 +28,7 @@ from touchstream.streams.process import metrics
 from touchstream.streams.process.health import Health
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.process.signals import Stop
-from touchstream.streams.watch.delivery import Courier
+from touchstream.streams.watch.delivery import DestinationWorker
 from touchstream.streams.watch.kafka_destination import AlertsTopic
 from touchstream.streams.watch.watch import Watch
 
@@ -111,20 +111,20 @@ def watch_until(settings: Settings, health: WatchHealth, stop: Stop) -> None:
     if client is None:
         return
     tables = AlertTables(client, settings.topic)
-    couriers = [Courier(tables, one) for one in told]
-    threads = [threading.Thread(target=courier.run, daemon=True) for courier in couriers]
+    workers = [DestinationWorker(tables, one) for one in told]
+    threads = [threading.Thread(target=worker.run, daemon=True) for worker in workers]
     for thread in threads:
         thread.start()
 
     def wake() -> None:
-        for courier in couriers:
-            courier.wake()
+        for worker in workers:
+            worker.wake()
 
     watch = Watch(tables, rules, about.catalogue, [one.name for one in told], wake)
     rounds = _Rounds(client, settings.topic, watch)
     _judge_until(watch, rounds, database.client, health, stop)
-    for courier in couriers:
-        courier.stop()
+    for worker in workers:
+        worker.stop()
     for thread in threads:
         thread.join(_STOP_SECONDS)
     log.info("watch ends")

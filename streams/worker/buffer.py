@@ -7,7 +7,7 @@ from touchstream.streams.measure.lane import PENDING_ROW_BYTES
 from touchstream.streams.measure.records import Records
 
 
-class Gathering:
+class Buffer:
     """What one lane has read and not measured yet."""
 
     def __init__(self) -> None:

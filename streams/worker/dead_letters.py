@@ -81,7 +81,7 @@ def _passes(error: Exception) -> bool:
     return isinstance(error, KafkaError) and not isinstance(error, MessageSizeTooLargeError | RecordTooLargeError)
 
 
-class LetterTopic:
+class DeadLetterTopic:
     """Writes dead letters to a topic and does not return before all are acknowledged."""
 
     def __init__(self, topic: str, send: Send, bytes_max: int = DEAD_LETTER_MESSAGE_BYTES_MAX) -> None:
@@ -143,10 +143,10 @@ class Sending:
     sent: "asyncio.Task[None]"
 
 
-class Outbox:
+class PendingDeadLetters:
     """Rows that wait until their lane's dead letters are acknowledged; a lane whose topic refuses holds up no other."""
 
-    def __init__(self, topic: LetterTopic, patience_seconds: float) -> None:
+    def __init__(self, topic: DeadLetterTopic, patience_seconds: float) -> None:
         """patience_seconds: how long the rows of other lanes wait as well."""
         self._topic, self._patience_seconds = topic, patience_seconds
         self._held: dict[int, Sending] = {}

@@ -31,8 +31,8 @@ import structlog
 from touchstream.streams.measure.lane import Lane, LaneRows
 from touchstream.streams.measure.records import Records
 from touchstream.streams.process import metrics
-from touchstream.streams.worker.buffer import Gathering
-from touchstream.streams.worker.dead_letters import LetterTopic, Outbox, Sending
+from touchstream.streams.worker.buffer import Buffer
+from touchstream.streams.worker.dead_letters import DeadLetterTopic, PendingDeadLetters, Sending
 
 log = structlog.get_logger(__name__)
 
@@ -88,13 +88,18 @@ class Lanes:
     """Every lane of this worker."""
 
     def __init__(
-        self, store: LaneStore, letters: LetterTopic, source: Source, limits: Limits, fail: Callable[[Exception], None]
+        self,
+        store: LaneStore,
+        letters: DeadLetterTopic,
+        source: Source,
+        limits: Limits,
+        fail: Callable[[Exception], None],
     ) -> None:
         """fail: ends the process; called with what no retry mends, for the lanes can't be trusted any more."""
         self._store, self._source, self._limits, self._fail = store, source, limits, fail
-        self._outbox = Outbox(letters, limits.letters_seconds)
+        self._outbox = PendingDeadLetters(letters, limits.letters_seconds)
         self._lanes: dict[int, Lane] = {}
-        self._gathered: dict[int, Gathering] = {}
+        self._gathered: dict[int, Buffer] = {}
         self.expected: frozenset[int] | None = None
         """Partitions that are ours, loaded or not; None before the first assignment."""
         self.flushed_at = self.measured_at = time.monotonic()
@@ -316,7 +321,7 @@ class Lanes:
     async def _load_lane(self, partition: int) -> None:
         lane = await self._run(self._loading, partial(self._store.load, partition))
         self._read_at[partition] = time.monotonic()
-        self._lanes[partition], self._gathered[partition] = lane, Gathering()
+        self._lanes[partition], self._gathered[partition] = lane, Buffer()
         metrics.LANES_OWNED.set(len(self._lanes))
         metrics.TAKE_OVERS.inc()
         await self._source.start_reading({partition: lane.row.next_offset})

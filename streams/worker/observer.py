@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from touchstream.schemas import times
 from touchstream.schemas.touchpoint import TIME_MS_MIN
 from touchstream.streams.process import metrics
-from touchstream.streams.process.health import Sight, answers
+from touchstream.streams.process.health import Observation, answers
 from touchstream.streams.worker.lanes import Lanes
 
 
@@ -32,13 +32,13 @@ class Observer:
         metrics.LAG_RECORDS.set_function(self.lag_records)
         metrics.WATERMARK_AGE_SECONDS.set_function(self.watermark_age_seconds)
 
-    async def look(self) -> Sight:
+    async def look(self) -> Observation:
         """As of now."""
         lanes = self._lanes
         kafka, clickhouse = await asyncio.gather(
             answers(self._logs.kafka_answers()), answers(asyncio.to_thread(self._client.ping))
         )
-        return Sight(
+        return Observation(
             at=time.monotonic(),
             kafka=kafka,
             clickhouse=clickhouse,

@@ -30,7 +30,7 @@ from touchstream.sinks.notify.slack import Slack
 from touchstream.sinks.notify.webhook import Webhook
 from touchstream.streams.broker.topics import TopicSpec, ensure_topics
 from touchstream.streams.process.connection import KafkaConnection
-from touchstream.streams.watch.delivery import Courier
+from touchstream.streams.watch.delivery import DestinationWorker
 from touchstream.streams.watch.judge import FIRING, RESOLVED
 from touchstream.streams.watch.kafka_destination import AlertsTopic
 
@@ -60,8 +60,8 @@ def hook() -> Iterator[Endpoint]:
         yield running
 
 
-def courier(tables: AlertTables, hook: Endpoint) -> Courier:
-    return Courier(tables, Webhook(hook.url))
+def worker(tables: AlertTables, hook: Endpoint) -> DestinationWorker:
+    return DestinationWorker(tables, Webhook(hook.url))
 
 
 def test_a_webhook_that_fails_first_is_told_in_order_with_keys(
@@ -69,7 +69,7 @@ def test_a_webhook_that_fails_first_is_told_in_order_with_keys(
 ) -> None:
     hook.answers = [500, 429, 404]
     step_through(tables, client)
-    telling = courier(tables, hook)
+    telling = worker(tables, hook)
     for _ in range(4):
         telling.step()
     states = [request.json["state"] for request in hook.requests]
@@ -86,10 +86,10 @@ def test_what_was_not_delivered_survives_a_restart_and_does_not_stop_judging(
 ) -> None:
     hook.answers = [503]
     step_through(tables, client, INCIDENT[:5])
-    courier(tables, hook).step()
+    worker(tables, hook).step()
     incident(client, 6, INCIDENT[5:])
     watch(tables, rules(CSAT_LOW)).step()
-    courier(AlertTables(client, "touchpoints"), hook).step()
+    worker(AlertTables(client, "touchpoints"), hook).step()
     assert [request.json["state"] for request in hook.requests] == [FIRING, FIRING, RESOLVED]
 
 
@@ -100,8 +100,8 @@ def test_a_crash_after_sending_sends_the_same_key_again(client: Client, hook: En
 
     step_through(AlertTables(client, "touchpoints"), client, INCIDENT[:4])
     with pytest.raises(Died):
-        courier(DiesAfterSending(client, "touchpoints"), hook).step()
-    courier(AlertTables(client, "touchpoints"), hook).step()
+        worker(DiesAfterSending(client, "touchpoints"), hook).step()
+    worker(AlertTables(client, "touchpoints"), hook).step()
     keys = [request.headers["Idempotency-Key"] for request in hook.requests]
     assert len(keys) == 2
     assert len({*keys}) == 1
@@ -112,7 +112,7 @@ def test_a_webhook_that_refuses_for_good_does_not_hold_up_the_others(
 ) -> None:
     hook.answers = [422]
     step_through(tables, client)
-    courier(tables, hook).step()
+    worker(tables, hook).step()
     assert [request.json["state"] for request in hook.requests] == [FIRING, RESOLVED]
     outcomes = client.query("SELECT outcome FROM alert_deliveries ORDER BY outcome").result_rows
     assert outcomes == [("delivered",), ("refused: answers 422",)]
@@ -120,7 +120,7 @@ def test_a_webhook_that_refuses_for_good_does_not_hold_up_the_others(
 
 def test_a_destination_that_is_new_is_not_told_of_the_past(client: Client, tables: AlertTables, hook: Endpoint) -> None:
     step_through(tables, client, destinations=("topic",))
-    courier(tables, hook).step()
+    worker(tables, hook).step()
     assert hook.requests == []
 
 
@@ -130,7 +130,7 @@ def test_the_topic_gets_every_notification_by_rule_and_group(client: Client, kaf
     tables = AlertTables(client, "touchpoints")
     step_through(tables, client, destinations=("topic",))
     topic = AlertsTopic(connection, unique_name)
-    Courier(tables, topic).step()
+    DestinationWorker(tables, topic).step()
     topic.close()
     consumer = KafkaConsumer(
         unique_name, auto_offset_reset="earliest", consumer_timeout_ms=20_000, **connection.client_options()
@@ -146,7 +146,7 @@ def test_the_topic_gets_every_notification_by_rule_and_group(client: Client, kaf
 
 def test_kafka_that_is_away_is_told_later(client: Client, tables: AlertTables) -> None:
     step_through(tables, client, INCIDENT[:4], ("topic",))
-    Courier(tables, AlertsTopic(KafkaConnection.from_url("kafka://127.0.0.1:1"))).step()
+    DestinationWorker(tables, AlertsTopic(KafkaConnection.from_url("kafka://127.0.0.1:1"))).step()
     assert [change.state for change in tables.undelivered("topic", 9)] == [FIRING]
 
 
@@ -154,7 +154,7 @@ def test_alertmanager_gets_the_same_labels_when_it_fires_and_when_it_is_resolved
     client: Client, tables: AlertTables, hook: Endpoint
 ) -> None:
     step_through(tables, client, destinations=("alertmanager", "slack"))
-    Courier(tables, Alertmanager(hook.url)).step()
+    DestinationWorker(tables, Alertmanager(hook.url)).step()
     assert {request.path for request in hook.requests} == {"/hook/api/v2/alerts"}
     ((fires,), (ends,)) = (request.json for request in hook.requests)
     assert fires["labels"] == ends["labels"]
@@ -167,7 +167,7 @@ def test_slack_gets_a_line_in_which_no_name_can_call_everybody(
 ) -> None:
     write_ticks(client, [(0, [row("<!channel>", csat=1.0)])])
     watch(tables, rules(CSAT_LOW.replace(", for: 20s", "")), ("slack",)).step()
-    Courier(tables, Slack(hook.url)).step()
+    DestinationWorker(tables, Slack(hook.url)).step()
     (request,) = hook.requests
     assert request.json["text"].startswith(
         "🔴 FIRING csat_low in stage &lt;!channel&gt;: Unhappy (csat 1.0 [75.5, 86.2], n 200;"

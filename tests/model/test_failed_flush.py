@@ -14,7 +14,7 @@ from touchstream.schemas.codec import WriterSchemas
 from touchstream.sinks.sink import SinkRefused
 from touchstream.streams.measure.lane import Lane, LaneRows
 from touchstream.streams.measure.records import Records
-from touchstream.streams.worker.dead_letters import LetterTopic
+from touchstream.streams.worker.dead_letters import DeadLetterTopic
 from touchstream.streams.worker.lanes import Lanes, Limits
 from touchstream.streams.worker.takeover import take_over
 
@@ -65,7 +65,7 @@ def test_a_lane_is_let_go_when_its_rows_can_not_be_written_because(occasion: str
         failures: list[Exception] = []
         store = RefusingStore(World((log,), DEFINITIONS_KNOWN[0], writers))
         source = Offsets()
-        lanes = Lanes(store, LetterTopic("letters", no_topic), source, Limits(1.0, 1), failures.append)
+        lanes = Lanes(store, DeadLetterTopic("letters", no_topic), source, Limits(1.0, 1), failures.append)
         lanes.assigned(frozenset([PARTITION]))
         await source.begun.wait()
         await lanes.take(PARTITION, 0, records(log[:2]))

@@ -50,7 +50,7 @@ def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool])
     return bounds | {"cuts": [list(vars(cut).values()) for cut in cuts], "with_customers": list(with_customers)}
 
 
-def too_dear(client: Client, topic: str, windows: Sequence[Window]) -> frozenset[Window]:
+def too_expensive(client: Client, topic: str, windows: Sequence[Window]) -> frozenset[Window]:
     """Of the windows that count customers those that held too many touches to do so, as their newest rows say."""
     counting = {window.name: window for window in windows if window.counted_max}
     found = client.query(query_text("rolling_touches"), {"topic": topic, "windows": list(counting)})

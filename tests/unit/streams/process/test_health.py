@@ -7,10 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from touchstream.streams.process.health import IDLE_SECONDS, STUCK_SECONDS, Doctor, Health, Sight, Vigil
+from touchstream.streams.process.health import (
+    IDLE_SECONDS,
+    STUCK_SECONDS,
+    Health,
+    HealthMonitor,
+    HealthRules,
+    Observation,
+)
 from touchstream.streams.process.health_server import serve_health
 
-AT_WORK = Sight(
+AT_WORK = Observation(
     at=1000.0,
     kafka=True,
     clickhouse=True,
@@ -26,13 +33,13 @@ QUIET = replace(AT_WORK, records_behind=0, pending_rows=0, unflushed=False, meas
 LONG = STUCK_SECONDS + 1
 
 
-def later(sight: Sight, seconds: float = LONG, **changes: object) -> Sight:
-    return replace(sight, at=sight.at + seconds, **changes)  # type: ignore[arg-type]
+def later(observation: Observation, seconds: float = LONG, **changes: object) -> Observation:
+    return replace(observation, at=observation.at + seconds, **changes)  # type: ignore[arg-type]
 
 
-def state(*sights: Sight) -> str:
-    doctor = Doctor()
-    return [doctor.health(sight) for sight in sights][-1].state
+def state(*observations: Observation) -> str:
+    rules = HealthRules()
+    return [rules.health(observation) for observation in observations][-1].state
 
 
 def test_a_worker_that_reads_and_writes_is_ready() -> None:
@@ -51,17 +58,17 @@ def test_a_worker_that_others_left_no_lane_is_idle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sight", "named"),
+    ("observation", "named"),
     [
         (replace(AT_WORK, kafka=False), "Kafka"),
         (replace(AT_WORK, clickhouse=False), "ClickHouse"),
         (replace(QUIET, kafka=False, clickhouse=False), "Kafka and ClickHouse"),
     ],
 )
-def test_what_is_away_is_named(sight: Sight, named: str) -> None:
-    doctor = Doctor()
-    doctor.health(sight)
-    health = doctor.health(later(sight))
+def test_what_is_away_is_named(observation: Observation, named: str) -> None:
+    rules = HealthRules()
+    rules.health(observation)
+    health = rules.health(later(observation))
     assert (health.state, health.is_ready) == ("disconnected", False)
     assert health.detail == f"{named} can't be reached"
 
@@ -94,12 +101,12 @@ def test_after_a_hang_that_has_ended_it_is_ready_again() -> None:
 
 def test_who_does_not_look_after_itself_any_more_is_stuck() -> None:
     clock = [100.0]
-    vigil = Vigil(lambda: clock[0])
-    assert vigil.health().state == "disconnected"
-    vigil._kept_at, vigil._health = 100.0, Health("ready")
-    assert vigil.health().state == "ready"
+    monitor = HealthMonitor(lambda: clock[0])
+    assert monitor.health().state == "disconnected"
+    monitor._kept_at, monitor._health = 100.0, Health("ready")
+    assert monitor.health().state == "ready"
     clock[0] = 200.0
-    assert vigil.health().state == "stuck"
+    assert monitor.health().state == "stuck"
 
 
 def ask(port: int, path: str) -> tuple[int, str, bytes]:

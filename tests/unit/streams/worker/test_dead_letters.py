@@ -11,7 +11,7 @@ from touchstream.streams.measure.events import DeadLetter
 from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.measure.records import Headers
 from touchstream.streams.worker import dead_letters
-from touchstream.streams.worker.dead_letters import LetterTopic, replay_headers
+from touchstream.streams.worker.dead_letters import DeadLetterTopic, replay_headers
 
 ROW = LaneRow("touchpoints", 0, "log", 1, 0, 0, 0, "v1")
 TRUNCATED = "touchstream-truncated"
@@ -38,7 +38,7 @@ class Topic:
 
 def sent(topic: Topic, value: bytes) -> tuple[bytes | None, dict[str, list[bytes]]]:
     letter = DeadLetter(7, 1, Reason.UNDECODABLE, "what is wrong", b"key", value, [("own", b"1")])
-    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [letter]))
+    asyncio.run(DeadLetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [letter]))
     (taken,) = topic.taken
     return taken
 
@@ -54,7 +54,7 @@ def test_what_a_record_says_under_our_names_is_not_passed_on() -> None:
     forged = [("touchstream-reason", b"fine"), (TRUNCATED, b"1"), ("__connect.errors.topic", b"x"), ("own", b"1")]
     letter = DeadLetter(7, 1, Reason.UNDECODABLE, "what is wrong", b"key", b"value", forged)
     topic = Topic(2_000_000)
-    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [letter]))
+    asyncio.run(DeadLetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [letter]))
     ((_, headers),) = topic.taken
     assert (headers["touchstream-reason"], headers["__connect.errors.topic"]) == ([b"undecodable"], [b"touchpoints"])
     assert (headers["own"], TRUNCATED in headers) == ([b"1"], False)
@@ -70,7 +70,7 @@ def test_of_a_flood_of_letters_that_are_alike_one_stands_for_the_rest() -> None:
     other = [DeadLetter(n, 1, Reason.UNDECODABLE, "what", b"key", b"%d" % n, []) for n in range(300, 350)]
     same = [DeadLetter(n, 1, Reason.TOO_OLD, "what", b"key", b"", []) for n in range(350, 360)]
     topic = Topic(1_000)
-    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [*flood, *other, *same]))
+    asyncio.run(DeadLetterTopic("touchpoints.dead-letter", topic.send).send(ROW, [*flood, *other, *same]))
     offsets = [int(headers["__connect.errors.offset"][0]) for _, headers in topic.taken]
     assert offsets == [*range(10), *range(300, 360), 299]
     value, headers = topic.taken[-1]
@@ -80,7 +80,7 @@ def test_of_a_flood_of_letters_that_are_alike_one_stands_for_the_rest() -> None:
 def test_a_letter_of_neither_key_nor_value_is_a_message_that_the_client_takes() -> None:
     letters_ = [DeadLetter(n, 1, Reason.UNDECODABLE, "empty message", None, None, []) for n in range(30)]
     topic = Topic(1_000)
-    asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send).send(ROW, letters_))
+    asyncio.run(DeadLetterTopic("touchpoints.dead-letter", topic.send).send(ROW, letters_))
     assert [value for value, _ in topic.taken] == [b""] * 11
 
 
@@ -99,7 +99,7 @@ def test_what_a_door_has_refused_goes_on_as_a_letter_that_makes_no_refused_recor
     )
     for limit in (2_000_000, 65_536):
         topic = Topic(limit)
-        asyncio.run(LetterTopic("touchpoints.dead-letter", topic.send, limit).send(ROW, [letter]))
+        asyncio.run(DeadLetterTopic("touchpoints.dead-letter", topic.send, limit).send(ROW, [letter]))
         ((value, headers),) = topic.taken
         assert (value, headers[TRUNCATED], headers["touchstream-reason"]) == (
             b"x" * 65_536, [b"2000000"], [b"too_large"],

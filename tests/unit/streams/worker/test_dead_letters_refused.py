@@ -14,7 +14,7 @@ from touchstream.schemas.codec import WriterSchemas
 from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
 from touchstream.streams.measure.records import Headers, Records
 from touchstream.streams.worker import dead_letters
-from touchstream.streams.worker.dead_letters import LetterTopic
+from touchstream.streams.worker.dead_letters import DeadLetterTopic
 from touchstream.streams.worker.lanes import Lanes, Limits
 
 POISONED, OTHER = 0, 1
@@ -76,7 +76,7 @@ class Stand:
         self.store, self.source, self.failures = Store(), Reading(), list[Exception]()
         self.mended, self.letters = False, list[bytes | None]()
         limits = {"flush_seconds": 1.0, "letters_seconds": 0.01} | limits
-        topic = LetterTopic("letters", self.send)
+        topic = DeadLetterTopic("letters", self.send)
         self.lanes = Lanes(self.store, topic, self.source, Limits(**limits), self.failures.append)
 
     async def send(self, _: str, __: bytes | None, value: bytes | None, ___: Headers) -> None:

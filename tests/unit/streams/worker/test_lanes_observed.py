@@ -14,8 +14,8 @@ from tests.oracle.strategies import DEFINITIONS_KNOWN
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRows
 from touchstream.streams.measure.records import Records
-from touchstream.streams.worker.buffer import Gathering
-from touchstream.streams.worker.dead_letters import LetterTopic
+from touchstream.streams.worker.buffer import Buffer
+from touchstream.streams.worker.dead_letters import DeadLetterTopic
 from touchstream.streams.worker.lanes import Lanes, Limits
 from touchstream.streams.worker.takeover import take_over
 
@@ -71,7 +71,9 @@ def test_lanes_tell_where_they_are_and_how_long_they_waited_for_room() -> None:
 
     async def read_all() -> None:
         store, source = TakingStore(World((log,), DEFINITIONS_KNOWN[0], WriterSchemas())), Begun()
-        lanes = Lanes(store, LetterTopic("letters", no_topic), source, Limits(1.0, 1, gathered_max=1), failures.append)
+        lanes = Lanes(
+            store, DeadLetterTopic("letters", no_topic), source, Limits(1.0, 1, gathered_max=1), failures.append
+        )
         lanes.assigned(frozenset([PARTITION]))
         assert lanes.expected == frozenset([PARTITION])
         assert not lanes.next_offsets
@@ -103,7 +105,7 @@ def test_records_that_are_few_wait_for_the_flush_and_are_then_measured_in_one_ba
     async def read_all() -> None:
         store, source = TakingStore(World((log,), DEFINITIONS_KNOWN[0], WriterSchemas())), Begun()
         limits = Limits(1.0, gathered_max=3)
-        lanes = Lanes(store, LetterTopic("letters", no_topic), source, limits, failures.append)
+        lanes = Lanes(store, DeadLetterTopic("letters", no_topic), source, limits, failures.append)
         lanes.assigned(frozenset([PARTITION]))
         await source.begun.wait()
         await lanes.take(PARTITION, 0, records(log[:1]))
@@ -127,7 +129,7 @@ def test_records_that_are_few_wait_for_the_flush_and_are_then_measured_in_one_ba
 
 
 def test_large_records_that_wait_count_as_several() -> None:
-    gathering = Gathering()
+    gathering = Buffer()
     gathering.add(records([replace(event(0, "small"), value=b"x"), replace(event(1, "large"), value=b"x" * 50_000)]))
     assert gathering.rows == 50_001 // PENDING_ROW_BYTES
     gathering.take()
