@@ -20,7 +20,8 @@ from touchstream.schemas.definitions import (
 from touchstream.schemas.definitions import Path as Place
 from touchstream.schemas.groups import name_of
 from touchstream.schemas.journey import UNDECLARED, Journey, Name, Timeout
-from touchstream.schemas.metrics import Catalogue, FieldName, Metric, Words
+from touchstream.schemas.measures import FieldName
+from touchstream.schemas.metrics import Catalogue, Metric, Words
 
 RULES_MAX: Final = 200
 DEFAULT_FILE: Final = Path(__file__).with_name("alerts.yaml")

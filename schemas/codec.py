@@ -20,7 +20,7 @@ from touchstream.schemas.avro_bytes import require_record
 from touchstream.schemas.compatibility import compatible, parsed
 from touchstream.schemas.registry import SchemaRegistry
 from touchstream.schemas.times import moment, readings, since_epoch
-from touchstream.schemas.touchpoint import Reason, Refusal, Touchpoint, said_of_types, shown
+from touchstream.schemas.touchpoint import NUMBERS, WHOLE_NUMBERS, Reason, Refusal, Touchpoint, said_of_types, shown
 
 SINGLE_OBJECT: Final = b"\xc3\x01"
 """Starts an Avro single object.
@@ -42,10 +42,10 @@ _HERE = Path(__file__).parent
 SCHEMA_TEXT: Final = (_HERE / "touchpoint.avsc").read_text(encoding="utf-8")
 """`Touchpoint` as this version writes it."""
 
-_INTEGERS = ("occurred_at", "duration_ms", "nps", "csat", "ces", "revenue_minor", "received_at")
+_INTEGERS = ("occurred_at", *WHOLE_NUMBERS, "received_at")
 _TIMES = {"occurred_at", "received_at"}
 _TIME_CHARS_MAX = 40
-_INT32 = {"nps", "csat", "ces"}
+_INT32 = {name for name, avro in NUMBERS.items() if avro == "int"}
 _FIELDS = frozenset(Touchpoint.__struct_fields__)
 _REQUIRED = ("event_id", "occurred_at", "channel", "touchpoint")
 

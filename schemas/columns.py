@@ -27,34 +27,20 @@ from touchstream.schemas.codec import (
     name_twice,
     read_json,
 )
-from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint, shown
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, NUMBERS, Reason, Refusal, Touchpoint, shown
+
+_NUMBER_TYPES: Final = {"int": pl.Int32(), "long": pl.Int64(), "double": pl.Float64()}
+_OTHER_TYPES: Final = {
+    "occurred_at": pl.Int64(), "received_at": pl.Int64(), "attributes": pl.Map(pl.String, pl.String),
+}  # fmt: skip
+
+
+def _type_of(field: str) -> pl.DataType:
+    return _NUMBER_TYPES[NUMBERS[field]] if field in NUMBERS else _OTHER_TYPES.get(field, pl.String())
+
 
 COLUMNS: Final = pl.Schema(
-    {
-        "position": pl.UInt32(),
-        "event_id": pl.String(),
-        "occurred_at": pl.Int64(),
-        "customer_id": pl.String(),
-        "anonymous_id": pl.String(),
-        "channel": pl.String(),
-        "touchpoint": pl.String(),
-        "stage": pl.String(),
-        "journey": pl.String(),
-        "segment": pl.String(),
-        "action": pl.String(),
-        "outcome": pl.String(),
-        "duration_ms": pl.Int64(),
-        "nps": pl.Int32(),
-        "csat": pl.Int32(),
-        "ces": pl.Int32(),
-        "sentiment": pl.Float64(),
-        "revenue_minor": pl.Int64(),
-        "currency": pl.String(),
-        "attributes": pl.Map(pl.String, pl.String),
-        "received_at": pl.Int64(),
-        "source": pl.String(),
-        "sent_by": pl.String(),
-    }
+    {"position": pl.UInt32(), **{field: _type_of(field) for field in Touchpoint.__struct_fields__}}
 )
 """A decoded frame: `position` is the index in the batch, times are milliseconds since 1970 in UTC."""
 

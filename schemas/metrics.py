@@ -1,6 +1,11 @@
-"""The catalogue of metrics: what every field that is shown, stored or sent means, as declared in `metrics.yaml`."""
+"""The catalogue: what panes keep, and what every field that is shown, stored or sent means, as in `metrics.yaml`.
+
+The file that comes with this version (`shipped`) says what is computed. A file of somebody's own says who owns a metric
+and what it is held to; what it says of the rest has to agree.
+"""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -15,11 +20,13 @@ from touchstream.schemas.definitions import (
     model_of,
     read_source,
 )
+from touchstream.schemas.measures import MEASURES_MAX, Computed, FieldName, Measure
 
 METRICS_MAX: Final = 500
+PAGE_MAX: Final = 20
+"""Figures of each stage on the page."""
 DEFAULT_FILE: Final = Path(__file__).with_name("metrics.yaml")
 
-FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
 
@@ -27,6 +34,8 @@ class Metric(Definition):
     """One metric. `n` is the field that says how many answers, events or customers it rests on; a count has none."""
 
     name: FieldName
+    label: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    """What the page calls it; without one, its name in words."""
     formula: Words
     source: Words | None = None
     unit: Literal["points", "percent", "share", "score", "milliseconds", "events", "customers", "minor_units"]
@@ -45,6 +54,20 @@ class Metric(Definition):
     """Whether it comes with `<name>_low` and `<name>_high`, its 95 % interval."""
     n_min: Annotated[int, Field(ge=0)] = 0
     """The smallest n to be shown as reliable."""
+    computed: Computed | None = None
+    """How it is made of measures; without it, from raw events and visits, in SQL of its own."""
+    rolling: bool = False
+    """Whether rolling windows have it: a column of `stage_metrics`, a gauge, and what a rule may look at."""
+
+    @property
+    def one_number(self) -> bool:
+        """Whether its value is a number, not a map of currencies."""
+        return self.computed is None or self.computed.by_currency is None
+
+    @property
+    def title(self) -> str:
+        """What the page calls it."""
+        return self.label or self.name.replace("_", " ").capitalize()
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -57,6 +80,9 @@ class MetricsFile(Definition):
     """All of `metrics.yaml`. `format` is the version of the file's form, not of its content."""
 
     format: Literal[1]
+    measures: Annotated[tuple[Measure, ...], Field(max_length=MEASURES_MAX)] = ()
+    page: Annotated[tuple[FieldName, ...], Field(max_length=PAGE_MAX)] = ()
+    """The metrics that the page shows, in its order; without any, those of the shipped file."""
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1, max_length=METRICS_MAX)]
 
 
@@ -66,11 +92,13 @@ class Catalogue:
     def __init__(self, text: str, name: str = "metrics.yaml") -> None:
         """Raises DefinitionError, with the line of each error; `name` is the file's name in it."""
         self._source = read_source(text, name)
-        declared = model_of(MetricsFile, self._source).metrics
-        errors = list(_clashes(self._source, declared))
+        declared = model_of(MetricsFile, self._source)
+        errors = [*_clashes(self._source, declared), *_unfounded(self._source, declared)]
         if errors:
             raise DefinitionError(*errors)
-        self.metrics = MappingProxyType({metric.name: metric for metric in declared})
+        self.measures = declared.measures
+        self.metrics = MappingProxyType({metric.name: metric for metric in declared.metrics})
+        self.page = declared.page
 
     @classmethod
     def load(cls, path: Path = DEFAULT_FILE) -> "Catalogue":
@@ -95,13 +123,52 @@ class Catalogue:
                 gaps.append(self._source.gap(("metrics", number), f"{metric.name} has no target; say what is good"))
         return gaps
 
+    @property
+    def rolling(self) -> tuple[Metric, ...]:
+        """The metrics of rolling windows, in the file's order."""
+        return tuple(metric for metric in self.metrics.values() if metric.rolling)
 
-def _clashes(source: Source, metrics: tuple[Metric, ...]) -> Iterator[Finding]:
+    @property
+    def rolling_fields(self) -> tuple[str, ...]:
+        """Their fields, each once: columns of `stage_metrics`."""
+        return tuple(dict.fromkeys(field for metric in self.rolling for field in metric.fields))
+
+    @property
+    def summed(self) -> tuple[Measure, ...]:
+        """The measures that a metric rests on: the others are kept, and not added up."""
+        computed = [metric.computed for metric in self.metrics.values() if metric.computed]
+        named = {name for one in computed for name in one.measures}
+        return tuple(measure for measure in self.measures if measure.name in named)
+
+
+@cache
+def shipped() -> Catalogue:
+    """The catalogue of this version: what is computed."""
+    return Catalogue.load()
+
+
+def _clashes(source: Source, declared: MetricsFile) -> Iterator[Finding]:
     """Names that stand twice, and statistics that don't say what they rest on."""
-    first: dict[str, int] = {}
-    for number, metric in enumerate(metrics):
-        if metric.name in first:
-            yield source.error(("metrics", number, "name"), f"{metric.name} stands here again; remove one")
-        first.setdefault(metric.name, number)
+    for part in ("measures", "metrics"):
+        names = [one.name for one in getattr(declared, part)]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield source.error((part, number, "name"), f"{name} stands here again; remove one")
+    for number, metric in enumerate(declared.metrics):
         if metric.unit not in ("events", "customers") and metric.n is None:
             yield source.error(("metrics", number), f"{metric.name} has no n; name the field it rests on")
+
+
+def _unfounded(source: Source, declared: MetricsFile) -> Iterator[Finding]:
+    """Metrics of measures that are not declared, or are of another kind, and figures of unknown metrics."""
+    kinds = {measure.name: measure.kind for measure in declared.measures}
+    for number, metric in enumerate(declared.metrics):
+        for name, kind in metric.computed.measures.items() if metric.computed else ():
+            if name not in kinds:
+                yield source.error(("metrics", number, "computed"), f"there is no measure {name}; declare it above")
+            elif kind not in ("", kinds[name]):
+                yield source.error(("metrics", number, "computed"), f"{name} is a {kinds[name]}; name a {kind}")
+    names = {metric.name for metric in declared.metrics}
+    for number, name in enumerate(declared.page):
+        if name not in names:
+            yield source.error(("page", number), f"there is no metric {name}; declare it below")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Final
 
 import msgspec
@@ -45,7 +46,7 @@ SCALES: Final = {
     "duration_ms": (0, DURATION_MS_MAX),
     "revenue_minor": (-REVENUE_MINOR_MAX, REVENUE_MINOR_MAX),
 }
-"""The lowest and the highest value that counts."""
+"""Every number that an event can bring (times aside): the lowest and the highest value that counts."""
 
 ACTIONS: Final = ("view", "click", "contact", "purchase", "return", "survey", "unsubscribe", "identify")
 """Those that are known here; any other name is one, too."""
@@ -92,6 +93,26 @@ class Touchpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return (self.customer_id or self.anonymous_id or "").encode()
 
 
+_AVRO_TYPES: Final = {Int32 | None: "int", Int64 | None: "long", float | None: "double"}
+NUMBERS: Final[Mapping[str, str]] = MappingProxyType(
+    {field.name: _AVRO_TYPES[field.type] for field in msgspec.structs.fields(Touchpoint) if field.name in SCALES}
+)
+"""The fields of SCALES in an event's order, with their types in Avro: int, long or double."""
+WHOLE_NUMBERS: Final = tuple(name for name, avro in NUMBERS.items() if avro != "double")
+MICRO: Final = 1_000_000
+
+
+def column_of(number: str) -> str:
+    """The column that holds a number of NUMBERS once it is measured.
+
+    Fractions are kept as whole millionths, so that sums don't depend on their order.
+    """
+    return f"{number}_micro" if NUMBERS[number] == "double" else number
+
+
+NUMBER_COLUMNS: Final = tuple(map(column_of, NUMBERS))
+
+
 class Reason(StrEnum):
     """Why an event could not be used. The codes are promises: dead letters, the gateway and dashboards carry them."""
 
@@ -135,10 +156,9 @@ def shown(value: object) -> str:
 
 _WANTED: Final = {
     "attributes": "send an object of texts",
-    "sentiment": "send a number",
-    **dict.fromkeys(("occurred_at", "received_at", "duration_ms", "nps", "csat", "ces", "revenue_minor"),
-                    "send a whole number"),
-}  # fmt: skip
+    **dict.fromkeys(NUMBERS, "send a number"),
+    **dict.fromkeys(("occurred_at", "received_at", *WHOLE_NUMBERS), "send a whole number"),
+}
 
 
 def said_of_types(error: msgspec.ValidationError, fields: Mapping[str, object]) -> str:

@@ -6,18 +6,33 @@ the server fills in itself are not sent.
 A ClickHouse String holds any bytes. `TEXT` is UTF-8, checked when it is cast; `BYTES` is what a dead letter brought.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
 
+from touchstream.schemas.measures import Measure
+from touchstream.schemas.metrics import shipped
+from touchstream.schemas.touchpoint import NUMBER_COLUMNS, NUMBERS, column_of
+
 TEXT: Final = pa.string()
 BYTES: Final = pa.binary()
 INSTANT: Final = pa.timestamp("ms", tz="UTC")
 COUNTS: Final = pa.list_(pa.int64())
 MINOR_BY_CURRENCY: Final = pa.map_(TEXT, pa.int64())
+SKETCH: Final = pa.map_(pa.int16(), pa.int64())
+
+_NUMBERS: Final = {"int": pa.int8(), "long": pa.int64(), "double": pa.int64()}
+"""By a number's type in Avro. Whole scales are short ones; fractions are kept in millionths."""
+_MEASURES: Final = {
+    "count": pa.int64(),
+    "sum": pa.int64(),
+    "histogram": COUNTS,
+    "sketch": SKETCH,
+    "sum_by_currency": MINOR_BY_CURRENCY,
+}
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
@@ -45,12 +60,7 @@ TOUCHPOINTS: Final = pa.schema(
         _required("late", pa.bool_()),
         _required("action", TEXT),
         _required("outcome", TEXT),
-        pa.field("duration_ms", pa.int64()),
-        pa.field("nps", pa.int8()),
-        pa.field("csat", pa.int8()),
-        pa.field("ces", pa.int8()),
-        pa.field("sentiment_micro", pa.int64()),
-        pa.field("revenue_minor", pa.int64()),
+        *(pa.field(column_of(name), _NUMBERS[avro]) for name, avro in NUMBERS.items()),
         _required("currency", TEXT),
         _required("attributes", pa.map_(TEXT, TEXT)),
         pa.field("received_at", INSTANT),
@@ -63,8 +73,7 @@ TOUCHPOINTS: Final = pa.schema(
 EVENT_IDENTITY: Final = ("event_id", "source", "channel", "customer_id", "anonymous_id", "kafka_key")
 """What tells one event from another."""
 EVENT_CONTENT: Final = (
-    "touchpoint", "segment", "action", "outcome", "currency",
-    "occurred_at", "duration_ms", "nps", "csat", "ces", "sentiment_micro", "revenue_minor",
+    "touchpoint", "segment", "action", "outcome", "currency", "occurred_at", *NUMBER_COLUMNS,
 )  # fmt: skip
 """What tells a copy of it from one that says something else (with the channel)."""
 EVENT_IDS: Final = pa.schema(
@@ -77,45 +86,33 @@ RAW_EVENTS: Final = pa.schema(
         TOUCHPOINTS.field(name)
         for name in (
             "log_offset", "lane_clock", "occurred_at", "journey", "stage", "channel", "touchpoint", "segment",
-            "late", "action", "outcome", "duration_ms", "sentiment_micro", "nps", "csat", "ces", "revenue_minor",
-            "currency",
+            "late", "action", "outcome", *NUMBER_COLUMNS, "currency",
         )
     ]
 )  # fmt: skip
 """What panes count of a raw event, and where it stands."""
 
-STAGE_PANES: Final = pa.schema(
-    [
-        _required("log_id", TEXT),
-        _required("partition", pa.uint32()),
-        _required("resolution_s", pa.uint32()),
-        _required("pane_start", INSTANT),
-        _required("journey", TEXT),
-        _required("stage", TEXT),
-        _required("channel", TEXT),
-        _required("touchpoint", TEXT),
-        _required("segment", TEXT),
-        _required("log_offset", pa.uint64()),
-        _required("touches", pa.int64()),
-        _required("duplicates", pa.int64()),
-        _required("conflicting", pa.int64()),
-        _required("late", pa.int64()),
-        _required("success", pa.int64()),
-        _required("failure", pa.int64()),
-        _required("abandoned", pa.int64()),
-        _required("purchases", pa.int64()),
-        _required("duration_n", pa.int64()),
-        _required("duration_sum_ms", pa.int64()),
-        _required("sentiment_n", pa.int64()),
-        _required("sentiment_sum_micro", pa.int64()),
-        _required("nps_counts", COUNTS),
-        _required("csat_counts", COUNTS),
-        _required("ces_counts", COUNTS),
-        _required("duration_sketch", pa.map_(pa.int16(), pa.int64())),
-        _required("revenue_minor_by_currency", MINOR_BY_CURRENCY),
-        _required("purchase_revenue_minor_by_currency", MINOR_BY_CURRENCY),
-    ]
-)
+
+def pane_schema(measures: Iterable[Measure]) -> pa.Schema:
+    """The columns of panes that keep these measures."""
+    return pa.schema(
+        [
+            _required("log_id", TEXT),
+            _required("partition", pa.uint32()),
+            _required("resolution_s", pa.uint32()),
+            _required("pane_start", INSTANT),
+            _required("journey", TEXT),
+            _required("stage", TEXT),
+            _required("channel", TEXT),
+            _required("touchpoint", TEXT),
+            _required("segment", TEXT),
+            _required("log_offset", pa.uint64()),
+            *(_required(one.name, _MEASURES[one.kind]) for one in measures),
+        ]
+    )
+
+
+STAGE_PANES: Final = pane_schema(shipped().measures)
 
 LANES: Final = pa.schema(
     [

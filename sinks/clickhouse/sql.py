@@ -1,6 +1,7 @@
 """The texts of queries: files in the rooms beside the code that asks them, put together by name.
 
-`{panes}` in a text stands for another text: the file of that name, in whichever room, or what the caller gives for it.
+`{panes}` in a text stands for another text: the file of that name, in whichever room, or what the caller gives for it,
+or what the catalogue says: lists of measures and metrics (`sinks.clickhouse.measures`).
 `{name:Type}` is a parameter, which ClickHouse fills in itself.
 """
 
@@ -11,6 +12,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Final
+
+from touchstream.schemas.metrics import shipped
+from touchstream.sinks.clickhouse.measures import catalogue_parts
 
 _COMMENT: Final = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _PART: Final = re.compile(r"\{(\w+)\}")
@@ -31,7 +35,18 @@ def query_files() -> Mapping[str, Traversable]:
 
 
 @cache
+def catalogue_texts() -> Mapping[str, str]:
+    """What the shipped catalogue says, by the names of placeholders that no query has. Raises ValueError if one has."""
+    texts = catalogue_parts(shipped())
+    if taken := texts.keys() & query_files().keys():
+        raise ValueError(f"a query is called as a part that the catalogue says: {query_files()[min(taken)]}")
+    return texts
+
+
+@cache
 def query_text(name: str, **parts: str) -> str:
     """The text of the query `name` with its parts; `parts` names other files, as `panes="interval_panes"`."""
+    if name in catalogue_texts():
+        return catalogue_texts()[name]
     text = _COMMENT.sub("", query_files()[name].read_text("utf-8")).strip()
     return _PART.sub(lambda part: query_text(parts.get(part[1], part[1]), **parts), text)

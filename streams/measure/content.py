@@ -13,8 +13,10 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
+from touchstream.schemas.touchpoint import NUMBER_COLUMNS
+
 NAMES: Final = ("channel", "touchpoint", "segment", "action", "outcome", "currency")
-NUMBERS: Final = ("occurred_at", "duration_ms", "nps", "csat", "ces", "sentiment_micro", "revenue_minor")
+NUMBERS: Final = ("occurred_at", *NUMBER_COLUMNS)
 
 Contents = npt.NDArray[np.uint64]
 

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from touchstream.schemas.measures import Measure
 from touchstream.streams.measure.hash_index import Keys
-from touchstream.streams.measure.measures import SUMS, sketch_buckets
+from touchstream.streams.measure.measures import BY_CURRENCY, SKETCHES, SUMS, fulfilled, sketch_buckets
 from touchstream.streams.measure.ragged import Labels
 
 RESOLUTIONS_S: Final = (10, 300, 3600)
@@ -91,15 +92,7 @@ class Deltas:
     @classmethod
     def of(cls, keyed: pl.DataFrame, labels: Mapping[str, Labels]) -> "Deltas":
         """Of events with columns log_offset, series, packed and those of MEASURED. labels: of each map."""
-        durations = keyed.select(*_PANE, "duration_ms").drop_nulls()
-        labels_of_ms = pl.Series(sketch_buckets(durations["duration_ms"].to_numpy()))
-        revenues = keyed.select(*_PANE, "action", label=pl.col("currency").fill_null(""), value="revenue_minor")
-        revenues = revenues.filter(pl.col("value").is_not_null())
-        maps = {
-            "duration_sketch": durations.with_columns(label=labels_of_ms, value=pl.lit(1, pl.Int64)),
-            "revenue_minor_by_currency": revenues,
-            "purchase_revenue_minor_by_currency": revenues.filter(pl.col("action") == "purchase"),
-        }
+        maps = {one.name: _of_sketch(keyed, one) for one in SKETCHES} | _of_currencies(keyed)
         sums = keyed.group_by(_PANE).agg(pl.col("log_offset").max(), **SUMS)
         return cls(
             Sums(_keys(sums), sums.select(SUMS.keys()).to_numpy()),
@@ -112,6 +105,29 @@ class Deltas:
         panes, order, first = self.panes.in_panes_of(resolution_s)
         maps = {name: sums.in_panes_of(resolution_s)[0] for name, sums in self.maps.items()}
         return Deltas(panes, np.maximum.reduceat(self.log_offsets[order], first), maps)
+
+
+def _of_sketch(keyed: pl.DataFrame, sketch: Measure) -> pl.DataFrame:
+    """An event's bucket as `label`, and 1 as `value`, of those that have a value."""
+    values = keyed.select(*_PANE, sketch.column).drop_nulls()
+    buckets = pl.Series(sketch_buckets(values[sketch.column].to_numpy()))
+    return values.with_columns(label=buckets, value=pl.lit(1, pl.Int64))
+
+
+def _of_currencies(keyed: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """By measure an event's currency as `label`, and its amount as `value`, of those that have one."""
+    conditions = {column for one in BY_CURRENCY for column in one.where}
+    label = pl.col("currency").fill_null("")
+    amounts = {
+        column: keyed.select(*_PANE, *sorted(conditions), label=label, value=column).filter(
+            pl.col("value").is_not_null()
+        )
+        for column in {one.column for one in BY_CURRENCY}
+    }
+    return {
+        one.name: amounts[one.column].filter(fulfilled(one)) if one.where else amounts[one.column]
+        for one in BY_CURRENCY
+    }
 
 
 def _by_label(values: pl.DataFrame, labels: Labels) -> Sums:

@@ -11,11 +11,11 @@ import polars as pl
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.schemas.journey import Journeys
-from touchstream.schemas.touchpoint import Reason, Refusal
+from touchstream.schemas.touchpoint import NUMBERS, Reason, Refusal, column_of
 from touchstream.schemas.validity_of_columns import refusals
 from touchstream.streams.measure.definitions import Definitions
 from touchstream.streams.measure.identity import CANONICAL_KEY
-from touchstream.streams.measure.measures import sentiment_micro
+from touchstream.streams.measure.measures import millionths
 from touchstream.streams.measure.panes import SERIES, Series
 from touchstream.streams.measure.records import Headers, Records
 from touchstream.streams.measure.refused import refused_before
@@ -126,7 +126,7 @@ def resolve(
 
 
 def measured(frame: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
-    """Add what measures need: late, and sentiment in integers; empty strings stand for what is not there.
+    """Add what measures need: late, and fractions in integers; empty strings stand for what is not there.
 
     A Kafka key is kept where it is not the one that the event should have.
     """
@@ -134,5 +134,5 @@ def measured(frame: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
         pl.col(*_MAYBE_EMPTY).fill_null(""),
         pl.col("kafka_key").fill_null(b""),
         late=pl.col("occurred_at") < pl.col("record_at") - lateness_ms,
-        sentiment_micro=sentiment_micro(frame["sentiment"]),
+        **{column_of(name): millionths(frame[name]) for name, avro in NUMBERS.items() if avro == "double"},
     ).with_columns(pl.when(pl.col("kafka_key") != CANONICAL_KEY).then("kafka_key"))

@@ -16,7 +16,14 @@ import pyarrow as pa
 
 from touchstream.streams.measure.deltas import RESOLUTIONS_S, Deltas, PaneKeys, packed
 from touchstream.streams.measure.hash_index import ABSENT, HashIndex, Keys, Rows
-from touchstream.streams.measure.measures import COUNTS, MEASURED, SCALES, SUMS
+from touchstream.streams.measure.measures import (
+    BY_CURRENCY,
+    COUNTS,
+    HISTOGRAMS,
+    MEASURED,
+    SKETCHES,
+    SUMS,
+)
 from touchstream.streams.measure.ragged import IntegerLabels, Ragged, TextLabels
 
 SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
@@ -40,11 +47,8 @@ class Panes:
         self._offsets = np.empty(0, np.int64)
         self._dirty = np.empty(0, np.bool_)
         self._in_flight = np.empty(0, np.bool_)
-        self._maps = {
-            "duration_sketch": Ragged(IntegerLabels(pa.int16())),
-            "revenue_minor_by_currency": Ragged(TextLabels()),
-            "purchase_revenue_minor_by_currency": Ragged(TextLabels()),
-        }
+        self._maps = {one.name: Ragged(IntegerLabels(pa.int16())) for one in SKETCHES}
+        self._maps |= {one.name: Ragged(TextLabels()) for one in BY_CURRENCY}
         # Below this start a pane that is not in memory may still stand in the tables.
         self.complete_from_ms: dict[int, int] = dict.fromkeys(RESOLUTIONS_S, np.iinfo(np.int64).min)
         self._admitted_offset_max = -1
@@ -243,9 +247,9 @@ def _keyed(events: pl.DataFrame, resolution_s: int) -> pl.DataFrame:
 def _histograms() -> Iterable[tuple[str, slice]]:
     """Column name and span of sums of each survey histogram."""
     start = len(COUNTS)
-    for instrument, answers in SCALES.items():
-        yield f"{instrument}_counts", slice(start, start + len(answers))
-        start += len(answers)
+    for one in HISTOGRAMS:
+        yield one.name, slice(start, start + len(one.answers))
+        start += len(one.answers)
 
 
 def _lists(matrix: npt.NDArray[np.int64]) -> pa.Array:

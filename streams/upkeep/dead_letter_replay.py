@@ -29,6 +29,7 @@ from kafka.errors import KafkaError
 from touchstream.schemas import times
 from touchstream.schemas.codec import Undecodable, WriterSchemas, name_twice, parse_json
 from touchstream.schemas.registry import HttpSchemaRegistry
+from touchstream.schemas.touchpoint import SCALES
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.sinks.clickhouse.metrics.exact import lanes
@@ -69,7 +70,7 @@ ACCEPTED: Final = "accepted"
 DUPLICATE: Final = "duplicate"
 ALREADY_COUNTED: Final = "counted"
 UNKNOWN: Final = "unknown"
-ANSWERS: Final = ("nps", "csat", "ces", "sentiment", "duration_ms", "revenue_minor")
+ANSWERS: Final = tuple(SCALES)
 """Fields of an event that change metrics beyond its being a touch."""
 
 

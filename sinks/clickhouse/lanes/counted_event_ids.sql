@@ -4,7 +4,7 @@
 SELECT
     log_offset, lane_clock, event_id, source, channel, customer_id, anonymous_id, kafka_key,
     touchpoint, segment, action, outcome, currency,
-    occurred_at, duration_ms, nps, csat, ces, sentiment_micro, revenue_minor
+    occurred_at, {event_numbers}
 FROM touchpoints
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32}
   AND log_offset >= {from_offset:UInt64} AND log_offset < {below_offset:UInt64}

@@ -15,12 +15,7 @@ SELECT
     JSONExtractString(ifNull(value, ''), 'outcome') AS outcome,
     JSONExtractString(ifNull(value, ''), 'currency') AS currency,
     parseDateTime64BestEffortOrZero(JSONExtractString(ifNull(value, ''), 'occurred_at'), 3, 'UTC') AS occurred_at,
-    JSONExtract(ifNull(value, ''), 'duration_ms', 'Nullable(Int64)') AS duration_ms,
-    JSONExtract(ifNull(value, ''), 'nps', 'Nullable(Int8)') AS nps,
-    JSONExtract(ifNull(value, ''), 'csat', 'Nullable(Int8)') AS csat,
-    JSONExtract(ifNull(value, ''), 'ces', 'Nullable(Int8)') AS ces,
-    JSONExtract(ifNull(value, ''), 'sentiment_micro', 'Nullable(Int64)') AS sentiment_micro,
-    JSONExtract(ifNull(value, ''), 'revenue_minor', 'Nullable(Int64)') AS revenue_minor
+    {letter_numbers}
 FROM dead_letters
 PREWHERE reason = 'rejected'
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32}

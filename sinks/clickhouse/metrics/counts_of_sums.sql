@@ -4,27 +4,21 @@ counts -> arraySum((count_, answer) -> count_ * answer, counts, arrayEnumerate(c
 counts -> arraySum((count_, answer) -> count_ * answer * answer, counts, arrayEnumerate(counts)) AS squares
 SELECT
     by_place, by_journey, by_stage, by_channel, by_touchpoint, by_segment,
-    sum_touches, sum_duplicates, sum_conflicting, sum_late, sum_success, sum_purchases, sum_sentiment_n, sum_sentiment_micro,
-    sum_revenue, sum_purchase_revenue,
+    {sums_that_are_passed_on},
     sum_success + sum_failure + sum_abandoned    AS ended,
-    arraySum(sum_nps)                            AS nps_answers,
-    arraySum(arraySlice(sum_nps, 10))            AS promoters,
-    arraySum(arraySlice(sum_nps, 1, 7))          AS detractors,
+    arraySum(sum_nps_counts)                     AS nps_answers,
+    arraySum(arraySlice(sum_nps_counts, 10))     AS promoters,
+    arraySum(arraySlice(sum_nps_counts, 1, 7))   AS detractors,
     (promoters + 0.75) / (nps_answers + 3)       AS adjusted_promoters,
     (detractors + 0.75) / (nps_answers + 3)      AS adjusted_detractors,
     adjusted_promoters - adjusted_detractors     AS adjusted_nps,
-    arraySum(sum_csat)                           AS csat_answers,
-    arraySum(arraySlice(sum_csat, 4))            AS csat_top,
-    total(sum_csat)                              AS csat_total,
-    squares(sum_csat)                            AS csat_squares,
-    arraySum(sum_ces)                            AS ces_answers,
-    arraySum(arraySlice(sum_ces, 5))             AS ces_top,
-    total(sum_ces)                               AS ces_total,
-    squares(sum_ces)                             AS ces_squares,
-    arraySort(mapKeys(sum_durations))            AS buckets,
-    arrayCumSum(arraySort((count_, bucket) -> bucket, mapValues(sum_durations), mapKeys(sum_durations))) AS seen,
-    arraySum(mapValues(sum_durations))           AS durations,
-    arrayMap(
-        percent -> arrayFirst((bucket, seen_) -> 100 * seen_ > percent * (durations - 1), buckets, seen), [50, 95, 99])
-        AS duration_buckets
+    arraySum(sum_csat_counts)                    AS csat_answers,
+    arraySum(arraySlice(sum_csat_counts, 4))     AS csat_top,
+    total(sum_csat_counts)                       AS csat_total,
+    squares(sum_csat_counts)                     AS csat_squares,
+    arraySum(sum_ces_counts)                     AS ces_answers,
+    arraySum(arraySlice(sum_ces_counts, 5))      AS ces_top,
+    total(sum_ces_counts)                        AS ces_total,
+    squares(sum_ces_counts)                      AS ces_squares,
+    {quantile_counts}
 FROM ({pane_sums})

@@ -10,9 +10,8 @@ z * sqrt((adjusted_promoters + adjusted_detractors - adjusted_nps * adjusted_nps
 -- width when all answers agree).
 z * sqrt((csat_squares - csat_total * (csat_total / csat_answers)) / (csat_answers - 1) / csat_answers) AS csat_margin,
 z * sqrt((ces_squares - ces_total * (ces_total / ces_answers)) / (ces_answers - 1) / ces_answers)       AS ces_margin,
--- Quantile of a DDSketch (Masson, Rim, Lee 2019): the first bucket with more than q (n - 1) values up to it, q in
--- per cent, so that the comparison is one of integers.
-bucket -> if(bucket < 0, 0, 2 * pow(1.01 / 0.99, bucket) / (1.01 / 0.99 + 1)) AS milliseconds
+-- The value that stands for a bucket of a DDSketch (Masson, Rim, Lee 2019).
+bucket -> if(bucket < 0, 0, 2 * pow(1.01 / 0.99, bucket) / (1.01 / 0.99 + 1)) AS sketched
 SELECT
     by_place      AS place,
     by_journey    AS journey,
@@ -21,10 +20,8 @@ SELECT
     by_touchpoint AS touchpoint,
     by_segment    AS segment,
 
-    sum_touches     AS touches,
-    sum_duplicates  AS duplicates,
-    sum_conflicting AS conflicting,
-    sum_late        AS late,
+    -- The metrics whose form the catalogue says: counts, means, quantiles.
+    {declared_metrics},
 
     if(nps_answers = 0, NULL, 100 * (promoters - detractors) / nps_answers)                AS nps,
     nps_answers                                                                            AS nps_n,
@@ -55,21 +52,12 @@ SELECT
     wilson_low(sum_success, ended)                                                         AS success_rate_low,
     wilson_high(sum_success, ended)                                                        AS success_rate_high,
 
-    if(durations = 0, NULL, milliseconds(duration_buckets[1]))                             AS duration_ms_p50,
-    if(durations = 0, NULL, milliseconds(duration_buckets[2]))                             AS duration_ms_p95,
-    if(durations = 0, NULL, milliseconds(duration_buckets[3]))                             AS duration_ms_p99,
-    durations                                                                              AS duration_ms_n,
-
-    if(sum_sentiment_n = 0, NULL, sum_sentiment_micro / 1000000 / sum_sentiment_n)         AS sentiment,
-    sum_sentiment_n                                                                        AS sentiment_n,
-
-    sum_purchases                                                                          AS purchases,
     -- Never summed over currencies.
-    multiIf(empty(sum_revenue), 0, length(sum_revenue) = 1, mapValues(sum_revenue)[1], NULL) AS revenue_minor,
-    sum_revenue                                                                            AS revenue_minor_by_currency,
-    if(sum_purchases = 0 OR length(sum_purchase_revenue) != 1, NULL, mapValues(sum_purchase_revenue)[1] / sum_purchases)
-        AS average_order_minor,
-    multiIf(length(sum_purchase_revenue) > 1, 'several_currencies', sum_purchases > 0 AND empty(sum_purchase_revenue), 'no_amounts', '')
-        AS average_order_minor_reason,
+    multiIf(empty(sum_revenue_minor_by_currency), 0,
+        length(sum_revenue_minor_by_currency) = 1, mapValues(sum_revenue_minor_by_currency)[1], NULL) AS revenue_minor,
+    if(sum_purchases = 0 OR length(sum_purchase_revenue_minor_by_currency) != 1, NULL,
+        mapValues(sum_purchase_revenue_minor_by_currency)[1] / sum_purchases) AS average_order_minor,
+    multiIf(length(sum_purchase_revenue_minor_by_currency) > 1, 'several_currencies',
+        sum_purchases > 0 AND empty(sum_purchase_revenue_minor_by_currency), 'no_amounts', '') AS average_order_minor_reason,
     sum_purchases                                                                          AS average_order_minor_n
 FROM ({counts_of_sums})

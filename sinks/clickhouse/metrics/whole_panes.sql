@@ -2,10 +2,7 @@
 -- an interval is cut into hours in its middle, five minutes and ten seconds towards its edges.
 SELECT
     journey, stage, channel, touchpoint, segment,
-    touches, duplicates, conflicting, late, success, failure, abandoned, purchases, sentiment_n, sentiment_sum_micro,
-    nps_counts, csat_counts, ces_counts, duration_sketch,
-    CAST(revenue_minor_by_currency, 'Map(String, Int64)')          AS revenue_minor_by_currency,
-    CAST(purchase_revenue_minor_by_currency, 'Map(String, Int64)') AS purchase_revenue_minor_by_currency
+    {summed_measures}
 FROM stage_panes FINAL
 WHERE
     (resolution_s = 3600

@@ -10,8 +10,7 @@ SELECT
             AND NOT (start >= {cuts:Array(Array(Int64))}[cut_][ring + 1] AND start < {cuts:Array(Array(Int64))}[cut_][8 - ring]),
         arrayEnumerate({cuts:Array(Array(Int64))}))) AS cut,
     journey, stage, channel, segment,
-    touches, duplicates, conflicting, late, success, failure, abandoned, purchases, sentiment_n, sentiment_sum_micro,
-    nps_counts, csat_counts, ces_counts, duration_sketch, revenue_minor_by_currency, purchase_revenue_minor_by_currency
+    {summed_columns}
 FROM stage_panes FINAL
 WHERE
     (resolution_s = 3600

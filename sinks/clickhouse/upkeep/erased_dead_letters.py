@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
+from touchstream.schemas.touchpoint import NUMBERS
+
 _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SLASHED: Final = re.compile(r"\\(.)", re.DOTALL)
 _ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be", "cp1252")
-_MEASURED: Final = frozenset(
-    ("occurred_at", "received_at", "duration_ms", "nps", "csat", "ces", "sentiment", "revenue_minor")
-)
+_MEASURED: Final = frozenset(("occurred_at", "received_at", *NUMBERS))
 """Fields whose numbers are no ids."""
 Pairs = list[tuple[str, Any]]
 

@@ -19,14 +19,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from touchstream.schemas.numbers import DecimalSign
 from touchstream.schemas.times import Unit
-from touchstream.schemas.touchpoint import NAME_BYTES_MAX, Touchpoint
+from touchstream.schemas.touchpoint import NAME_BYTES_MAX, NUMBERS, WHOLE_NUMBERS, Touchpoint
 
 MAPPING_BYTES_MAX = 1024 * 1024
 _UNIT_OF_STYLE: dict[str, Unit] = {"epoch_ms": "milliseconds", "epoch_s": "seconds"}
 TIME_STYLES = ("iso", *_UNIT_OF_STYLE)
 ATTRIBUTE_PREFIX = "attributes."
-WHOLE_FIELDS = frozenset({"duration_ms", "nps", "csat", "ces", "revenue_minor"})
-NUMBER_FIELDS = WHOLE_FIELDS | {"sentiment"}
+WHOLE_FIELDS = frozenset(WHOLE_NUMBERS)
+NUMBER_FIELDS = frozenset(NUMBERS)
 TIME_FIELDS = frozenset({"occurred_at", "received_at"})
 FIELDS = tuple(field.name for field in msgspec.structs.fields(Touchpoint))
 TEXT_FIELDS = frozenset(FIELDS) - NUMBER_FIELDS - TIME_FIELDS - {"attributes"}

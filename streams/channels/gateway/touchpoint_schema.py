@@ -8,7 +8,14 @@ from typing import Any, Final
 from touchstream.schemas.codec import SCHEMA_TEXT
 from touchstream.schemas.currencies import EXPONENTS
 from touchstream.schemas.times import MISTAKEN_MS_MAX
-from touchstream.schemas.touchpoint import NAME_BYTES_MAX, OUTCOMES, SCALES, TIME_MS_MAX, TIME_MS_MIN
+from touchstream.schemas.touchpoint import (
+    NAME_BYTES_MAX,
+    OUTCOMES,
+    SCALES,
+    TIME_MS_MAX,
+    TIME_MS_MIN,
+    WHOLE_NUMBERS,
+)
 
 Schema = dict[str, Any]
 
@@ -41,7 +48,6 @@ _HAS_CURRENCY: Final[Schema] = {
 }
 _AROUND: Final = "[ \\t\\r\\n\u00a0]*"
 _OUTCOMES: Final = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in word) for word in OUTCOMES)
-_WHOLE: Final = ("duration_ms", "nps", "csat", "ces", "revenue_minor")
 
 
 def touchpoint_schema() -> Schema:
@@ -72,7 +78,7 @@ def touchpoint_schema() -> Schema:
 
 def _properties() -> dict[str, Schema]:
     numbers = {
-        name: {"type": ["integer" if name in _WHOLE else "number", "null"], "minimum": low, "maximum": high}
+        name: {"type": ["integer" if name in WHOLE_NUMBERS else "number", "null"], "minimum": low, "maximum": high}
         for name, (low, high) in SCALES.items()
     }
     return {

@@ -1,0 +1,103 @@
+"""What panes keep of events: the measures, as the first part of `metrics.yaml` declares them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from touchstream.schemas.definitions import Definition
+from touchstream.schemas.touchpoint import DURATION_MS_MAX, MICRO, NUMBERS, SCALES, column_of
+
+MEASURES_MAX: Final = 100
+ANSWERS_MAX: Final = 100
+"""Answers of a scale that a histogram counts one by one; a longer one wants a sketch."""
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Condition = bool | Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,62}$")]
+
+
+class Measure(Definition):
+    """One column of `stage_panes`. Everything that a pane keeps adds up: over events, panes and groups.
+
+    count: events, with a `field` those that have a value in it. sum: of the field's values, of fractions in millionths.
+    histogram: events by answer, over the field's whole scale. sketch: a DDSketch, bucket to events.
+    sum_by_currency: an amount's sum in each currency.
+    """
+
+    name: FieldName
+    kind: Literal["count", "sum", "histogram", "sketch", "sum_by_currency"]
+    field: FieldName | None = None
+    """The event's field; only a count can do without."""
+    where: Mapping[Literal["counted", "conflicting", "late", "action", "outcome"], Condition] = {}
+    """Which events: those with these values. Unless they say otherwise, they are counted ones, no duplicates."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Measure":
+        if self.field is None and self.kind != "count":
+            raise ValueError(f"a {self.kind} needs the event's field; name it")
+        if self.field is not None and self.field not in NUMBERS:
+            raise ValueError(f"events have no number {self.field}; there are {', '.join(NUMBERS)}")
+        if self.kind == "histogram" and not (NUMBERS[self._field] == "int" and len(self.answers) <= ANSWERS_MAX):
+            raise ValueError(f"{self.field} has no short scale of whole answers; take a sketch")
+        if self.kind in ("sketch", "sum_by_currency") and NUMBERS[self._field] != "long":
+            raise ValueError(f"a {self.kind} is made of whole numbers; {self.field} has none")
+        if self.kind == "sketch" and not (SCALES[self._field][0] >= 0 and SCALES[self._field][1] <= DURATION_MS_MAX):
+            raise ValueError(f"a sketch has room for values of 0 to {DURATION_MS_MAX}; {self.field} can have others")
+        if self.kind in ("histogram", "sketch") and self.where:
+            raise ValueError(f"a {self.kind} is made of all counted events; leave out where")
+        return self
+
+    @property
+    def _field(self) -> str:
+        return self.field or ""
+
+    @property
+    def column(self) -> str:
+        """The column of measured events that holds the field, as integers; empty without a field."""
+        return column_of(self.field) if self.field else ""
+
+    @property
+    def answers(self) -> range:
+        """The answers that a histogram counts, in its order."""
+        low, high = SCALES[self._field]
+        return range(low, high + 1)
+
+    @property
+    def unit(self) -> int:
+        """By how much a sum is larger than the sum of the values: fractions are summed in millionths."""
+        return MICRO if self.field and NUMBERS[self.field] == "double" else 1
+
+    @property
+    def of_duplicates(self) -> bool:
+        """Whether it counts events that leave no raw event behind."""
+        return self.where.get("counted") is False or "conflicting" in self.where
+
+
+class Computed(Definition):
+    """How a metric is made of measures: one of these forms, or a formula that is written in SQL.
+
+    count: the measure's sum over panes. by_currency: the same, for each currency. sum and n: their quotient.
+    sketch and percent: the quantile, within 1 %. formula: the measures that `metrics_of_sums.sql` makes it of.
+    """
+
+    count: FieldName | None = None
+    by_currency: FieldName | None = None
+    sum: FieldName | None = None
+    n: FieldName | None = None
+    sketch: FieldName | None = None
+    percent: Annotated[int, Field(gt=0, lt=100)] | None = None
+    formula: tuple[FieldName, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_one_form(self) -> "Computed":
+        given = {name for name in Computed.model_fields if getattr(self, name)}
+        if given not in ({"count"}, {"by_currency"}, {"sum", "n"}, {"sketch", "percent"}, {"formula"}):
+            raise ValueError("give count, or by_currency, or sum and n, or sketch and percent, or formula")
+        return self
+
+    @property
+    def measures(self) -> Mapping[str, str]:
+        """The measures that it rests on, each with the kind that it has to be of ('' for any)."""
+        one = {self.count: "count", self.by_currency: "sum_by_currency", self.sum: "sum", self.n: "count"}
+        named = {name: kind for name, kind in one.items() if name is not None}
+        return named | ({self.sketch: "sketch"} if self.sketch else {}) | dict.fromkeys(self.formula, "")

@@ -1,0 +1,205 @@
+"""The parts of queries that the catalogue says, by the name of their placeholder: lists of measures and metrics, as SQL.
+
+`{summed_measures}` in a query's text stands for the part of that name below (`sinks.clickhouse.sql`). A part that is
+used twice is the same list twice, in the catalogue's order: nothing that is written is matched by a place that somebody
+has counted.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from touchstream.schemas.measures import Measure
+from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.touchpoint import NUMBER_COLUMNS, NUMBERS, column_of
+
+_TYPES: Final = {"sketch": "Map(Int16, Int64)", "sum_by_currency": "Map(String, Int64)"}
+_SUMS: Final = {"histogram": "sumForEach", "sketch": "sumMap", "sum_by_currency": "sumMap"}
+_LETTER_TYPES: Final = {"int": "Int8", "long": "Int64", "double": "Int64"}
+_TRUE: Final = "true"
+
+
+def catalogue_parts(catalogue: Catalogue) -> Mapping[str, str]:
+    """Each part's name and SQL. What is summed are the measures that a metric rests on, under `sum_<name>`."""
+    summed = catalogue.summed
+    compared = [one for one in catalogue.measures if not one.of_duplicates]
+    return {
+        # stage_panes: as they are, and with currencies as plain text, which adds up with raw events.
+        "summed_columns": _listed(summed, lambda one: one.name),
+        "summed_measures": _listed(summed, _plain),
+        "pane_measures": _listed(catalogue.measures, _plain),
+        "summed_of_event": _named(summed, _of_event),
+        "summed_zeros": _named(summed, _zero),
+        "folded_measures": _named(summed, _folded),
+        "sums_of_measures": _listed(summed, lambda one: f"{_sum(one)} AS sum_{one.name}"),
+        "recomputed_measures": _named(compared, _recomputed),
+        "recomputed_texts": _listed(compared, _text),
+        "recomputed_zeros": _listed(compared, lambda one: f"toString({_zero(one)})"),
+        "recomputed_names": _listed(compared, lambda one: f"'{one.name}'"),
+        "sketch_buckets": _lines(_bucket(one.column) for one in catalogue.measures if one.kind == "sketch"),
+        "sums_that_are_passed_on": _listed(
+            [one for one in summed if one.kind not in ("histogram", "sketch")], lambda one: f"sum_{one.name}"
+        ),
+        "quantile_counts": _lines(_quantile_counts(sketch, of) for sketch, of in _percents(catalogue).items()),
+        "declared_metrics": _lines(_declared_metrics(catalogue)),
+        "rolling_fields": _lines(catalogue.rolling_fields),
+        "event_numbers": _lines(NUMBER_COLUMNS),
+        "letter_numbers": _lines(map(_of_letter, NUMBERS)),
+    }
+
+
+def _lines(parts: Iterable[str]) -> str:
+    return ",\n    ".join(parts)
+
+
+def _listed(measures: Iterable[Measure], said: Callable[[Measure], str]) -> str:
+    return _lines(map(said, measures))
+
+
+def _named(measures: Iterable[Measure], said: Callable[[Measure], str]) -> str:
+    return _lines(f"{said(one)} AS {one.name}" for one in measures)
+
+
+def _plain(one: Measure) -> str:
+    if one.kind == "sum_by_currency":
+        return f"CAST(stage_panes.{one.name}, '{_TYPES[one.kind]}') AS {one.name}"
+    return one.name
+
+
+def _zero(one: Measure) -> str:
+    if one.kind == "histogram":
+        return f"arrayResize([]::Array(Int64), {len(one.answers)})"
+    return f"CAST(map(), '{_TYPES[one.kind]}')" if one.kind in _TYPES else "toInt64(0)"
+
+
+def _sum(one: Measure) -> str:
+    return f"{_SUMS.get(one.kind, 'sum')}({one.name})"
+
+
+def _folded(one: Measure) -> str:
+    return f"sumMap(CAST({one.name}, '{_TYPES[one.kind]}'))" if one.kind == "sum_by_currency" else _sum(one)
+
+
+def _conditions(one: Measure) -> list[str]:
+    """What a raw event has to fulfil, which is a counted one: nothing for any, false for none."""
+    if one.of_duplicates:
+        return ["false"]
+    return [
+        f"{column} = '{value}'" if isinstance(value, str) else column if value else f"NOT {column}"
+        for column, value in one.where.items()
+        if column != "counted"
+    ]
+
+
+def _has(one: Measure) -> str:
+    """Whether a raw event is one that the measure is made of."""
+    present = [f"isNotNull({one.column})"] if one.field else []
+    return " AND ".join([*present, *_conditions(one)]) or _TRUE
+
+
+def _of_event(one: Measure) -> str:
+    """The measure of a single raw event."""
+    has, column = _has(one), one.column
+    if one.kind == "count":
+        return f"toInt64({has})"
+    if one.kind == "sum":
+        return f"toInt64(if({has}, assumeNotNull({column}), 0))"
+    if one.kind == "histogram":
+        answers = one.answers
+        return f"arrayMap(answer -> toInt64(ifNull({column} = answer, 0)), range({answers.start}, {answers.stop}))"
+    if one.kind == "sketch":
+        # The bucket of a value is ceil(log value / log gamma), gamma = 1.01 / 0.99; 0 stands in bucket -1.
+        bucket = f"if({column} = 0, -1, ceil(log(assumeNotNull({column})) / log(1.01 / 0.99)))"
+        return f"CAST(mapFromArrays(if({has}, [{bucket}], []), if({has}, [1], [])), '{_TYPES[one.kind]}')"
+    amounts = f"if({has}, [currency], []), if({has}, [assumeNotNull({column})], [])"
+    return f"CAST(mapFromArrays({amounts}), '{_TYPES[one.kind]}')"
+
+
+def _recomputed(one: Measure) -> str:
+    """The measure of many raw events, as `reconcile_touches.sql` has them."""
+    has, column = _has(one), one.column
+    if one.kind == "count":
+        return f"toInt64(countIf({has}))"
+    if one.kind == "sum":
+        return f"ifNull(sumIf({column}, {has}), 0)"
+    if one.kind == "histogram":
+        return f"[{', '.join(f'countIf({column} = {answer})' for answer in one.answers)}]::Array(Int64)"
+    if one.kind == "sketch":
+        return f"sumMapIf(map({column}_bucket, toInt64(1)), {has})"
+    return f"sumMapIf(map(currency_code, ifNull({column}, 0)), {has})"
+
+
+def _text(one: Measure) -> str:
+    """What a pane says; maps in the order of their keys, and without what added up to nothing."""
+    return (
+        f"toString(mapSort(mapFilter((key, n) -> n != 0, {one.name})))"
+        if one.kind in _TYPES
+        else (f"toString({one.name})")
+    )
+
+
+def _bucket(column: str) -> str:
+    """A raw event's bucket in the sketch of a column.
+
+    Bucket k ends at the k-th bound (counted from 0), in whole numbers; a logarithm finds it, but for one that is off
+    where a bound is all but a whole number.
+    """
+    bounds, least, about = "{bounds:Array(Int64)}", f"{column}_at_least_1", f"{column}_about"
+    return (
+        f"greatest(ifNull({column}, 1), 1) AS {least}, toInt16(ceil(log({least}) / log(1.01 / 0.99))) AS {about},"
+        f" toInt16(multiIf({column} = 0, -1, {about} > 0 AND {bounds}[{about}] >= {least}, {about} - 1,"
+        f" {bounds}[{about} + 1] < {least}, {about} + 1, {about})) AS {column}_bucket"
+    )
+
+
+def _percents(catalogue: Catalogue) -> dict[str, list[int]]:
+    """Of each sketch the quantiles that are asked for."""
+    percents: dict[str, list[int]] = {}
+    for metric in catalogue.metrics.values():
+        if metric.computed and metric.computed.sketch and metric.computed.percent:
+            percents.setdefault(metric.computed.sketch, []).append(metric.computed.percent)
+    return percents
+
+
+def _quantile_counts(sketch: str, percents: list[int]) -> str:
+    """Buckets in their order, how many values each and those below it have, and the bucket of each quantile.
+
+    Quantile of a DDSketch (Masson, Rim, Lee 2019): the first bucket with more than q (n - 1) values up to it, q in per
+    cent, so that the comparison is one of integers.
+    """
+    counts, keys = f"mapValues(sum_{sketch})", f"mapKeys(sum_{sketch})"
+    return (
+        f"arraySort({keys}) AS {sketch}_buckets,"
+        f" arrayCumSum(arraySort((count_, bucket) -> bucket, {counts}, {keys})) AS {sketch}_seen,"
+        f" arraySum({counts}) AS {sketch}_n,"
+        f" arrayMap(percent -> arrayFirst((bucket, seen_) -> 100 * seen_ > percent * ({sketch}_n - 1),"
+        f" {sketch}_buckets, {sketch}_seen), {percents}) AS {sketch}_quantiles"
+    )
+
+
+def _declared_metrics(catalogue: Catalogue) -> Iterable[str]:
+    """The metrics whose form the catalogue says, each with its n."""
+    percents, units = _percents(catalogue), {one.name: one.unit for one in catalogue.measures}
+    fields: dict[str, str] = {}
+    for metric in catalogue.metrics.values():
+        computed, n = metric.computed, ""
+        if computed is None or computed.formula:
+            continue
+        if computed.sketch and computed.percent:
+            place, n = percents[computed.sketch].index(computed.percent) + 1, f"{computed.sketch}_n"
+            fields[metric.name] = f"if({n} = 0, NULL, sketched({computed.sketch}_quantiles[{place}]))"
+        elif computed.sum:
+            n, unit = f"sum_{computed.n}", units[computed.sum]
+            scaled = f"sum_{computed.sum} / {unit}" if unit > 1 else f"sum_{computed.sum}"
+            fields[metric.name] = f"if({n} = 0, NULL, {scaled} / {n})"
+        else:
+            fields[metric.name] = f"sum_{computed.count or computed.by_currency}"
+        if n and metric.n:
+            fields.setdefault(metric.n, n)
+    return (f"{said} AS {name}" for name, said in fields.items())
+
+
+def _of_letter(number: str) -> str:
+    """A number of an event that ClickHouse refused as a row, from its dead letter."""
+    column = column_of(number)
+    kind = f"Nullable({_LETTER_TYPES[NUMBERS[number]]})"
+    return f"JSONExtract(ifNull(value, ''), '{column}', '{kind}') AS {column}"
