@@ -7,7 +7,7 @@ WORKERS ?= 2
 SCHEDULES ?= 200000
 SOAK_MINUTES ?= 20
 
-.PHONY: setup dist demo test test-kafka nightly nightly-schedules nightly-failures nightly-soak test-browser lint lint-format lint-code lint-types lint-imports check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
+.PHONY: setup dist demo test test-kafka nightly nightly-schedules nightly-failures nightly-soak test-browser lint lint-format lint-code lint-types lint-imports asyncapi check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -66,6 +66,9 @@ lint-types: setup
 
 lint-imports: setup
 	$(BIN)/lint-imports --no-cache
+
+asyncapi: setup ## write again what docs/asyncapi.yaml says of events and rolling metrics
+	$(BIN)/python -m tests.support.asyncapi
 
 check: lint ## the same, and unit tests
 	$(BIN)/pytest -q tests/unit tests/contract -m "not stack"

@@ -21,19 +21,13 @@ from touchstream.schemas.definitions import Path as Place
 from touchstream.schemas.groups import name_of
 from touchstream.schemas.journey import UNDECLARED, Journey, Name, Timeout
 from touchstream.schemas.measures import FieldName
-from touchstream.schemas.metrics import Catalogue, Metric, Words
+from touchstream.schemas.metrics import Catalogue, Metric, Words, shipped
 
 RULES_MAX: Final = 200
 DEFAULT_FILE: Final = Path(__file__).with_name("alerts.yaml")
 
 DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
-ROLLING: Final = frozenset(
-    {
-        "touches", "duplicates", "late", "customers", "nps", "csat", "csat_mean", "ces", "ces_easy", "success_rate",
-        "duration_ms_p50", "duration_ms_p95", "duration_ms_p99", "sentiment", "purchases", "revenue_minor",
-        "average_order_minor",
-    }
-)  # fmt: skip
+ROLLING: Final = frozenset(metric.name for metric in shipped().rolling_numbers)
 """The metrics that rolling rows have as one number: what a rule may look at."""
 
 _HOUR_MS: Final = 3_600_000

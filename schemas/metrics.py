@@ -47,8 +47,8 @@ class Metric(Definition):
     """Whether it measures a benefit to the customer: revenue does not."""
     owner: Words | None = None
     target: float | None = None
-    freshness_seconds: Annotated[int, Field(ge=1)]
-    """How old a shown value may be at most."""
+    freshness_seconds: Annotated[int, Field(ge=1)] | None = None
+    """Of files of earlier versions; it says nothing any more: how old a value is, its window says."""
     n: FieldName | None = None
     interval: bool = False
     """Whether it comes with `<name>_low` and `<name>_high`, its 95 % interval."""
@@ -56,18 +56,13 @@ class Metric(Definition):
     """The smallest n to be shown as reliable."""
     computed: Computed | None = None
     """How it is made of measures; without it, from raw events and visits, in SQL of its own."""
-    rolling: bool = False
-    """Whether rolling windows have it: a column of `stage_metrics`, a gauge, and what a rule may look at."""
+    rolling: Literal["stage_metrics", "journey_metrics"] | None = None
+    """The table of rolling rows that has it. One of `stage_metrics` is a gauge too, and rules may name it."""
 
     @property
     def one_number(self) -> bool:
         """Whether its value is a number, not a map of currencies."""
         return self.computed is None or self.computed.by_currency is None
-
-    @property
-    def title(self) -> str:
-        """What the page calls it."""
-        return self.label or self.name.replace("_", " ").capitalize()
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -123,15 +118,59 @@ class Catalogue:
                 gaps.append(self._source.gap(("metrics", number), f"{metric.name} has no target; say what is good"))
         return gaps
 
-    @property
-    def rolling(self) -> tuple[Metric, ...]:
-        """The metrics of rolling windows, in the file's order."""
-        return tuple(metric for metric in self.metrics.values() if metric.rolling)
+    def of_table(self, table: str) -> tuple[Metric, ...]:
+        """The metrics that a table of rolling rows keeps, in the file's order."""
+        return tuple(metric for metric in self.metrics.values() if metric.rolling == table)
+
+    def columns_of(self, table: str) -> tuple[str, ...]:
+        """Their fields, each once."""
+        return tuple(dict.fromkeys(field for metric in self.of_table(table) for field in metric.fields))
 
     @property
-    def rolling_fields(self) -> tuple[str, ...]:
-        """Their fields, each once: columns of `stage_metrics`."""
-        return tuple(dict.fromkeys(field for metric in self.rolling for field in metric.fields))
+    def rolling_numbers(self) -> tuple[Metric, ...]:
+        """The metrics of rolling windows that are one number: gauges, and what a rule may look at."""
+        return tuple(metric for metric in self.of_table("stage_metrics") if metric.one_number)
+
+    @property
+    def response_rates(self) -> tuple[str, ...]:
+        """The fields of events that have a metric `<field>_response_rate`."""
+        fields = dict.fromkeys(measure.field for measure in self.measures if measure.kind == "histogram")
+        return tuple(field for field in fields if field and f"{field}_response_rate" in self.metrics)
+
+    def title(self, name: str) -> str:
+        """What the page calls a metric of this catalogue: its label, or the shipped one, or its name in words."""
+        known = shipped().metrics.get(name)
+        return self.metrics[name].label or (known and known.label) or name.replace("_", " ").capitalize()
+
+    def check_computed(self, computed: "Catalogue") -> list[Finding]:
+        """What the file says and this version doesn't do: `computed` says what it does."""
+        findings = []
+        for number, metric in enumerate(self.metrics.values()):
+            at, known = ("metrics", number), computed.metrics.get(metric.name)
+            if known is None:
+                message = (
+                    f"nothing computes {metric.name}; correct its spelling, or remove it (docs/extend.md adds one)"
+                )
+                findings.append(self._source.error(at, message))
+            else:
+                for name in ("unit", "n", "interval"):
+                    said, done = getattr(metric, name), getattr(known, name)
+                    if said != done:
+                        message = f"{metric.name} has the {name} {done}, not {said}; say so"
+                        findings.append(self._source.error((*at, name), message))
+            if metric.freshness_seconds is not None:
+                message = f"{metric.name} has freshness_seconds, which says nothing any more; remove it"
+                findings.append(self._source.gap((*at, "freshness_seconds"), message))
+        for number, name in enumerate(self.page):
+            if name in computed.metrics and computed.metrics[name].rolling is None:
+                message = f"rolling windows don't keep {name}, so the page can't show it; remove it"
+                findings.append(self._source.error(("page", number), message))
+        for number, measure in enumerate(self.measures):
+            if measure not in computed.measures:
+                findings.append(
+                    self._source.error(("measures", number), f"panes don't keep {measure.name} so; remove it")
+                )
+        return findings
 
     @property
     def summed(self) -> tuple[Measure, ...]:

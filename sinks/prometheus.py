@@ -13,19 +13,14 @@ from typing import Any, Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.metrics import Catalogue, shipped
+from touchstream.schemas.metrics import Metric as Declared
 
 OTHER: Final = "other"
 GROUPS_MAX: Final = 50
 """With three windows some 6,000 series, which a Prometheus hardly notices."""
 PREFIX: Final = "touchstream_stage_"
 
-_METRICS: Final = (
-    "touches", "duplicates", "late", "customers", "nps", "csat", "csat_mean", "ces", "ces_easy", "success_rate",
-    "duration_ms_p50", "duration_ms_p95", "duration_ms_p99", "sentiment", "purchases", "revenue_minor",
-    "average_order_minor",
-)  # fmt: skip
-_ADD_UP: Final = ("touches", "duplicates", "late", "purchases")
 _LABELS: Final = ("by", "journey", "stage", "window")
 _SCOPE: Final = (
     f"Live rolling window; by=journey is the whole journey; groups beyond the {GROUPS_MAX} busiest are summed as"
@@ -48,9 +43,14 @@ class _Shown:
 class RollingGauges(Collector):
     """The newest rows of each window. Shown by the worker that leads; one that leads no more shows none."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """catalogue: says what a gauge means; a metric that it doesn't have has no gauge."""
-        self._helps = _helps(catalogue)
+    def __init__(self, catalogue: Catalogue, computed: Catalogue | None = None) -> None:
+        """catalogue: says what a gauge means; a metric that it doesn't have has no gauge.
+
+        computed: says which metrics rows have; unless given, the shipped one.
+        """
+        rolling = (computed or shipped()).rolling_numbers
+        self._helps = _helps([catalogue.metrics[one.name] for one in rolling if one.name in catalogue.metrics])
+        self._add_up = frozenset(one.name for one in rolling if one.computed and one.computed.count)
         self._windows: dict[str, _Shown] = {}
 
     def show(self, window: str, tick_ms: int, rows: Sequence[Row]) -> None:
@@ -77,15 +77,15 @@ class RollingGauges(Collector):
         windows = dict(sorted(self._windows.items()))
         for name, text in self._helps.items():
             family = GaugeMetricFamily(name, text, labels=_LABELS)
-            _add(family, name.removeprefix(PREFIX), windows)
+            field = name.removeprefix(PREFIX)
+            _add(family, field, windows, adds_up=field in self._add_up)
             yield family
         yield from _about_windows(windows)
 
 
-def _helps(catalogue: Catalogue) -> dict[str, str]:
+def _helps(declared: Sequence[Declared]) -> dict[str, str]:
     """Each gauge's name and help text, by the catalogue."""
     helps: dict[str, str] = {}
-    declared = [catalogue.metrics[name] for name in _METRICS if name in catalogue.metrics]
     for metric in declared:
         helps[PREFIX + metric.name] = f"{metric.formula.strip()} Unit: {metric.unit}. {_SCOPE}"
     for metric in declared:
@@ -100,12 +100,12 @@ def _helps(catalogue: Catalogue) -> dict[str, str]:
     return helps
 
 
-def _add(family: GaugeMetricFamily, field: str, windows: Mapping[str, _Shown]) -> None:
+def _add(family: GaugeMetricFamily, field: str, windows: Mapping[str, _Shown], *, adds_up: bool) -> None:
     for window, shown in windows.items():
         for row in shown.groups:
             if row.get(field) is not None:
                 family.add_metric([*_place(row), window], float(row[field]))
-        if shown.hidden and field in _ADD_UP:
+        if shown.hidden and adds_up:
             # The row of a whole journey would count its stages again.
             hidden = sum(row[field] for row in shown.hidden if row["stage"] is not None)
             family.add_metric([OTHER, "", "", window], float(hidden))

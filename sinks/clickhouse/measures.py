@@ -1,4 +1,4 @@
-"""The parts of queries that the catalogue says, by the name of their placeholder: lists of measures and metrics, as SQL.
+"""The parts of queries that the catalogue says, by their placeholders: lists of measures and metrics, as SQL.
 
 `{summed_measures}` in a query's text stands for the part of that name below (`sinks.clickhouse.sql`). A part that is
 used twice is the same list twice, in the catalogue's order: nothing that is written is matched by a place that somebody
@@ -41,7 +41,13 @@ def catalogue_parts(catalogue: Catalogue) -> Mapping[str, str]:
         ),
         "quantile_counts": _lines(_quantile_counts(sketch, of) for sketch, of in _percents(catalogue).items()),
         "declared_metrics": _lines(_declared_metrics(catalogue)),
-        "rolling_fields": _lines(catalogue.rolling_fields),
+        "rolling_fields": _lines(catalogue.columns_of("stage_metrics")),
+        "journey_fields": _lines(catalogue.columns_of("journey_metrics")),
+        "response_rates": _lines(map(_response_rate, catalogue.response_rates)),
+        "people_who_answered": _lines(
+            f"toInt64(uniqExactIf(person, known AND isNotNull({field}))) AS {field}_customers"
+            for field in catalogue.response_rates
+        ),
         "event_numbers": _lines(NUMBER_COLUMNS),
         "letter_numbers": _lines(map(_of_letter, NUMBERS)),
     }
@@ -196,6 +202,15 @@ def _declared_metrics(catalogue: Catalogue) -> Iterable[str]:
         if n and metric.n:
             fields.setdefault(metric.n, n)
     return (f"{said} AS {name}" for name, said in fields.items())
+
+
+def _response_rate(field: str) -> str:
+    """The share of customers who answered, with n and its interval."""
+    rate, answered = f"{field}_response_rate", f"{field}_customers"
+    return (
+        f"if(customers = 0, NULL, {answered} / customers) AS {rate}, customers AS {rate}_n,"
+        f" wilson_low({answered}, customers) AS {rate}_low, wilson_high({answered}, customers) AS {rate}_high"
+    )
 
 
 def _of_letter(number: str) -> str:

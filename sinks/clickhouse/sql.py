@@ -17,6 +17,7 @@ from touchstream.schemas.metrics import shipped
 from touchstream.sinks.clickhouse.measures import catalogue_parts
 
 _COMMENT: Final = re.compile(r"^\s*--.*\n", re.MULTILINE)
+_COLUMN: Final = re.compile(r"[a-z][a-z0-9_]*")
 _PART: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -44,9 +45,21 @@ def catalogue_texts() -> Mapping[str, str]:
 
 
 @cache
-def query_text(name: str, **parts: str) -> str:
-    """The text of the query `name` with its parts; `parts` names other files, as `panes="interval_panes"`."""
+def query_text(name: str, **parts: str | tuple[str, ...]) -> str:
+    """The text of the query `name` with its parts.
+
+    `parts` names other files, as `panes="interval_panes"`, or columns, as `metrics=("nps", "csat")`.
+    """
     if name in catalogue_texts():
         return catalogue_texts()[name]
     text = _COMMENT.sub("", query_files()[name].read_text("utf-8")).strip()
-    return _PART.sub(lambda part: query_text(parts.get(part[1], part[1]), **parts), text)
+    return _PART.sub(lambda part: _part(part[1], parts), text)
+
+
+def _part(name: str, parts: Mapping[str, str | tuple[str, ...]]) -> str:
+    given = parts.get(name, name)
+    if isinstance(given, str):
+        return query_text(given, **parts)
+    if wrong := [column for column in given if not _COLUMN.fullmatch(column)]:
+        raise ValueError(f"{wrong[0]!r} is no name of a column")
+    return ", ".join(given)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from touchstream.schemas.journey import Journey, Stage
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.rolling.live import NO_GROUPS, OTHER, Groups, Names, Newest
-from touchstream.sinks.page.figures import JOURNEY_LABELS, Figure, figures, instant
+from touchstream.sinks.page.figures import Figure, figures, instant, shown
 from touchstream.sinks.page.selection import Selection
 from touchstream.sinks.page.trend import Trend, trend
 
@@ -200,14 +200,15 @@ def _stage_card(
     selection: Selection,
     readings: Readings,
 ) -> StageCard:
-    shown = figures(row, catalogue)
+    values = figures(row, catalogue)
     if name in readings.journeys:
-        shown += figures(readings.journeys[name], catalogue, JOURNEY_LABELS)
+        values += figures(readings.journeys[name], catalogue, shown(catalogue).visits)
     opened = selection.opened == name
     until_ms, step_ms = readings.newest.tick_ms, selection.rolling.step_ms
     rows = readings.trend.get(name, ())
     lines = {
-        figure.metric: trend(rows, catalogue.metrics[figure.metric], until_ms, step_ms, TREND_TICKS) for figure in shown
+        figure.metric: trend(rows, catalogue.metrics[figure.metric], until_ms, step_ms, TREND_TICKS)
+        for figure in values
     }
     channels = readings.channels if opened else NO_GROUPS
     return StageCard(
@@ -218,7 +219,7 @@ def _stage_card(
         description=stage.description if stage else None,
         owner=stage.owner if stage else None,
         completeness=row["completeness"] if row else None,
-        figures=shown,
+        figures=values,
         trends={metric: line for metric, line in lines.items() if line is not None},
         alerts=tuple(dict.fromkeys(alert.rule for alert in readings.alerts if alert.stage == name))[:ALERTS_MAX],
         opened=opened,

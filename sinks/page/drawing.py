@@ -13,7 +13,7 @@ from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.page.board import Board
 from touchstream.sinks.page.customer_words import facts, sections, warnings
-from touchstream.sinks.page.figures import JOURNEY_LABELS, LABELS, NOTHING, number
+from touchstream.sinks.page.figures import NOTHING, number, shown
 from touchstream.sinks.page.health import Health
 from touchstream.sinks.page.selection import Selection
 from touchstream.sinks.page.trend import HEIGHT, WIDTH
@@ -45,8 +45,8 @@ class Drawing:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"named": _named, "attribute": _attribute, "spelled": spelled, "amount": _amount}
-        labels = LABELS | JOURNEY_LABELS
-        metrics = [(label, catalogue.metrics[name]) for name, label in labels.items() if name in catalogue.metrics]
+        on_page = shown(catalogue)
+        metrics = [(catalogue.title(name), catalogue.metrics[name]) for name in (*on_page.rolling, *on_page.visits)]
         self._templates.globals |= {
             "windows": WINDOWS,
             "metrics": metrics,

@@ -1,26 +1,12 @@
 """One value as the page shows it: with its unit, n, interval, target, and whether it may be relied on. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from touchstream.schemas.metrics import Catalogue, Metric
-
-LABELS: Final = {
-    "nps": "NPS",
-    "csat": "CSAT",
-    "ces": "CES",
-    "success_rate": "Success rate",
-    "duration_ms_p50": "Median duration",
-    "touches": "Touches",
-    "customers": "Customers",
-}
-"""The metrics on the page, in its order."""
-
-JOURNEY_LABELS: Final = {"entered": "Entered", "conversion": "Conversion", "dwell_ms_p50": "Median stay"}
-"""What became of the visits to a stage; known of all channels and segments together."""
+from touchstream.schemas.metrics import Catalogue, Metric, shipped
 
 NOTHING: Final = "–"
 _MILLIONS: Final = 10_000_000
@@ -55,15 +41,37 @@ class Figure:
     target: Target | None
 
 
-def figures(
-    row: Mapping[str, Any] | None, catalogue: Catalogue, labels: Mapping[str, str] = LABELS
-) -> tuple[Figure, ...]:
-    """Every metric of `labels` that the catalogue has, of one rolling row; without a row all are absent."""
-    return tuple(
-        _figure(row or {}, catalogue.metrics[name], label)
-        for name, label in labels.items()
-        if name in catalogue.metrics
+@dataclass(frozen=True)
+class Shown:
+    """The names of the metrics on the page, in its order: of rolling windows, and of visits.
+
+    What became of the visits to a stage is known of all channels and segments together.
+    """
+
+    rolling: tuple[str, ...]
+    visits: tuple[str, ...]
+
+
+def shown(catalogue: Catalogue, computed: Catalogue | None = None) -> Shown:
+    """What the catalogue wants on the page; where it doesn't say, what the shipped one does.
+
+    computed: says which table has a metric; unless given, the shipped one.
+    """
+    known = computed or shipped()
+    names = [name for name in catalogue.page or known.page if name in catalogue.metrics]
+    tables = {name: metric.rolling for name, metric in known.metrics.items()}
+    return Shown(
+        rolling=tuple(name for name in names if tables.get(name) == "stage_metrics"),
+        visits=tuple(name for name in names if tables.get(name) == "journey_metrics"),
     )
+
+
+def figures(
+    row: Mapping[str, Any] | None, catalogue: Catalogue, names: Sequence[str] | None = None
+) -> tuple[Figure, ...]:
+    """The metrics of these names of one rolling row, else those on the page; without a row all are absent."""
+    chosen = shown(catalogue).rolling if names is None else names
+    return tuple(_figure(row or {}, catalogue.metrics[name], catalogue.title(name)) for name in chosen)
 
 
 def number(value: float, unit: str) -> str:

@@ -31,6 +31,7 @@ from touchstream.sinks.page.board import (
     journey_of,
     shown_stages,
 )
+from touchstream.sinks.page.figures import shown
 from touchstream.sinks.page.health import Absent, Health, Judged, health, is_late
 from touchstream.sinks.page.selection import Selection
 from touchstream.sinks.sink import LaneRow
@@ -76,6 +77,7 @@ class Reader:
     ) -> None:
         self._database = Database(clickhouse_url, _TIMEOUT)
         self._topic, self._journeys, self._catalogue = topic, journeys, catalogue
+        self._shown = shown(catalogue).rolling
         self._draw, self._current_alerts = draw, current_alerts
         self._client = _Kept[Client](_EVERYWHERE_SECONDS)
         self._everywhere = _Kept[_Everywhere](_EVERYWHERE_SECONDS)
@@ -133,14 +135,14 @@ class Reader:
         channels = self._aside.submit(_channels, client, tick, selection)
         stages = live.stages(client, tick, selection.channel, selection.segment, list(declared), STAGES_MAX)
         heard = {row["stage"]: row for row in stages.rows if row["stage"] is not None}
-        shown = shown_stages(declared, heard)
-        silent = tuple(stage for stage in shown if stage not in heard)
-        trend = live.trend(client, tick, shown, selection.channel, selection.segment, TREND_TICKS)
+        drawn = shown_stages(declared, heard)
+        silent = tuple(stage for stage in drawn if stage not in heard)
+        trend = live.trend(client, tick, drawn, selection.channel, selection.segment, TREND_TICKS, self._shown)
         unfiltered = (selection.channel, selection.segment) == (None, None)
         return Readings(
             newest=newest,
             stages=stages,
-            channels=channels.result() if selection.opened in shown else live.NO_GROUPS,
+            channels=channels.result() if selection.opened in drawn else live.NO_GROUPS,
             trend=trend,
             names=of_journey.result().names,
             journeys=of_journey.result().stages if unfiltered else {},

@@ -12,7 +12,7 @@ from touchstream.schemas.definitions import Finding, Severity
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.metrics import Catalogue, shipped
 from touchstream.schemas.paths import stage_paths
 from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.database import connect
@@ -46,7 +46,13 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         catalogue = Catalogue.load(settings.metrics_file or DEFAULT_METRICS)
         rules = Rules.load(settings.alerts_file or DEFAULT_ALERTS)
         known = Known(journeys.journeys, catalogue, {window.name: window.length_ms for window in WINDOWS})
-        findings = [*journeys.check(), *catalogue.check(), *rules.check(known), *_arrived(settings, journeys)]
+        findings = [
+            *journeys.check(),
+            *catalogue.check(),
+            *catalogue.check_computed(shipped()),
+            *rules.check(known),
+            *_arrived(settings, journeys),
+        ]
     rows: list[dict[str, Any]] = [
         {"severity": str(finding.severity), "where": finding.where, "message": finding.message} for finding in findings
     ]
@@ -59,6 +65,35 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     if any(row["severity"] == "error" for row in rows):
         err.print("the catalogue has errors")
         raise typer.Exit(FAILED)
+
+
+def metrics(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Every metric of the catalogue: what it is about, whether customers gain by it, whose it is, what it is held to.
+
+    Example: touchstream catalogue list --json
+    """
+    settings = load_settings()
+    with errors_in_one_line():
+        catalogue = Catalogue.load(settings.metrics_file or DEFAULT_METRICS)
+    rows: list[dict[str, Any]] = [
+        {
+            "metric": metric.name,
+            "category": metric.category,
+            "is_cx": metric.is_cx,
+            "unit": metric.unit,
+            "direction": metric.direction,
+            "n_min": metric.n_min,
+            "target": metric.target,
+            "owner": metric.owner,
+            "formula": metric.formula.strip(),
+            "source": metric.source,
+        }
+        for metric in catalogue.metrics.values()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["metric", "category", "is_cx", "unit", "direction", "n_min", "target", "owner"])
 
 
 def inventory(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:

@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "reconcile": "touchstream.streams.cli.reconcile:reconcile",
     "catalogue": {
         "check": "touchstream.streams.cli.catalogue:check",
+        "list": "touchstream.streams.cli.catalogue:metrics",
         "touchpoints": "touchstream.streams.cli.catalogue:inventory",
     },
     "settings": "touchstream.streams.cli.settings:show_settings",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.metrics import shipped
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.windows import BY_NAME, Window
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS
@@ -33,7 +34,7 @@ _SHOWN = (
     "duration_ms_p50", "duration_ms_p95", "purchases", "revenue_minor", "entered", "conversion", "dwell_ms_p50",
     "churn_rate", "completeness",
 )  # fmt: skip
-"""What a table for people shows; --json gives every field."""
+"""What a table for people shows, and what is on the page besides; --json gives every field."""
 
 
 def ask_metrics(
@@ -76,9 +77,10 @@ def ask_metrics(
     if as_json:
         print_json(rows)
     else:
-        known = {name for name in _SHOWN if any(row.get(name) is not None for row in rows)}
+        shown = dict.fromkeys((*_SHOWN, *shipped().page))
+        known = {name for name in shown if any(row.get(name) is not None for row in rows)}
         # A survey that nobody answered has n 0 and no value: leave out both.
-        measured = [name for name in _SHOWN if name in known and name.removesuffix("_n") in known]
+        measured = [name for name in shown if name in known and name.removesuffix("_n") in known]
         print_table(rows, [*groups, *measured])
 
 

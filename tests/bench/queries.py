@@ -38,6 +38,7 @@ from touchstream.sinks.clickhouse.rolling.store import journeys_now, rolling_now
 from touchstream.sinks.clickhouse.sql import query_text
 from touchstream.sinks.page.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
 from touchstream.sinks.page.drawing import Drawing
+from touchstream.sinks.page.figures import shown
 from touchstream.sinks.page.reader import Reader
 from touchstream.sinks.page.selection import Selection
 from touchstream.streams.cli.page import _firing
@@ -141,6 +142,7 @@ def measure_queries(directory: Path, events: int, times: int, say: Callable[[str
 def questions(client: Client, url: str, end_ms: int) -> list[Question]:
     """What is asked of the week before a time (ms), by the functions that page and command line ask with."""
     tick = Tick(TOPIC, _WINDOW, live.newest(client, TOPIC, _WINDOW).tick_ms, JOURNEY)
+    on_page = shown(Catalogue.load()).rolling
     declared = list(dict.fromkeys(stage for stage, _, _ in PLACES))
     week = (client, end_ms - WEEK_MS, end_ms)
     return [
@@ -148,7 +150,7 @@ def questions(client: Client, url: str, end_ms: int) -> list[Question]:
         Question("stages", lambda: live.stages(client, tick, ALL, ALL, declared, STAGES_MAX)),
         Question("stages of a channel", lambda: live.stages(client, tick, _CHANNEL, ALL, declared, STAGES_MAX)),
         Question("channels of a stage", lambda: live.channels(client, tick, _STAGE, ALL, CHANNELS_MAX)),
-        Question("trend lines", lambda: live.trend(client, tick, declared, ALL, ALL, TREND_TICKS)),
+        Question("trend lines", lambda: live.trend(client, tick, declared, ALL, ALL, TREND_TICKS, on_page)),
         Question("names to choose from", lambda: live.names(client, tick, NAMES_MAX)),
         Question("journeys", lambda: journeys_now(client, TOPIC, _WINDOW.name)),
         Question("lanes", lambda: lanes(client, TOPIC)),

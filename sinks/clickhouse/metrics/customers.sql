@@ -9,31 +9,18 @@ SELECT
     by_journey AS journey, by_stage AS stage, by_channel AS channel, by_touchpoint AS touchpoint, by_segment AS segment,
     raw_touches,
     customers,
-    if(customers = 0, NULL, nps_customers / customers)  AS nps_response_rate,
-    customers                                           AS nps_response_rate_n,
-    wilson_low(nps_customers, customers)                AS nps_response_rate_low,
-    wilson_high(nps_customers, customers)               AS nps_response_rate_high,
-    if(customers = 0, NULL, csat_customers / customers) AS csat_response_rate,
-    customers                                           AS csat_response_rate_n,
-    wilson_low(csat_customers, customers)               AS csat_response_rate_low,
-    wilson_high(csat_customers, customers)              AS csat_response_rate_high,
-    if(customers = 0, NULL, ces_customers / customers)  AS ces_response_rate,
-    customers                                           AS ces_response_rate_n,
-    wilson_low(ces_customers, customers)                AS ces_response_rate_low,
-    wilson_high(ces_customers, customers)               AS ces_response_rate_high
+    {response_rates}
 FROM
 (
     WITH
-        -- As uniqExact itself would hash it, four times.
+        -- As uniqExact itself would hash it, for each instrument.
         sipHash128({person_of_event}) AS person,
         event.customer_id != '' OR event.anonymous_id != '' AS known
     SELECT
         {groups},
         toInt64(count())                                             AS raw_touches,
         toInt64(uniqExactIf(person, known))                          AS customers,
-        toInt64(uniqExactIf(person, known AND isNotNull(nps)))       AS nps_customers,
-        toInt64(uniqExactIf(person, known AND isNotNull(csat)))      AS csat_customers,
-        toInt64(uniqExactIf(person, known AND isNotNull(ces)))       AS ces_customers
+        {people_who_answered}
     FROM touchpoints AS event FINAL
     LEFT ANY JOIN ({owners_of_anonymous_ids}) AS who ON event.anonymous_id = who.anonymous_id
     WHERE occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.metrics import shipped
 from touchstream.sinks.clickhouse.sql import query_text
 from touchstream.sinks.sink import LaneRow
 
@@ -132,7 +133,7 @@ def _people(row: Mapping[str, Any] | None, touches: int) -> dict[str, Any]:
         return {name: value for name, value in row.items() if name not in (*DIMENSIONS, "raw_touches")}
     n = 0 if touches == 0 else None
     unknown: dict[str, Any] = {"customers": n}
-    for rate in ("nps_response_rate", "csat_response_rate", "ces_response_rate"):
+    for rate in (f"{field}_response_rate" for field in shipped().response_rates):
         unknown |= {rate: None, f"{rate}_n": n, f"{rate}_low": None, f"{rate}_high": None}
     return unknown
 

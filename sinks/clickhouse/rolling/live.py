@@ -9,9 +9,6 @@ from clickhouse_connect.driver.client import Client
 from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.sql import query_text
 
-TREND_METRICS: Final = ("touches", "customers", "nps", "csat", "ces", "success_rate", "duration_ms_p50")
-"""What `trend` knows of each tick."""
-
 
 @dataclass(frozen=True)
 class Newest:
@@ -104,16 +101,22 @@ def channels(client: Client, tick: Tick, stage: str, segment: str | None, most: 
 
 
 def trend(
-    client: Client, tick: Tick, stages: Sequence[str], channel: str | None, segment: str | None, ticks: int
+    client: Client,
+    tick: Tick,
+    stages: Sequence[str],
+    channel: str | None,
+    segment: str | None,
+    ticks: int,
+    metrics: Sequence[str],
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Of each stage the rows of the last `ticks` ticks: `at_ms`, `completeness` and TREND_METRICS, the oldest first."""
+    """Of each stage the rows of the last `ticks` ticks: `at_ms`, `completeness` and `metrics`, the oldest first."""
     from_ms = tick.tick_ms - ticks * tick.window.step_ms
     keys = [_names(journey=tick.journey, stage=stage, channel=channel, segment=segment) for stage in stages]
     if not keys:
         return {}
     parameters = tick.parameters(keys=keys, from_ms=from_ms)
     by_stage: dict[str, list[Mapping[str, Any]]] = {}
-    for row in client.query(query_text("live_trend"), parameters).named_results():
+    for row in client.query(query_text("live_trend", metrics=tuple(metrics)), parameters).named_results():
         by_stage.setdefault(row["stage"], []).append(row)
     return by_stage
 

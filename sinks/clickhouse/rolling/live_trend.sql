@@ -1,7 +1,7 @@
 -- What a rolling window said of some stages at its ticks in (from_ms, tick_ms], by stage and tick.
+-- `metrics`: names of columns.
 SELECT
-    assumeNotNull(stage) AS stage, toUnixTimestamp64Milli(tick) AS at_ms, completeness,
-    touches, customers, nps, csat, ces, success_rate, duration_ms_p50
+    assumeNotNull(stage) AS stage, toUnixTimestamp64Milli(tick) AS at_ms, completeness, {metrics}
 FROM stage_metrics FINAL
 WHERE topic = {topic:String} AND window = {window:String}
   AND tick >  fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')

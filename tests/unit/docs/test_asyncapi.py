@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.asyncapi import DOCUMENT, MESSAGES, SCHEMAS, wrong
+from tests.support.asyncapi import DOCUMENT, MESSAGES, SCHEMAS, event_schema, stage_metrics_schema, wrong
+from touchstream.schemas.metrics import shipped
 from touchstream.schemas.touchpoint import Reason, Touchpoint
 from touchstream.sinks.notify.notification import Notification
 from touchstream.streams.broker.topics import topic_specs
-from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, touchpoint_schema
+from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE
 from touchstream.streams.measure.events import DeadLetter
 from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.process.settings import Settings
@@ -24,8 +25,11 @@ def test_every_topic_that_init_creates_is_described_and_no_other() -> None:
 
 
 def test_an_event_is_described_as_the_gateway_describes_it_with_its_identity() -> None:
-    schema = touchpoint_schema()
-    assert SCHEMAS["touchpoint"] == schema | {"required": ["event_id", *schema["required"]]}
+    assert SCHEMAS["touchpoint"] == event_schema(), "run: make asyncapi"
+
+
+def test_rolling_metrics_are_described_as_the_catalogue_has_them() -> None:
+    assert SCHEMAS["stageMetrics"] == stage_metrics_schema(shipped()), "run: make asyncapi"
 
 
 @pytest.mark.parametrize(
