@@ -15,8 +15,8 @@ import jsonschema_rs
 from ruamel.yaml import YAML
 
 from touchstream.schemas.metrics import Catalogue, Metric, shipped
+from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.rolling.live import OTHER
-from touchstream.sinks.clickhouse.rolling.store import WINDOWS
 from touchstream.streams.channels.gateway.touchpoint_schema import touchpoint_schema
 
 Schema = dict[str, Any]
@@ -85,8 +85,8 @@ def stage_metrics_schema(catalogue: Catalogue) -> Schema:
     return {
         "type": "object",
         "description": (
-            "What one rolling window says of one group, once every lane has passed its end. Null: not known, or nobody"
-            " answered."
+            "What one rolling window says of one group, once every lane has passed its end. Null: not known, or no"
+            " answers."
         ),
         "properties": _PLACE | fields,
         "required": [*_ALWAYS, *fields],
