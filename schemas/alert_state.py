@@ -45,7 +45,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class About:
-    """What a rule says, kept with its alerts: for who reads them without the file."""
+    """The description of a rule, kept with its alerts for readers that don't have the file of rules."""
 
     metric: str
     window: str
@@ -56,7 +56,7 @@ class About:
 
     @classmethod
     def of(cls, rule: Rule) -> "About":
-        """Of a rule."""
+        """The description of a rule."""
         return cls(rule.metric, rule.window, rule.condition, rule.severity, rule.owner or "", rule.summary)
 
 

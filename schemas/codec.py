@@ -152,7 +152,7 @@ def read_json(value: bytes, position: int = 0) -> Touchpoint | Refusal:
 
 
 def name_twice(value: bytes, position: int = 0, names: int = 0) -> Refusal | None:
-    """Refuses a JSON text with an object that holds a name twice: nobody knows which of the values was meant.
+    """Refuses a JSON text with an object that holds a name twice: which of the values was meant is unknown.
 
     names: so many distinct ones it has at least, in its object and the objects in that.
     """

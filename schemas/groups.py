@@ -8,7 +8,7 @@ from typing import Final
 
 _TOGETHER: Final = "*"
 SERIES_MAX: Final = 1_000
-"""Groups of a kind that have rolling rows of their own besides the declared ones, where nobody says otherwise."""
+"""Default limit of groups of a kind that have rolling rows of their own, besides the declared ones."""
 
 
 def spelled(name: str | None) -> str:

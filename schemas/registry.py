@@ -55,7 +55,7 @@ class HttpSchemaRegistry:
         headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
         if parts.username:
             headers |= urllib3.make_headers(basic_auth=f"{parts.username}:{parts.password or ''}")
-        # No retries (nor redirects) here: whoever asks retries in place, with a back-off that it can be told to stop.
+        # No retries (nor redirects) here: callers retry in place, with a back-off that a stop interrupts.
         self._http = urllib3.PoolManager(headers=headers, timeout=timeout_seconds, retries=False)
         self._known: dict[int, str] = {}
         self._unknown_until: dict[int, float] = {}
@@ -77,7 +77,7 @@ class HttpSchemaRegistry:
         return text
 
     def register(self, subject: str, text: str) -> int:
-        """Makes a schema known under a subject, again and again without harm; returns its number.
+        """Registers a schema under a subject and returns its number; idempotent.
 
         Raises RegistryUnavailable, SchemaRefused.
         """

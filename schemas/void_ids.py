@@ -26,7 +26,7 @@ ANYBODY: Final = (
     "0", "0.0", "-1", "true", "false", "unknown", "anonymous", "guest", "not_authenticated", "id", "distinct_id",
     "distinctid", "customer_id", "user_id", "email",
 )  # fmt: skip
-"""What means nobody in particular where a person's id is due. An event may well be number 0."""
+"""Values that identify no particular person where a person's id is due. An event may well be number 0."""
 
 VOID_WORDS: Final = (*NOTHING, *ANYBODY)
 """The default of the setting `VOID_IDS`."""

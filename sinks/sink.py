@@ -100,6 +100,6 @@ class LaneRow:
     """Event ids that were counted at a lower offset are forgotten; in the log before, −1 is the last."""
     written_at_ms: int
     control_sequence: int = 0
-    """Of the last control record that was obeyed."""
+    """The sequence number of the last control record that was applied."""
     control_keys: str = ""
-    """Who may sign control records."""
+    """The keys that may sign control records."""

@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 
 # The local broker lets a group's first join wait half of this; a dead worker's lanes move after all of it.
 _SESSION_SECONDS = 6.0
-# A member learns of a rebalance by its heartbeat: until all have, nobody owns anything.
+# A member learns of a rebalance by its heartbeat: until all have, no worker owns any partition.
 _HEARTBEAT_SECONDS = 0.5
 _REVOKE_PATIENCE_SECONDS = 3.0
 _FETCH_BYTES_MAX = 4 * 2**20  # of one partition at a time: some 25,000 events, one batch of columns

@@ -64,7 +64,7 @@ def _listening_works(port: int) -> bool:
 
 
 def _claim(port: int) -> bool:
-    """Lock the port's file until this process ends; False if another process has it, or the file is somebody else's."""
+    """Lock the port's file until this process ends; False if another process has it, or another user owns the file."""
     if port in _claims:
         return True
     try:

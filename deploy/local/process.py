@@ -18,7 +18,7 @@ from touchstream.deploy.local.after_restart import AfterRestart
 log = structlog.get_logger(__name__)
 
 LOG_BYTES_MAX = 16 * 1024 * 1024
-"""Of NAME.log; what was in it before is kept once, as NAME.log.1."""
+"""Largest size of NAME.log in bytes; one earlier file is kept, as NAME.log.1."""
 RESTART_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """How long a restart waits, by the number of deaths in a row soon after a start. The last one goes on."""
 SOON_SECONDS = 10.0

@@ -2,7 +2,7 @@
 
     python deploy/producer/build.py build/dist
 
-Which modules these are is read from their imports, so that nobody has to keep a list of them.
+Imports decide which modules are included, so that there is no list to maintain.
 """
 
 import ast

@@ -10,8 +10,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 class Kind(Enum):
     """What an error says about the rows that were sent."""
 
-    BUSY = "slow or away: the same rows will be taken later"
-    SETUP = "tables, rights or names are wrong: no rows will be taken until somebody mends that"
+    BUSY = "slow or away: the same rows will be accepted later"
+    SETUP = "tables, rights or names are wrong: no rows will be accepted until an operator mends that"
     ROWS = "anything else: perhaps a row among them can't be taken"
 
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections that nobody can hold for long: uvicorn's protocol with bounds on what a client may leave open.
+"""HTTP/1.1 connections with timeouts: uvicorn's protocol with bounds on what a client may leave open.
 
 uvicorn bounds neither the time for a request's head nor for an answer to be read, waits for the rest of a body that was
 refused, and takes heads of any size that come in one piece.
@@ -19,9 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 HEAD_BYTES_MAX: Final = 16 * 1024
-"""Of a request's line and headers: three names of a thousand bytes each, percent-encoded, fit in."""
+"""Largest request line with headers, in bytes: three names of a thousand bytes each fit, percent-encoded."""
 HEAD_SECONDS: Final = 10.0
-"""From a connection, or a request's first byte, to the end of its headers."""
+"""Timeout for a request's headers, in seconds from the connection or the request's first byte."""
 IDLE_SECONDS: Final = 30
 """Between two requests of a connection."""
 UNREAD_SECONDS: Final = 30.0

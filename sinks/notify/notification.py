@@ -53,7 +53,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, change: AlertRow, topic: str) -> "Notification":
-        """Of a change; topic: whose events were measured."""
+        """The notification of a change. topic: the one whose events were measured."""
         journey, stage, channel, segment = astuple(change.group)
         base = change.baseline
         return cls(
@@ -111,7 +111,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Destination(Protocol):
-    """Somebody who is told of alerts."""
+    """A receiver of alert notifications."""
 
     @property
     def name(self) -> str:

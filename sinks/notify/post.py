@@ -28,7 +28,7 @@ class Post:
         self._headers = {"Content-Type": "application/json", "User-Agent": "touchstream"}
         if parts.username:
             self._headers |= make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
-        # Redirects are not followed: an alert goes where it was told to go. Who calls waits, and tries again.
+        # Redirects are not followed: an alert goes to the configured address only. Callers wait, and retry.
         self._pool = PoolManager(num_pools=1, maxsize=1, retries=Retry(0, redirect=False), timeout=_TIMEOUT)
 
     def __call__(self, content: Any, headers: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from touchstream.sinks.page.trend import Trend, trend
 STAGES_MAX: Final = 30
 CHANNELS_MAX: Final = 50
 NAMES_MAX: Final = 50
-"""Of each list to choose from."""
+"""Most names offered in each selection list."""
 ALERTS_MAX: Final = 10
 TREND_TICKS: Final = 60
 
@@ -127,7 +127,7 @@ class Board:
     selection: Selection
     journey: str
     whole: tuple[Figure, ...]
-    """Of the whole journey; empty where a channel or a segment is chosen."""
+    """The figures of the whole journey; empty if a channel or a segment is selected."""
     alerts: tuple[Alert, ...]
     other_alerts: int
     stages: tuple[StageCard, ...]

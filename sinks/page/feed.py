@@ -29,7 +29,7 @@ FRESH_SECONDS: Final = 0.25
 PATIENCE_SECONDS: Final = 4.0
 """A viewer waits no longer for ClickHouse before the page says that it doesn't answer."""
 SELECTIONS_MAX: Final = 256
-"""Boards that are remembered, some 300 kB each at most; the one that nobody asked for longest goes first."""
+"""Most boards in memory, about 300 kB each at most; the least recently requested is removed first."""
 _VIEWS_AT_ONCE: Final = 4
 _SILENT: Final = "it does not answer; trying again"
 
@@ -45,7 +45,7 @@ class Boards(Protocol):
 
 
 class Feed:
-    """The newest view of each selection that somebody looks at."""
+    """The newest view of each selection that has viewers."""
 
     def __init__(
         self, reader: Boards, clock: Callable[[], float] = time.monotonic, patience_seconds: float = PATIENCE_SECONDS
@@ -101,7 +101,7 @@ class Feed:
 
 @dataclass
 class _Watched:
-    """A selection that somebody looks at; `reading` while it is being read."""
+    """A selection that has viewers; `reading` while it is being read."""
 
     view: View
     readings: Readings | None = None

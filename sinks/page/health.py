@@ -77,7 +77,7 @@ def health(
 
 
 def _alerts(judged: Judged) -> str:
-    """What is firing, as of when. Nothing is said to be well that nobody has looked at."""
+    """What is firing, as of when. Without a recent check nothing is reported as well."""
     if judged.round is not None and not judged.round.rules:
         return "alerts: there is no rule"
     if judged.round is None or not judged.round.judged_to_ms:

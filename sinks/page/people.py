@@ -21,7 +21,7 @@ _HEADERS: Final = {"Cache-Control": "no-store"}
 
 
 class People:
-    """Shows people; reader None: nobody is shown."""
+    """Shows people; reader None: no person is shown."""
 
     def __init__(self, reader: CustomerReader | None, drawing: Drawing) -> None:
         self._reader, self._drawing = reader, drawing
@@ -55,5 +55,5 @@ async def _found(reader: CustomerReader, wanted: str, anonymous: bool) -> tuple[
         log.warning("customers can't be read", code=code(error))
         return 503, None, "ClickHouse does not answer; try again"
     if view is None:
-        return 404, None, "Nobody has this id: no event with it has been measured."
+        return 404, None, "No person has this ID: no event with it has been measured."
     return 200, view, None

@@ -1,4 +1,4 @@
-"""Runs the page until it is told to stop."""
+"""Runs the page until SIGTERM or SIGINT."""
 
 from collections.abc import Collection, Sequence
 from types import FrameType
@@ -40,7 +40,7 @@ def serve(
     topic: whose rolling rows are shown. port 0: any free one, which the log names. notice: a line at the top.
     current_alerts: the alerts that are firing; None where there are none to ask for.
     hosts: names under which it is asked for, beside those of loopback and `host`.
-    customers: whether people are shown, who are nobody else's business; None: on loopback only.
+    customers: whether people are shown, which is personal data; None: on loopback only.
 
     Raises OSError if the address can't be had.
     """
@@ -61,7 +61,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams when it is told to stop, for it would wait for them."""
+    """Ends the streams when asked to stop, because uvicorn would wait for them."""
 
     def __init__(self, config: uvicorn.Config, console: Console) -> None:
         super().__init__(config)

@@ -15,7 +15,7 @@ _MARGIN: Final = 2
 _NARROWEST: Final = {"points": 20.0, "percent": 10.0, "share": 0.1, "score": 0.5}
 """The least that the line's height stands for, in the metric's unit: noise shall not look like news."""
 _NARROWEST_PART: Final = 0.2
-"""Of counts and durations: the least height as a part of the largest value."""
+"""The least height for counts and durations, as a fraction of the largest value."""
 
 
 @dataclass(frozen=True)

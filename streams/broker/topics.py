@@ -98,7 +98,7 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
 
 
 def ensure_topics(connection: KafkaConnection, specs: Sequence[TopicSpec]) -> list[TopicReport]:
-    """Create those topics that are missing and report on all. Changes nothing that exists; safe to repeat and to race.
+    """Create the missing topics and report on all. Changes nothing that exists; idempotent, and safe to race.
 
     Raises TopicError if Kafka can't be reached or refuses to create one.
     """
@@ -157,7 +157,7 @@ def log_identity(connection: KafkaConnection, topic: str) -> dict[int, LogPositi
 class SharedLogIdentity:
     """`log_identity` for threads that ask at the same time: those that wait for their turn share one answer.
 
-    Nobody gets an answer that was begun before they asked: a lane's end must be seen after its row was read.
+    No thread gets an answer that was begun before it asked: a lane's end must be seen after its row was read.
     """
 
     def __init__(self, ask: Callable[[], dict[int, LogPosition]]) -> None:
@@ -241,7 +241,7 @@ def _admin(connection: KafkaConnection) -> Iterator[Any]:
 
 
 def _create(admin: Any, spec: TopicSpec) -> bool:
-    """Whether this call created it: not if it was there, or somebody else was faster."""
+    """Whether this call created it: False if it was there, or another process was faster."""
     request = {
         spec.name: {
             "num_partitions": spec.partitions,
@@ -268,7 +268,7 @@ def _describe(admin: Any, topics: Sequence[str]) -> dict[str, Any]:
 
 
 def _described_and_configs(admin: Any, topics: Sequence[str]) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
-    """Of topics that may have been created just now: a broker of several learns of them a moment after another."""
+    """Descriptions and configs of topics, retried briefly: brokers learn of a new topic one after another."""
     deadline = time.monotonic() + _KNOWN_SECONDS
     while True:
         try:

@@ -65,7 +65,7 @@ class InFlight:
             self._changed.notify_all()
 
     def _wait_for(self, reached: Callable[[], bool], timeout_seconds: float | None) -> bool:
-        self._waiting += 1  # nobody is told while nobody waits: that is most of the time, and telling costs
+        self._waiting += 1  # without waiters, most of the time, there is no notification, which is expensive
         try:
             return self._changed.wait_for(reached, timeout_seconds)
         finally:

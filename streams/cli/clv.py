@@ -90,7 +90,7 @@ def scores(
         title = f"{found.weeks:g} weeks after {found.last_day}, {found.currency}; fitted to n = {found.n:,} customers"
         print_table(rows, _SHOWN, title)
     else:
-        out.print(f"nobody had bought anything by {found.last_day}")
+        out.print(f"no customer had bought anything by {found.last_day}")
 
 
 def _calibration_end(bought: clv.Buying, until: str | None) -> date:

@@ -124,7 +124,7 @@ def _recorded(client: Client) -> list[KnownDefinitions]:
 
 
 def _recorded_in_edition(client: Client) -> list[KnownDefinitions]:
-    """The same; none where somebody dropped the database."""
+    """The same; none if the database was dropped."""
     try:
         return _recorded(client)
     except ClickHouseError as error:

@@ -5,7 +5,7 @@ from touchstream.streams.upkeep.init import prepare
 
 
 def init() -> None:
-    """Create topics and tables and put the definitions in force; again and again without harm.
+    """Create topics and tables and put the definitions in force; idempotent.
 
     Example: TOUCHSTREAM_KAFKA_URL=kafka://kafka:9092 touchstream init
     """

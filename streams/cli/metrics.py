@@ -79,7 +79,7 @@ def ask_metrics(
     else:
         shown = dict.fromkeys((*_SHOWN, *shipped().page))
         known = {name for name in shown if any(row.get(name) is not None for row in rows)}
-        # A survey that nobody answered has n 0 and no value: leave out both.
+        # A survey without answers has n 0 and no value: leave out both.
         measured = [name for name in shown if name in known and name.removesuffix("_n") in known]
         print_table(rows, [*groups, *measured])
 

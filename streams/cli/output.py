@@ -23,9 +23,9 @@ FAILED = 1
 WRONG_USE = 2
 
 TABLE_ROWS_MAX = 1_000
-"""Of a table for people, unless they ask for more: names come from events, and there may be a million of them."""
+"""Default limit of rows in a printed table: names come from events, and there may be a million of them."""
 JSON_ROWS_MAX = 100_000
-"""Of a JSON answer, unless more are asked for. Beyond it there is none: programs don't read what stands beside it."""
+"""Default limit of rows in a JSON answer; more are an error, because programs read no warning beside the answer."""
 
 err = Console(stderr=True, highlight=False)
 # Into a file or a pipe a table goes as wide as it is.

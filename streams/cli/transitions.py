@@ -22,7 +22,7 @@ def ask_transitions(
 ) -> None:
     """The moves from stage to stage in [from, to), all of them by default, the most frequent first.
 
-    Example: touchstream transitions --from -7d --journey default
+    Example: touchstream transitions --from -7d --journey customer
     """
     settings = load_settings()
     with errors_in_one_line():
@@ -33,4 +33,4 @@ def ask_transitions(
     elif found:
         print_table(found, _COLUMNS)
     else:
-        out.print("nobody moved from stage to stage")
+        out.print("no customer moved from stage to stage")

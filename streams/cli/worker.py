@@ -67,7 +67,7 @@ def _worker_process(last_resort: LastResort) -> "type[faust.Worker]":
 
 def _look_for_cycles_seldom() -> None:
     """A poll brings objects by the ten thousand, and none of them in a cycle: by default Python would look through
-    them again and again for cycles, which takes more than a third of reading. What is there by now stays anyway.
+    them for cycles repeatedly, which takes more than a third of reading. What is there by now stays anyway.
     """
     gc.collect()
     gc.freeze()

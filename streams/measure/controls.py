@@ -33,7 +33,7 @@ CONTROL_BYTES_MAX: Final = 2**20
 """As of an event: a topic takes no larger ones."""
 SEQUENCE_MAX: Final = 2**63 - 1
 KEYS_MAX: Final = 100
-"""Of a lane, those that it has had among them: a rotation each month for eight years."""
+"""Most keys of a lane, earlier ones included: a rotation each month for eight years."""
 _SIGNATURE_CHARS_MAX: Final = 512  # a log id has 22, or is a cluster's id and a topic's name
 _SIGNATURE: Final = re.compile(
     r"(\S{1,300}) (0|[1-9][0-9]{0,9}) ([1-9][0-9]{0,18}) ([0-9a-f]{16}) ([\w-]{86})", re.ASCII

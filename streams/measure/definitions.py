@@ -39,7 +39,7 @@ class Definitions:
     pane_retention_ms: int
     """0: panes are kept for ever."""
     duplicate_ids_max: int = _UNBOUNDED
-    """Of so many of a lane's newest offsets ids are remembered at most."""
+    """Upper bound on remembered event ids: those of this many of a lane's newest offsets."""
     void_ids: VoidIds = DEFAULT_VOID_IDS
     """What is no id: an event that carries it is refused."""
     semantics: int = 1

@@ -91,7 +91,7 @@ class Deltas:
 
     @classmethod
     def of(cls, keyed: pl.DataFrame, labels: Mapping[str, Labels]) -> "Deltas":
-        """Of events with columns log_offset, series, packed and those of MEASURED. labels: of each map."""
+        """The deltas of events with columns log_offset, series, packed and those of MEASURED. labels: by map name."""
         maps = {one.name: _of_sketch(keyed, one) for one in SKETCHES} | _of_currencies(keyed)
         sums = keyed.group_by(_PANE).agg(pl.col("log_offset").max(), **SUMS)
         return cls(

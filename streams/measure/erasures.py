@@ -14,7 +14,7 @@ import msgspec
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
 
 HASHES_MAX: Final = 10_000
-"""Of one record: 670 kB. A person with more ids takes several."""
+"""Most hashes in one record, 670 kB; a person with more ids takes several records."""
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 

@@ -20,14 +20,14 @@ from touchstream.streams.process import metrics
 STUCK_SECONDS: Final = 30.0
 """A flush takes two seconds on a busy machine, a lane with a full horizon of ids some ten to load."""
 LOST_SECONDS: Final = 300.0
-"""Stuck for so long, a process ends itself. Loading a lane with the largest horizon there is takes two minutes."""
+"""Seconds stuck after which a process ends itself. Loading a lane with the largest horizon takes two minutes."""
 LOOP_LOST_SECONDS: Final = 60.0
-"""An event loop that has not come round for so long."""
+"""Seconds without a turn of the event loop after which a process ends itself."""
 IDLE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 2.0
 _PROBE_SECONDS: Final = 3.0
 _OLD_SECONDS: Final = 15.0
-"""A look takes as long as its probes at most; one that is older says that nobody looks any more."""
+"""Age in seconds from which a result is out of date: no check takes that long, so they must have stopped."""
 _READY: Final = frozenset({"ready", "idle"})
 
 
@@ -42,7 +42,7 @@ class Health:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it has been stuck for so long that only a new process helps."""
+        """Whether the process has been stuck long enough to be restarted."""
         return self.stuck_seconds >= LOST_SECONDS
 
     @property
@@ -65,7 +65,7 @@ class Observation:
     assigned: frozenset[int] | None
     """Partitions that Kafka's group gave it; None before it gave any answer."""
     next_offsets: Mapping[int, int]
-    """Of the lanes that it has taken over."""
+    """The next offset of each lane that the worker has taken over."""
     records_behind: int
     pending_rows: int
     unflushed: bool
@@ -149,7 +149,7 @@ class HealthMonitor:
         self._health = Health("disconnected", "not connected yet")
 
     def health(self) -> Health:
-        """As of the last look; stuck where nobody has looked for a while, for then the event loop hangs."""
+        """The result of the last check; stuck if that is out of date, because then the event loop hangs."""
         if self._kept_at is not None and (age := self._clock() - self._kept_at) > _OLD_SECONDS:
             # Nothing that goes on takes that long: looking is a task among others, of which each gives way.
             lost = LOST_SECONDS if age > LOOP_LOST_SECONDS else age

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 _LOST_LOOK_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 10
-"""Of a caller, until it is hung up on."""
+"""Seconds without data after which a client is disconnected."""
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[[str, Headers], Any]
@@ -28,7 +28,7 @@ def serve_health(host: str, port: int, health: Callable[[], Health], end: Callab
     """Answer from now on, for as long as the process lives; the port. Raises OSError, saying what to do.
 
     port 0: any free one. health: asked for /readyz, which answers 503 unless it is ready, and for /healthz, which
-    answers 503 once it is stuck for good. end: called then, whether somebody asks or not, to end the process.
+    answers 503 once it is stuck for good. end: called then to end the process, also without any request.
     """
     try:
         server = make_server(host, port, _application(health), ThreadingWSGIServer, _Quiet)
@@ -51,7 +51,7 @@ def _end_when_lost(health: Callable[[], Health], end: Callable[[], None]) -> Non
 
 
 class _Quiet(WSGIRequestHandler):
-    """Logs nothing, and waits for nobody for ever."""
+    """Logs nothing, and disconnects silent clients."""
 
     timeout = _SILENCE_SECONDS
 

@@ -1,7 +1,7 @@
 """The end of a process that was to end and doesn't: threads may hang in a call, an event loop may be blocked.
 
 Whoever supervises a process starts it again once it has ended, and only then: a worker that hangs between failing and
-ending holds its partitions for as long as nobody looks.
+ending holds its partitions until an operator ends it.
 """
 
 import faulthandler

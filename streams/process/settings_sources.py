@@ -31,7 +31,7 @@ SECRETS = (
 # Their paths hold tokens: nothing of them is shown.
 WHOLLY_SECRET = ("kafka_sasl_password", "alerts_webhook_url", "alerts_slack_url", "erasure_key")
 _ADDRESSES = {"kafka": "kafka_url", "clickhouse": "clickhouse_url"}
-"""Of the ready file, as settings."""
+"""Settings that the addresses in the ready file stand for."""
 SECRET_BYTES_MAX = 64 * 1024  # a secret is a line; a path to something larger is a mistake
 
 # Kubernetes puts every Service of the namespace into the environment: one named `touchstream-page` gives

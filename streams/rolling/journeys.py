@@ -18,11 +18,11 @@ from touchstream.streams.rolling.roll import BEHIND_SECONDS_MAX, behind_seconds
 from touchstream.streams.worker.leader import Duty
 
 REFRESH_SECONDS: Final = 10.0
-"""At the soonest; a window of a day or more moves by less."""
+"""Least interval between two writes, in seconds; windows of a day or more hardly move in it."""
 SHARE_MAX: Final = 0.1
-"""Of the time that is spent on journeys."""
+"""Largest fraction of wall-clock time spent writing journey windows."""
 NEW_LEADER_SECONDS: Final = 60.0
-"""A new leader doesn't know how long its predecessor had to rest; it rests so long since that one's last rows."""
+"""Rest of a new leader in seconds after its predecessor's last rows, because it doesn't know that one's rest."""
 BEHIND_REST_SECONDS: Final = 60.0
 """Between two windows, and from a worker's start to its first, while lanes are behind by more than BEHIND_SECONDS_MAX:
 they catch up first. Once they have, nothing waits any longer."""

@@ -25,25 +25,25 @@ from touchstream.streams.worker.leader import Duty
 
 _LOOK_SECONDS: Final = 0.5
 UNCHANGED_MS: Final = 5_000
-"""Rows that would say the same are written again after so long: they say how old what they say may be."""
+"""Unchanged rows are written again after this time, because they record how current they are."""
 SHARE_MAX: Final = 0.5
-"""Of the time, so that a busy ClickHouse is not kept busy by this."""
+"""Largest fraction of wall-clock time spent writing windows; the rest is left to ClickHouse."""
 QUICK: Final = tuple(window for window in WINDOWS if window.watched)
-"""What is watched live. The others, of which one may take seconds, are written in a thread of their own."""
+"""Windows that are watched live. The others, of which one may take seconds, are written in a thread of their own."""
 SLOWER: Final = tuple(window for window in WINDOWS if window not in QUICK)
 SLOWER_SHARE_MAX: Final = 0.25
 _DEAR_LOOK_MS: Final = 5_000
 BEHIND_SHARE: Final = 0.1
-"""Of the time by which the lanes are behind: so long a step waits. Rows of a minute ago may well be six seconds older,
-and until the lanes have caught up they need the machine more."""
+"""Rest between steps as a fraction of the lanes' lag: rows a minute behind may well be six seconds older, and lanes
+that catch up need the machine more."""
 BEHIND_SECONDS_MAX: Final = 10.0
 FAR_BEHIND_SECONDS: Final = 2.0
 FAR_BEHIND_SHARE_MAX: Final = 0.1
-"""Of the time, where lanes are farther behind than that: sums of what is not yet there help nobody."""
+"""SHARE_MAX while lanes lag by more than FAR_BEHIND_SECONDS: sums that lack recent events are of little use."""
 LONG_MS: Final = 3_600_000
-"""Windows that are longer are dear."""
+"""Windows longer than this are expensive."""
 COMPLETED_AT_ONCE: Final = 8
-"""In one step, the oldest first: after an outage, what was missed must not hold up what is live."""
+"""Most complete windows written in one step, the oldest first, so that a backlog doesn't hold up live windows."""
 CAUGHT_UP_MAX: Final = 60
 """Ticks of a window that are written after an outage: ten minutes of the shortest steps. Older ones stay unwritten."""
 GAUGES_MS: Final = 5_000

@@ -16,7 +16,7 @@ from touchstream.streams.worker.leader import Duty
 
 DECIDE_SECONDS: Final = 60.0
 SHARE_MAX: Final = 0.1
-"""Of the time that is spent on decisions beside the steps of `roll`."""
+"""Largest fraction of wall-clock time spent on decisions, besides the steps of `roll`."""
 
 
 class Admission:

@@ -57,10 +57,10 @@ from touchstream.streams.process.settings import Settings
 from touchstream.streams.worker.dead_letters import replay_headers
 
 LETTERS_MAX: Final = 100_000
-"""Of one run: their names and places are held in memory, 300 bytes each."""
+"""Most dead letters of one run: their names and places are held in memory, 300 bytes each."""
 AT_ONCE_LETTERS: Final = 2_000
 AT_ONCE_BYTES: Final = 32 * 2**20
-"""Held in memory, judged and looked up together."""
+"""Bounds of one batch of dead letters, which is held in memory, judged and looked up together."""
 IN_FLIGHT: Final = 500
 """Noted as started, sent and acknowledged together."""
 _ACKNOWLEDGED_SECONDS: Final = 30

@@ -26,14 +26,15 @@ class EditionError(ValueError):
     """There is no such edition, or none can be made from that time on; the message says what to do."""
 
 
-class Switched(RuntimeError):  # noqa: N818 - not an error: somebody asked for it
+class Switched(RuntimeError):  # noqa: N818 - not an error: it was asked for
     """Another edition is in force: this process has to load its lanes from there."""
 
 
 def switch(settings: Settings, database: str) -> None:
-    """Put an edition in force; workers follow within seconds. Again and again without harm.
+    """Put an edition in force; workers follow within seconds. Idempotent.
 
-    What does not follow from the log (alerts, what rolling windows said, which letters were replayed) goes along.
+    What can't be derived from the log (alerts, rolling windows as recorded, which dead letters were replayed) is
+    copied as well.
     """
     first = connect_directly(settings.clickhouse_url)
     now = in_force(first, first_database(settings.clickhouse_url))

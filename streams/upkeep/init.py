@@ -1,4 +1,4 @@
-"""What `touchstream init` does: topics, tables, and the definitions in force. Safe to repeat and to interrupt.
+"""What `touchstream init` does: topics, tables, and the definitions in force. Idempotent, also after an interruption.
 
 Definitions are switched through the log itself: a signed control record in every partition, so that every worker, also
 one that is slow or believes it still owns a lane, switches at the same offset. Workers never read the journey file.
@@ -27,7 +27,7 @@ from touchstream.streams.process.settings import Settings
 
 
 def prepare(settings: Settings) -> Iterator[str]:
-    """Create what is missing; yields a line for each thing that was done or that somebody should know."""
+    """Create what is missing; yields a line for each thing that was done or that the operator should know."""
     connection = settings.kafka_connection()
     for report in ensure_topics(connection, topic_specs(settings)):
         done = "created" if report.created else "there"

@@ -19,9 +19,9 @@ log = structlog.get_logger(__name__)
 
 EVERY_SECONDS: Final = 300.0
 SHARE_MAX: Final = 0.02
-"""Of the time that is spent on it."""
+"""Largest fraction of wall-clock time spent on reconciliation."""
 TOUCHES_MAX: Final = 100_000
-"""Some two seconds of one core."""
+"""Most touches of one interval; they take about two seconds of one core."""
 _LENGTHS_MS: Final = (3_600_000, 300_000, 10_000)
 """Whole panes of each resolution; the longest that has no more than TOUCHES_MAX events is looked at."""
 _LOOK_SECONDS: Final = 1.0

@@ -37,7 +37,7 @@ from touchstream.streams.worker.lanes import Limits
 from touchstream.streams.worker.store import Tables
 
 PENDING_ROWS_MAX: Final = 50_000
-"""Of all lanes, before they are written: some 15 MB."""
+"""Most rows of all lanes together that wait to be written: about 15 MB."""
 LAP_SECONDS: Final = 2.0
 """A lap goes to where the log ended when it began. One that is shorter has caught up: workers are no nearer."""
 _COPIES_MAX: Final = 20

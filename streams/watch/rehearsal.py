@@ -11,7 +11,7 @@ from touchstream.streams.watch.judge import judge
 from touchstream.streams.watch.watch import Readings, ticks_of
 
 TICKS_MAX: Final = 20_000
-"""Of all rules: two days of a window with a tick every ten seconds."""
+"""Most ticks of all rules together: two days of a window with a tick every ten seconds."""
 _AT_ONCE: Final = 100
 
 

@@ -112,7 +112,7 @@ class Watch:
             if rule.name in cursors:
                 after[rule.window] = min(after.get(rule.window, _FAR_MS), cursors[rule.name])
         ticks = self._tables.waiting(after, TICKS_MAX) if after else {}
-        # A rule that is new begins with the newest window: nobody is to be told of last month.
+        # A rule that is new begins with the newest window: last month is not to be notified.
         new = {rule.window for rule in self._rules.values() if rule.name not in cursors}
         newest = {window: self._tables.newest_tick(window) for window in sorted(new)}
         found = []

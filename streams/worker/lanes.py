@@ -43,12 +43,12 @@ LOADED_AT_ONCE: Final = 4
 request."""
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
+class Stopped(Exception):  # noqa: N818 - not an error: it was asked for
     """What was being retried is given up, because the worker stops. The next owner of the lane does it again."""
 
 
 class LaneStore(Protocol):
-    """Loads lanes and writes rows. All of it blocks, retries in place, and raises Stopped once told to stop."""
+    """Loads lanes and writes rows. All of it blocks, retries in place, and raises Stopped once asked to stop."""
 
     def load(self, partition: int) -> Lane:
         """The lane of a partition as the tables have it."""

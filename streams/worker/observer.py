@@ -52,14 +52,14 @@ class Observer:
         )
 
     def lag_records(self) -> dict[int, float]:
-        """Of each lane, the records between what it has measured and its log's end."""
+        """The lag of each lane: records between what it has measured and its log's end."""
         offsets = self._lanes.next_offsets
         # Without lanes there may be no consumer to ask. A lane that was not fetched for yet is not known to be behind.
         ends = self._logs.log_ends() if offsets else {}
         return {lane: max(0.0, ends.get(lane, offset) - offset) for lane, offset in offsets.items()}
 
     def watermark_age_seconds(self) -> dict[int, float]:
-        """Of each lane that has one, how far its watermark is behind the clock."""
+        """Age of each lane's watermark against the clock, in seconds; lanes without a watermark are left out."""
         now_ms = times.now_ms()
         marks = self._lanes.watermarks_ms
         return {lane: (now_ms - mark) / 1000 for lane, mark in marks.items() if mark > TIME_MS_MIN}

@@ -76,7 +76,7 @@ class Tables:
         return lane
 
     def _lanes_in_memory(self) -> Sequence[tuple[int, Lane]]:
-        """Of those that were loaded, the ones that somebody still has."""
+        """The loaded lanes that are still in use."""
         return list(self._loaded.items())
 
     def take(self, lane: Lane, records: Records) -> None:

@@ -76,7 +76,7 @@ def take_over(
         # the topic can't write to.
         first = replace(row, definitions=definitions.version, control_keys=tables.control_keys())
         tables.begin(first, definitions.lateness_ms)
-        rows = tables.lane_rows(topic, partition)  # somebody else may have begun it, and be further on
+        rows = tables.lane_rows(topic, partition)  # another worker may have begun it, and be further on
         row = next(known for known in rows if known.log_id == row.log_id)
     lane = Lane(row, definitions, writers, lambda keys: tables.panes_by_key(row.log_id, partition, keys))
     for resolution_s in RESOLUTIONS_S:

@@ -116,7 +116,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._positions: dict[TP, int] = {}
         self.log_ends: dict[TP, int] = {}
-        """Of the partitions that are read, the offset behind the last record that may be read, as of the last fetch."""
+        """The end of each partition that is read, as of the last fetch: the offset behind its last readable record."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -142,7 +142,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return bool(await self.call_thread(self._metadata_updated))
 
     async def commit_lanes(self, offsets: Mapping[TP, int]) -> None:
-        """Tell Kafka, for lag tools, up to where the tables are complete. Fails quietly: nobody resumes from it."""
+        """Tell Kafka, for lag tools, up to where the tables are complete. Fails quietly: no worker resumes from it."""
         await self.call_thread(self._commit_lanes, offsets)
 
     async def _fetch(self) -> list[Poll]:
@@ -254,7 +254,7 @@ class BatchConsumer(driver.Consumer):
         try:
             await self._hand_on(fetcher)
         except asyncio.CancelledError:
-            # Amid a rebalance Faust takes it for a fetcher to be started again, and a worker told to stop would crash.
+            # Amid a rebalance Faust takes it for a fetcher to be started again, and a worker asked to stop would crash.
             if not fetcher.should_stop:
                 raise
 

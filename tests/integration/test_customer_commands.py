@@ -95,7 +95,7 @@ def test_moves_are_listed_the_most_frequent_first(run: Run, client: Client) -> N
     later = json.loads(run("transitions", "--json", "--from", str(NOON_MS + 90_000)).stdout)
     assert [(one["from_stage"], one["to_stage"]) for one in later] == [("buy", "look"), ("look", "use")]
     assert json.loads(run("transitions", "--json", "--journey", "other").stdout) == []
-    assert "nobody moved" in run("transitions", "--journey", "other").stdout
+    assert "no customer moved" in run("transitions", "--journey", "other").stdout
     assert "dwell_ms_p50" in run("transitions").stdout
 
 

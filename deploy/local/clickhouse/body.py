@@ -11,7 +11,7 @@ import zstandard
 from touchstream.deploy.local.clickhouse.errors import Code, refused
 
 BODY_BYTES_MAX = 1 << 30
-"""Of one request, decompressed: larger inserts are to be cut by the client."""
+"""Largest request body in bytes, decompressed; a client has to split larger inserts."""
 READ_BYTES = 1 << 20
 _LINE_BYTES_MAX = 1 << 16
 

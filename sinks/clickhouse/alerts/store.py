@@ -15,9 +15,9 @@ from touchstream.sinks.clickhouse.rolling.store import cuts_of
 from touchstream.sinks.clickhouse.sql import query_text
 
 GROUPS_MAX: Final = 2_000
-"""Of a rule. Names never end where a channel puts ids into them; the first ones by name are judged."""
+"""Most groups judged by one rule, the first by name: a channel that puts ids into names makes them without bound."""
 UNDELIVERED_DAYS: Final = 30
-"""What a destination didn't take for so long is given up."""
+"""Days after which a notification that its destination has not accepted is given up."""
 _ROWS_MAX: Final = 100_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -82,7 +82,7 @@ class AlertTables:
         return self._ticks(window, after_ms, to_ms, most, newest_only=False)
 
     def waiting(self, after_ms: Mapping[str, int], most: int) -> dict[str, list[int]]:
-        """Of each window the complete ticks behind an instant of its own, the oldest first; at most so many of each."""
+        """The complete ticks of each window after the time given for it, the oldest first; at most `most` of each."""
         places = {"windows": list(after_ms), "after_ms": list(after_ms.values())}
         rows = self._client.query(
             query_text("alert_waiting"), {"topic": self.topic, "most": most, **places}

@@ -36,7 +36,7 @@ class Buying:
 
     @property
     def one_in(self) -> int:
-        """Of how many customers a fit reads one."""
+        """The sampling interval of a fit: it reads one in this many customers."""
         return -(-self.buyers // CUSTOMERS_MAX)
 
 
@@ -155,7 +155,7 @@ def scores(
 ) -> Scores:
     """The people with the highest predicted value in the `weeks` to come, at most `most`; or one person.
 
-    last_day: up to which purchases are known; None: that of the last purchase. person: (known, id); somebody who has
+    last_day: up to which purchases are known; None: that of the last purchase. person: (known, id); one who has
     never bought in the currency has no score. Raises ClvError as `parameters_in_force` and `bought` do.
     """
     model = parameters_in_force(client, currency)

@@ -1,5 +1,5 @@
 -- The touches of one person, by the key of `journey_touches`: of a customer (`known`) those under the customer's id and
--- under the anonymous ids that are theirs; of an anonymous id that is nobody's its own. The columns of touches.sql, and
+-- under the anonymous ids that are theirs; of an anonymous id that no customer owns, its own. The columns of touches.sql, and
 -- what was said and paid. FINAL: what is added up here must not stand twice. `owners_of_anonymous_ids`: owners_of_anonymous_ids.sql.
 SELECT
     journey, {known:Bool} AS known, {person:String} AS person,

@@ -28,7 +28,7 @@ LISTED_MAX: Final = 50
 """Visits, touches and answers, the newest; anonymous ids, journeys and channels."""
 CURRENCIES_MAX: Final = 10
 SECONDS_MAX: Final = 10
-"""A query that takes longer ends: nobody waits for it any more."""
+"""Timeout of a query: the client has given up by then."""
 _TOUCHES: Final = "customer_touches"
 _FIRST_DAY: Final = date(1970, 1, 1)
 Rows = list[dict[str, Any]]
@@ -59,7 +59,7 @@ def find_person(client: Client, wanted: str, anonymous: bool = False) -> Person 
 
 
 def customer(client: Client, wanted: str, anonymous: bool = False, topic: str = TOPIC) -> CustomerView | None:
-    """All that is known of the person with this id, which is looked for as `find_person` does; None for nobody.
+    """All that is known of the person with this id, which is looked for as `find_person` does; None if there is none.
 
     topic: whose watermark counts. Raises ClickHouseError.
     """

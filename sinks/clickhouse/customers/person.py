@@ -46,7 +46,7 @@ class ErasureKey:
 
 @dataclass(frozen=True)
 class Person:
-    """The ids under which somebody is known; customer_id is empty for an anonymous visitor."""
+    """The ids under which a person is known; customer_id is empty for an anonymous visitor."""
 
     customer_id: str
     anonymous_ids: tuple[str, ...]

@@ -18,7 +18,7 @@ _TIMEOUT: Final = Timeout(connect=2, read=5)
 
 
 class NoSuchId(ValueError):  # noqa: N818 - it says what is the case
-    """Nobody can have this id; the message says why."""
+    """The id is not valid; the message says why."""
 
 
 class CustomersBusy(Exception):  # noqa: N818 - it says what is the case
@@ -49,7 +49,7 @@ class CustomerReader:
         return reading.result()
 
     def _done(self, reading: "asyncio.Future[CustomerView | None]") -> None:
-        # A thread that is still reading keeps its place, whether somebody waits for it or not.
+        # A thread that is still reading keeps its place, also after its client has gone.
         self._at_work -= 1
         if not reading.cancelled():
             reading.exception()

@@ -146,8 +146,8 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 class CustomerView(msgspec.Struct, frozen=True, kw_only=True):
     """One person. Lists are bounded; `left_out` counts the rest, totals count everything.
 
-    `customer_id` null: nobody has been identified by the anonymous id. `namesake`: the id that was asked for is a
-    customer's, and also an anonymous id, of somebody else perhaps. `disputed`: anonymous ids that several customers
+    `customer_id` null: the anonymous id has not been identified as a customer. `namesake`: the requested id is a
+    customer's, and also an anonymous id, perhaps of another person. `disputed`: anonymous ids that several customers
     claim. `as_of`: the watermark, up to when outcomes, silence and the open stage are known; null before anything was
     measured.
     """

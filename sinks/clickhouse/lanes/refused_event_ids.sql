@@ -1,5 +1,5 @@
 -- As counted_event_ids.sql, of events that were counted though ClickHouse refused them as rows: their
--- letters hold them, unless they were emptied for somebody who was erased. Of other letters only the reason is read.
+-- dead letters hold them, unless these were emptied for an erased person. Of other dead letters only the reason is read.
 SELECT
     log_offset,
     parseDateTime64BestEffortOrZero(JSONExtractString(ifNull(value, ''), 'lane_clock'), 3, 'UTC') AS lane_clock,

@@ -128,7 +128,7 @@ def _group(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _people(row: Mapping[str, Any] | None, touches: int) -> dict[str, Any]:
-    """The fields that rest on raw events: nobody without touches, not known where raw events are missing."""
+    """The fields that rest on raw events: n 0 without touches, null where raw events are missing."""
     if row is not None and row["raw_touches"] >= touches:
         return {name: value for name, value in row.items() if name not in (*DIMENSIONS, "raw_touches")}
     n = 0 if touches == 0 else None

@@ -14,7 +14,7 @@ SELECT
     multiIf(decided_n > 0, '', going = 0, 'last_stage', timed = 0, 'no_timeout', 'not_decided_yet') AS conversion_reason,
     if(watched_n = 0, NULL, 1 - stayed)            AS conversion_estimate,
     watched_n                                      AS conversion_estimate_n,
-    -- Greenwood's variance on the scale log(-log): none where nobody went on, or everybody.
+    -- Greenwood's variance on the scale log(-log): none if no visit or every visit went on.
     if(watched_n = 0 OR stayed <= 0 OR stayed >= 1, NULL, 1 - pow(stayed, exp(-z * deviation))) AS conversion_estimate_low,
     if(watched_n = 0 OR stayed <= 0 OR stayed >= 1, NULL, 1 - pow(stayed, exp(z * deviation)))  AS conversion_estimate_high,
     if(watched_n = 0, NULL, watched_ms)            AS conversion_estimate_ms,

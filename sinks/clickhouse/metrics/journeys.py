@@ -21,7 +21,7 @@ NOBODY: Final[Mapping[str, Any]] = {
     "conversion_estimate_high": None, "conversion_estimate_ms": None,
     "dwell_ms_p50": None, "dwell_ms_p95": None, "dwell_ms_n": 0, "dwell_open": 0,
 }  # fmt: skip
-"""The fields of a group that nobody entered."""
+"""The fields of a group that no visit entered."""
 _NO_PASSES: Final[Mapping[str, Any]] = {"passes": 0, "pass_ms_mean": None, "pass_ms_p50": None, "pass_ms_p95": None}
 _NO_CHURN: Final[Mapping[str, Any]] = {
     "active": 0, "lost": 0, "churn_rate": None, "churn_rate_n": 0,
@@ -99,7 +99,7 @@ def _key(row: Mapping[str, Any], by: Sequence[str]) -> tuple[str, ...]:
 
 
 def record_stages(client: Client, version: str, stages: Iterable[StagePath]) -> None:
-    """Note the way of a version of the definitions; again and again without harm."""
+    """Record the path through the stages of a version of the definitions; idempotent."""
     rows = [{"definitions": version, **asdict(stage)} for stage in stages]
     names = list(rows[0])
     client.insert("journey_stages", [[row[name] for name in names] for row in rows], column_names=names)

@@ -1,7 +1,7 @@
 -- Visits: each run of a person's touches in one stage, within one pass of the journey; docs/journeys.md has the
--- definitions. What no stage is known of (`undeclared`) moves nobody, but breaks a silence. `touches`, `journey_paths`,
--- `stages_in_force`: the files; `touch_details`: channel, touchpoint and segment, or nothing in their place where nobody
--- asks (no_touch_details.sql); `scope`: a condition on touches that keeps all or none of a person's in a journey.
+-- definitions. A touch in no declared stage (`undeclared`) is no move, but breaks a silence. `touches`, `journey_paths`,
+-- `stages_in_force`: the files; `touch_details`: channel, touchpoint and segment, or nothing in their place where they are not
+-- asked for (no_touch_details.sql); `scope`: a condition on touches that keeps all or none of a person's in a journey.
 -- after_end: after the end of that pass, and before the next one begins. across: the next visit is not in the same pass.
 -- left_ms, progressed_ms: null where nothing came after. Times are milliseconds since 1970.
 -- Arrays go through functions side by side: one that a lambda only refers to would be copied for each element.

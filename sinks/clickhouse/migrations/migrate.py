@@ -1,4 +1,4 @@
-"""The tables, by numbered SQL files: forward only, checksummed, safe to run again and by several processes at once.
+"""The tables, by numbered SQL files: forward only, checksummed, idempotent, also by several processes at once.
 
 Every statement is of the form `… IF NOT EXISTS`, or fills a table with rows that replace each other, so that a
 migration that was interrupted, or that two processes run together, ends in the same tables. It is recorded after its

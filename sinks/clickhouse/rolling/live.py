@@ -109,7 +109,7 @@ def trend(
     ticks: int,
     metrics: Sequence[str],
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Of each stage the rows of the last `ticks` ticks: `at_ms`, `completeness` and `metrics`, the oldest first."""
+    """By stage, the rows of the last `ticks` ticks: `at_ms`, `completeness` and `metrics`, the oldest first."""
     from_ms = tick.tick_ms - ticks * tick.window.step_ms
     keys = [_names(journey=tick.journey, stage=stage, channel=channel, segment=segment) for stage in stages]
     if not keys:
@@ -122,9 +122,9 @@ def trend(
 
 
 def names(client: Client, tick: Tick, most: int) -> dict[str, Names]:
-    """Of `journey`, `channel` and `segment` the names at the tick, at most `most` of each, the busiest.
+    """The busiest names of `journey`, `channel` and `segment` at the tick, at most `most` of each.
 
-    Of those in OTHER how many names have no rows of their own, where there are any: of a stage at most.
+    For dimensions in OTHER also how many names have no rows of their own, if any: the largest number in one stage.
     """
     by_dimension: dict[str, list[Mapping[str, Any]]] = {}
     for row in client.query(query_text("live_names"), tick.parameters(most=most)).named_results():

@@ -1,5 +1,5 @@
--- Every metric of the groups of rolling_sums.sql in the windows of {cuts}. Where customers are counted, nobody is in a group
--- of which nothing is known; where they aren't, they are null. `metrics_of_sums` of rolling_sums.sql, `rolling_customers`:
+-- Every metric of the groups of rolling_sums.sql in the windows of {cuts}. Where customers are counted, a group
+-- of which nothing is known has 0; where they aren't, they are null. `metrics_of_sums` of rolling_sums.sql, `rolling_customers`:
 -- the files.
 SELECT metrics.*, if({with_customers:Array(Bool)}[cut], ifNull(people.customers, 0), NULL) AS customers
 FROM

@@ -34,7 +34,7 @@ class Decided:
 
 
 def decide_series(client: Client, topic: str, most: int, now_ms: int, oldest_ms: int) -> dict[str, Decided]:
-    """Decide for each kind anew, and say how it stands; again and again without harm.
+    """Decide for each kind anew, and return how it stands; idempotent.
 
     most: groups of a kind besides the declared ones. oldest_ms: the end of the oldest window that is to be written.
     """

@@ -18,7 +18,7 @@ _BEHIND_INSERTS: Final = {"os_thread_priority": 10}
 _JOURNEYS_SETTINGS: Final = _BEHIND_INSERTS | {
     # Whoever asked has given up by then (client.READ_SECONDS), and a new leader asks again.
     "max_execution_time": READ_SECONDS,
-    # All touches of everybody who was there lately: on disk rather than in memory that somebody waits for.
+    # All touches of recent visitors: spilled to disk rather than held in memory that other queries need.
     "max_bytes_before_external_group_by": 128 * 1024 * 1024,
     "max_bytes_before_external_sort": 128 * 1024 * 1024,
 }
@@ -27,9 +27,9 @@ _JOURNEYS_SETTINGS: Final = _BEHIND_INSERTS | {
 def write_rolling(
     client: Client, topic: str, ticks: Sequence[tuple[Window, int]], uncounted: Container[Window] = ()
 ) -> None:
-    """Write the rows of windows at ticks, each at one (ms); again and again without harm.
+    """Write the rows of windows at ticks, each at one (ms); idempotent.
 
-    uncounted: windows whose customers would be too dear to count; they are null, as in those that never count any.
+    uncounted: windows whose customers would be too expensive to count; they are null, as in those that never count any.
     """
     windows = [window for window, _ in ticks]
     parameters = cuts_of(ticks, [window.counted_max > 0 and window not in uncounted for window in windows])
@@ -51,7 +51,7 @@ def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool])
 
 
 def too_expensive(client: Client, topic: str, windows: Sequence[Window]) -> frozenset[Window]:
-    """Of the windows that count customers those that held too many touches to do so, as their newest rows say."""
+    """The windows that count customers but whose newest rows held too many touches to do so."""
     counting = {window.name: window for window in windows if window.counted_max}
     found = client.query(query_text("rolling_touches"), {"topic": topic, "windows": list(counting)})
     return frozenset(counting[name] for name, touches in found.result_rows if touches > counting[name].counted_max)

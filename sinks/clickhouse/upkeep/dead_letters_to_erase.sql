@@ -1,2 +1,2 @@
--- Dead letters whose key is the id of somebody who was erased. A condition.
+-- Dead letters whose key is the id of an erased person. A condition.
 record_at <= greatest({key_erased_as_customer}, {key_erased_as_anonymous}) AND isNotNull(key)

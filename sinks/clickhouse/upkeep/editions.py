@@ -90,7 +90,7 @@ def put_in_force(client: Client, database: str) -> None:
 
 
 def copy_history(client: Client, source: str, from_ms: int, spans: Sequence[Span]) -> bool:
-    """Bring to this database what `source` holds of before an edition's time; again and again without harm.
+    """Copy to this database what `source` holds from before an edition's time; idempotent.
 
     False where `source` has gone on with it meanwhile, beyond the spans: look where its lanes are, and copy again.
     """
@@ -104,7 +104,7 @@ def copy_history(client: Client, source: str, from_ms: int, spans: Sequence[Span
     }
     for table, condition in _HISTORY.items():
         _copy(client, table, condition, parameters)
-    # The feed made touches of erased persons' events, which are nobody's.
+    # The feed made touches of erased persons' events, which belong to no person.
     client.command(
         "ALTER TABLE journey_touches DELETE WHERE customer_id = '' AND anonymous_id = ''",
         settings={"mutations_sync": 2},

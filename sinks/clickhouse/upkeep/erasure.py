@@ -1,7 +1,7 @@
 """Erasing a person: what the tables hold under their ids, what comes back of it, and where others mention them.
 
-Sums stay (panes, rolling windows): they are nobody's. A raw event stays as an event without a person, so that metrics
-of its interval go on being exact; touches, who is who, and what a dead letter held are removed.
+Sums stay (panes, rolling windows): they are no personal data. A raw event stays as an event without a person, so that
+metrics of its interval remain exact; touches, identifications, and the contents of dead letters are removed.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def mentions(client: Client, ids: Sequence[str]) -> tuple[Mention, ...]:
 
 
 def came_back(client: Client, since_seconds: int) -> bool:
-    """Whether raw events of somebody who was erased were inserted within the last seconds: by a replay, say."""
+    """Whether raw events of an erased person were inserted within the last seconds: by a replay, say."""
     if not client.query("SELECT 1 FROM erasures LIMIT 1").result_rows:
         return False
     return bool(client.query(query_text("erased_came_back"), {"seconds": since_seconds}).result_rows[0][0])

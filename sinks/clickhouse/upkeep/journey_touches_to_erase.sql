@@ -1,2 +1,2 @@
--- Touches of somebody who was erased. A condition.
+-- Touches of an erased person. A condition.
 occurred_at <= greatest({customer_erased}, {anonymous_erased})

@@ -1,5 +1,5 @@
 -- Where what is kept mentions one of some ids as a word: rows of a column by table. Raw events of others (their event_id,
--- attributes, segments), and names, which are nobody's. {patterns}: regular expressions (RE2), one for each id.
+-- attributes, segments), and names, which belong to no person. {patterns}: regular expressions (RE2), one for each id.
 SELECT 'touchpoints' AS where, 'event_id' AS in, count() AS rows FROM touchpoints
 WHERE arrayExists(pattern -> match(event_id, pattern), {patterns:Array(String)})
 UNION ALL

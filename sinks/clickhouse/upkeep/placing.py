@@ -27,7 +27,7 @@ class Twins:
 
 @dataclass(frozen=True)
 class Placing:
-    """Of events that occurred in an interval: misrouted: outside of the partition of their key, or under another key.
+    """Where the events of an interval stand. misrouted: in another partition than their key's, or under another key.
 
     twins: ids that count more than once, under two keys or in two partitions; `examples` are the first EXAMPLES_MAX.
     """
@@ -42,7 +42,7 @@ class Placing:
 
 
 def placing(client: Client, topic: str, from_ms: int, to_ms: int) -> Placing:
-    """Of what occurred in [from_ms, to_ms); twins are found where both of them did. Memory grows with the events."""
+    """Where the events of [from_ms, to_ms) stand; twins are found if both occurred in it. Memory grows with events."""
     parameters = {"topic": topic, "from_ms": from_ms, "to_ms": to_ms, "examples_max": EXAMPLES_MAX}
     ((misrouted,),) = client.query(query_text("misrouted"), parameters).result_rows
     ((twins, examples),) = client.query(query_text("twins"), parameters).result_rows

@@ -1,2 +1,2 @@
--- Raw events of somebody who was erased. A condition.
+-- Raw events of an erased person. A condition.
 record_at <= greatest({customer_erased}, {anonymous_erased})

@@ -85,7 +85,7 @@ document.addEventListener("click", (event) => {
 
 addEventListener("popstate", connect);
 
-// A page that nobody sees costs nothing, and browsers allow six streams to a server, over all tabs.
+// A hidden page costs nothing, and browsers allow six streams to a server, over all tabs.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return disconnect();
   heardAt = Date.now();

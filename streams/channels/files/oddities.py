@@ -17,8 +17,8 @@ _ENTRIES = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
 class RepeatedIds:
     """Counts events whose id stood before in this run, in the same channel and of the same customer.
 
-    `same`: with the same content, which count once. `conflicting`: with another; the first one counts, and somebody's
-    ids are not unique. Ids and contents are held as 64 bits each, in a temporary database that goes to disk.
+    `same`: with the same content, which count once. `conflicting`: with another; the first one counts, and the
+    channel's ids are not unique. Ids and contents are held as 64 bits each, in a temporary database that goes to disk.
     """
 
     def __init__(self) -> None:

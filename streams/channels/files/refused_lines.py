@@ -49,7 +49,7 @@ class RefusedLines:
 
     @contextmanager
     def kept_in(self, directory: Path) -> Iterator[Path]:
-        """The same for lines that nobody has any more: a new file of its owner alone, gone again if none was refused.
+        """The same for lines of which there is no other copy: a new private file, removed again if none was refused.
 
         Raises FileProblem if it can't be written.
         """

@@ -50,7 +50,7 @@ TOUCHPOINTS: Final = "/v1/touchpoints"
 JSON_TYPE: Final = "application/json"
 CALLER_WENT_AWAY: Final = 499  # as nginx has it
 NOBODY: Final = "nobody"
-"""Who sends where no keys are asked for."""
+"""The sender where no keys are required."""
 _RETRY: Final = {"Retry-After": str(RETRY_SECONDS)}
 
 
@@ -291,12 +291,12 @@ async def _http_problem(_: Request, error: Exception) -> Response:
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    """For the metrics: nobody reads it."""
+    """For the metrics only: the client has disconnected."""
     return Response(status_code=CALLER_WENT_AWAY)
 
 
 async def _failure(_: Request, __: Exception) -> Response:
-    return Problem(500, "Something broke", "this is our fault; the log of the gateway says more").response()
+    return Problem(500, "Internal error", "see the gateway's log").response()
 
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

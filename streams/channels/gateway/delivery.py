@@ -26,7 +26,7 @@ LINGER_MS: Final = 5
 """A batch waits that long for company: the requests of five milliseconds share it."""
 RECONNECT_SECONDS: Final = 1.0
 PROBE_SECONDS: Final = 2.0
-"""For Kafka to say that it is there; who asks for readiness seldom waits longer."""
+"""Timeout of Kafka's answer; a readiness probe seldom waits longer."""
 
 
 class NotDelivered(RuntimeError):  # noqa: N818  it says what happened
@@ -88,7 +88,7 @@ class Delivery:
                 await asyncio.gather(*sent)
         except (KafkaError, TimeoutError) as error:
             for future in sent:
-                future.cancel()  # nobody waits for it any more; the event itself may still arrive
+                future.cancel()  # no caller waits for it any more; the event itself may still arrive
             self._failed(error)
             raise NotDelivered(str(error) or type(error).__name__) from error
         self._worked()
@@ -172,7 +172,7 @@ class Delivery:
 
 
 def _said_of(error: Exception) -> str:
-    """To anybody who asks: no addresses of servers."""
+    """For unauthenticated clients: without addresses of servers."""
     if isinstance(error, TopicError):
         return str(error)
     registry = isinstance(error, RegistryUnavailable | SchemaRefused)

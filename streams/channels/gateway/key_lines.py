@@ -16,7 +16,7 @@ from touchstream.streams.process.settings import SettingsError
 
 KEY_PREFIX: Final = "touchstream_"  # lets scanners of code and logs find a key that leaked
 KEY_BYTES: Final = 32
-"""Of randomness. Nobody guesses 256 bits, so that one round of SHA-256 protects them: a slow hash is for passwords."""
+"""Random bytes of a key. 256 bits can't be guessed, so one round of SHA-256 suffices: slow hashes are for passwords."""
 
 _NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 _LINE: Final = re.compile(

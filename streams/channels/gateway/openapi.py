@@ -36,7 +36,7 @@ _PROBLEMS: Final[dict[int, _Problem]] = {
     413: ("The request is too large", "a request has at most 10000 events; send several requests", {}),
     415: ("Unknown content encoding", "send the body as it is, or compressed with gzip", {}),
     429: ("Too many events", "more events a second than this key may send; come back in 0.4 s", _RETRY_AFTER),
-    500: ("Something broke", "this is our fault; the log of the gateway says more", {}),
+    500: ("Internal error", "see the gateway's log", {}),
     503: (
         "Kafka doesn't take events",
         "Kafka has not acknowledged all events in time; send them again, with the same event_id none counts twice",
@@ -55,7 +55,7 @@ _NOT_ALLOWED: Final[dict[int, _Problem]] = {
 }
 _CUSTOMER_PROBLEMS: Final[dict[int, _Problem]] = {
     400: ("No such id", f"an id has 1 to {NAME_BYTES_MAX} bytes, none of them 0", {}),
-    404: ("Nobody has this id", "no touches with this id were measured", {}),
+    404: ("No person has this ID", "no touches with this id were measured", {}),
     429: _PROBLEMS[429],
     500: _PROBLEMS[500],
     503: ("Customers can't be read now", "ClickHouse doesn't answer", _RETRY_AFTER),
@@ -146,7 +146,7 @@ def _customer(keys_needed: bool) -> Schema:
         "operationId": "readCustomer",
         "summary": "One view of a person.",
         "description": "For keys with the permission `read`. All that is known of a customer, or of an anonymous id"
-        " that nobody was identified by; an anonymous id that was identified shows its customer.",
+        " that was not identified; an anonymous id that was identified shows its customer.",
         **({"security": [{"apiKey": []}]} if keys_needed else {}),
         "parameters": [
             {

@@ -41,7 +41,7 @@ async def person(reader: CustomerReader | None, request: Request) -> CustomerVie
         log.warning("customers can't be read", code=code(error))
         raise come_back(503, "Customers can't be read now", "ClickHouse doesn't answer", RETRY_SECONDS) from None
     if found is None:
-        raise Problem(404, "Nobody has this id", "no touches with this id were measured")
+        raise Problem(404, "No person has this ID", "no touches with this id were measured")
     return found
 
 

@@ -12,11 +12,11 @@ from touchstream.streams.channels.gateway.problems import Problem, come_back
 from touchstream.streams.process import metrics
 
 REQUESTS_AT_ONCE_MAX: Final = 32
-"""With events in memory: each holds up to some four times the bound of a body."""
+"""Most requests with events in memory; each holds up to about four times the largest body."""
 REQUESTS_OF_A_KEY_MAX: Final = 8
-"""Of those; the requests of one key beyond that wait for each other."""
+"""Most of these requests with the same key; further ones wait."""
 PLACE_SECONDS: Final = 5.0
-"""For which a request waits for its place."""
+"""Longest wait of a request for its place, in seconds."""
 BODIES_MAX: Final = 32
 """Room for so many bodies of the largest size, being received or at work."""
 BODY_SECONDS: Final = 30.0

@@ -1,4 +1,4 @@
-"""Runs the gateway until it is told to stop."""
+"""Runs the gateway until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def gateway(settings: Settings) -> Gateway:
 
 
 def _customers(settings: Settings) -> CustomerReader | None:
-    """People are read where somebody has said from which ClickHouse; the default is not asked."""
+    """Reads people if CLICKHOUSE_URL was set; None for its default."""
     if settings.origins.get("clickhouse_url", "default") == "default":
         return None
     return CustomerReader(settings.clickhouse_url, settings.topic)

@@ -1,4 +1,4 @@
-"""`touchstream simulate`: a scenario to Kafka, until its time is over or somebody stops it."""
+"""`touchstream simulate`: a scenario to Kafka, until its time is over or it is stopped."""
 
 from __future__ import annotations
 

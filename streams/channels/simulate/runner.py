@@ -22,17 +22,17 @@ from touchstream.streams.channels.simulate.simulator import Simulator
 log = structlog.get_logger(__name__)
 
 TICK_MS: Final = 100
-"""Between two looks at the clock: nobody sees it, and Kafka gets some events at once."""
+"""Interval between batches: short enough to look continuous, long enough to send several events at once."""
 
 CATCH_UP_TICKS_MAX: Final = 50
 BEHIND_MS_MAX: Final = 120_000
-"""What couldn't be published for so long is made up for; what waits longer (a machine slept) is left out."""
+"""Events up to this late (ms) are caught up with; later ones are left out, such as after the machine slept."""
 
 SILENCE_SECONDS: Final = 5.0
 """Kafka acknowledges within milliseconds: longer is worth a warning."""
 
 PATIENCE_SECONDS: Final = 3.0
-"""For what is in flight when told to stop; twice that, with the connection's end, is less than a supervisor waits."""
+"""Timeout for events in flight on SIGTERM; twice that, with closing the connection, is less than supervisors wait."""
 
 RETRY_SECONDS: Final = 1.0
 

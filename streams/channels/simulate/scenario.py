@@ -325,4 +325,4 @@ def _inconsistent(source: Source, scenario: Scenario) -> Iterator[Finding]:
         if not any(weights):
             yield source.error((path,), f"{path}: one weight at least must be above 0")
     if not scenario.events_per_customer:
-        yield source.error(("stages",), "stages: nobody does anything; give a stage contacts and visitors")
+        yield source.error(("stages",), "stages: no customer does anything; give a stage contacts and visitors")

@@ -57,7 +57,7 @@ def addressed(settings: Settings) -> Settings:
 
 
 def _by_default(settings: Settings) -> Settings:
-    """Without what a ready file said that nobody keeps any more."""
+    """Without the addresses from a ready file whose stack has ended."""
     left = {name: Settings.model_fields[name].default for name in _SERVERS if settings.origins.get(name)}
     origins = {name: origin for name, origin in settings.origins.items() if name not in left}
     return settings.model_copy(update={**left, "origins": origins}) if left else settings

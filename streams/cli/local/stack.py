@@ -33,7 +33,7 @@ _READY_SECONDS: Final = 180  # on a slow and busy machine
 _LANES_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.1
 DEMO_LATENESS_SECONDS: Final = 10.0
-"""Alerts wait for complete windows: nobody wants to watch for a minute what has happened already."""
+"""Lateness in a demo: alerts wait for complete windows, which would take a minute by default."""
 
 
 class NotReady(RuntimeError):  # noqa: N818 - said to a person
@@ -254,7 +254,7 @@ def running(
 
 
 def _lateness_seconds(settings: Settings, simulate: bool) -> float:
-    """In a demo windows are complete sooner, unless somebody has said when."""
+    """The lateness setting, with a shorter default in a demo so that windows are complete sooner."""
     given = settings.origins.get("lateness_seconds", "default") != "default"
     return DEMO_LATENESS_SECONDS if simulate and not given else settings.lateness_seconds
 

@@ -9,9 +9,9 @@ from scipy.optimize import minimize
 from touchstream.streams.insight.clv.history import FitError, Floats
 
 _BOUND: Final = 10.0
-"""Of the logarithm of each parameter: what reaches 22,000 or 1/22,000 in its natural unit is no finite number."""
+"""Bound on the logarithm of each parameter: one that reaches 22,000 or 1/22,000 has no finite maximum."""
 _GRADIENT_MAX: Final = 1e-4
-"""Of the mean log-likelihood, by the logarithm of each parameter: below it the maximum is found to about 1 in 1000."""
+"""Largest gradient of the mean log-likelihood by log parameters at a maximum, then exact to about 1 in 1000."""
 
 
 def highest(

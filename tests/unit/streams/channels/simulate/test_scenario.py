@@ -90,7 +90,7 @@ def test_a_small_scenario_is_read() -> None:
         ("{csat: -1}", "{csat: -11}", 20, "incidents.0.effects.csat is -11"),
         ("{csat: -1}", "{nsp: -1}", 20, "nsp is no known key"),
         ("{csat: -1}", "{failure_rate: 2}", 20, "failure_rate is 2"),
-        ("visited_by: 1\n", "visited_by: 0\n", 5, "nobody does anything"),
+        ("visited_by: 1\n", "visited_by: 0\n", 5, "no customer does anything"),
         ("stages:\n", "disorder: {duplicates: 0.6, late: 0.6}\nstages:\n", 5, "the shares add up to more than 1"),
         ("stages:\n", "disorder: {late_by: [2m, 1m]}\nstages:\n", 5, "the shortest and the longest delay"),
         ("stages:\n", "rhythm: {hours: [1, 2]}\nstages:\n", 5, "rhythm.hours"),
