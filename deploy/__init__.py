@@ -1,1 +1,1 @@
-"""How it runs."""
+"""Deployment: local stack, images, monitoring."""

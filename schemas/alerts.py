@@ -41,7 +41,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "customers": (0, float("inf")),
     }
 )
-"""Between which values a metric of a unit lies; other units may have any."""
+"""Range of a metric's values by unit; other units have none."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Step = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -156,7 +156,7 @@ class AlertsFile(Definition):
 
 @dataclass(frozen=True)
 class Known:
-    """What rules may speak of. windows: name to length in milliseconds."""
+    """The names that rules may use. windows: name to length in milliseconds."""
 
     journeys: Collection[Journey]
     catalogue: Catalogue

@@ -1,4 +1,4 @@
-"""What a journey's definition says of the way through its stages: which come later, when a pass ends, who is lost."""
+"""The path through a journey's stages, by definition: which come later, when a pass ends, when a customer is lost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

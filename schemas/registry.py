@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import urllib3
 
 TIMEOUT_SECONDS = 5.0
-"""For connecting and for each read. A lane waits meanwhile, and asks again."""
+"""Timeout of connecting and of each read, in seconds. Lanes wait, and retry."""
 
 UNKNOWN_FOR_SECONDS = 60.0
 """How long a number that the registry doesn't know isn't asked for again.

@@ -19,7 +19,7 @@ NOTHING: Final = (
     "n/a", "#n/a", "#name?", "#null!", "#num!", "#ref!", "#value!", "#div/0!", "(none)", "(not set)", "\\n",
     _NIL_UUID, _NIL_UUID.replace("-", ""),
 )  # fmt: skip
-"""What means nothing wherever an id is due."""
+"""Values that mean no id, for any kind of id."""
 
 ANYBODY: Final = (
     # the numbers and words that stand for whoever isn't known, as the product analytics tools refuse them too

@@ -45,7 +45,7 @@ WINDOWS: Final = (
     Window("7d", 7 * _DAY, _HOUR, _MINUTE),
     Window("28d", 28 * _DAY, _HOUR, _MINUTE),
 )
-"""The longer a window, the less a second moves it, and the dearer it is: `refresh_ms` grows with it."""
+"""The longer a window, the less it moves in a second and the more expensive it is: `refresh_ms` grows with it."""
 
 
 BY_NAME: Final = {window.name: window for window in WINDOWS}

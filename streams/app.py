@@ -74,13 +74,13 @@ class Worker(faust.App):
         self.lanes.assigned(frozenset(tp.partition for tp in tps))
 
     def leads(self) -> bool:
-        """Whether this worker does what one of all does: who owns lane 0. Kafka's group has elected it already."""
+        """Whether this worker is the leader: it owns lane 0, so Kafka's group has elected it already."""
         return 0 in self.lanes.last_read
 
     def fail(self, error: Exception) -> None:
         """End the process with an error; whoever supervises it starts it again, and the lanes are loaded anew."""
         self.end_in_time()
-        log.error("worker stops: its lanes cannot be trusted any more", exc_info=error)
+        log.error("worker stops: the state of its lanes is no longer reliable", exc_info=error)
         self._failing = asyncio.ensure_future(self.crash(error))
 
     async def follow(self, client: Client, clickhouse_url: str) -> None:
@@ -195,7 +195,7 @@ def _sender(app: Worker) -> Send:
 
 
 async def _lead(app: Worker, settings: Settings, client: Client, gauges: RollingGauges, send: Send) -> None:
-    """What one worker does for all of them, for as long as it leads."""
+    """The duties of the leading worker, for as long as it leads."""
     partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
     admission = Admission(client, settings.topic, settings.series_max)
     quick = Roll(client, settings.topic, partitions, gauges, QUICK, admission=admission)
@@ -239,7 +239,7 @@ def _faust_options(settings: Settings) -> dict[str, Any]:
 
 
 def _credentials(connection: KafkaConnection) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    """How the worker proves who it is, and how the connection is protected."""
+    """Authentication and protection of the worker's connection."""
     protected = connection.security_protocol.endswith("SSL")
     context = ssl.create_default_context(cafile=connection.ca_file) if protected else None
     if connection.security_protocol.startswith("SASL"):

@@ -1,4 +1,4 @@
-"""What has to be done each time a child is ready again after its death, tried until it works."""
+"""Setup of a child each time it is ready again after its death, retried until it succeeds."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""How long the next try waits, by the number of failures in a row. The last one goes on."""
+"""Back-off in seconds, by the number of consecutive failures; the last value repeats."""
 
 
 class AfterRestart:

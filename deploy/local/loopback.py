@@ -31,6 +31,6 @@ def body(url: str) -> str | None:
 
 
 def is_well(url: str) -> bool | None:
-    """What a process says of itself at /healthz: False where it asks to be replaced (503), None without an answer."""
+    """The health of a process at /healthz: False if it asks to be replaced (503), None without an answer."""
     answer = get(url)
     return None if answer is None else answer[0] != http.client.SERVICE_UNAVAILABLE

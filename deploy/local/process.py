@@ -20,15 +20,15 @@ log = structlog.get_logger(__name__)
 LOG_BYTES_MAX = 16 * 1024 * 1024
 """Largest size of NAME.log in bytes; one earlier file is kept, as NAME.log.1."""
 RESTART_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""How long a restart waits, by the number of deaths in a row soon after a start. The last one goes on."""
+"""Back-off of restarts in seconds, by the number of consecutive deaths soon after a start; the last value repeats."""
 SOON_SECONDS = 10.0
 """A child that lived this long has recovered: its next death is a first one again."""
 STARTS_MAX = 3
 """Deaths of a child that was never ready, after which its start has failed."""
 LOOK_SECONDS = 5.0
-"""Between two questions whether a child is well."""
+"""Interval of health checks of a child, in seconds."""
 SILENT_LOOKS_MAX = 12
-"""A child that didn't answer so often in a row, for a minute, hangs."""
+"""Consecutive health checks without an answer after which a child hangs: a minute."""
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _LOG_TAIL_BYTES = 2000
 
@@ -195,7 +195,7 @@ class Process:
         self._look_at = now + LOOK_SECONDS
         self._silent_looks = self._silent_looks + 1 if answer is None else 0
         if answer is False or self._silent_looks >= SILENT_LOOKS_MAX:
-            reason = "it says that it is stuck" if answer is False else "it doesn't answer"
+            reason = "it reports that it is stuck" if answer is False else "it doesn't answer"
             log.error("child hangs, ending it", child=self.child.name, reason=reason, log=str(self.log_path))
             self.terminate()
             self._kill_at = now + self.child.grace_seconds

@@ -23,15 +23,15 @@ HEAD_BYTES_MAX: Final = 16 * 1024
 HEAD_SECONDS: Final = 10.0
 """Timeout for a request's headers, in seconds from the connection or the request's first byte."""
 IDLE_SECONDS: Final = 30
-"""Between two requests of a connection."""
+"""Timeout between two requests of a connection, in seconds."""
 UNREAD_SECONDS: Final = 30.0
-"""For which a client may leave an answer unread while it is being sent."""
+"""Timeout for a client to read an answer while it is being sent, in seconds."""
 LINGER_SECONDS: Final = 2.0
-"""For a client to read the answer to a request whose body is not read to its end, before the connection is cut."""
+"""Seconds until a connection closes whose request is answered but not read to its end: time to read the answer."""
 CONNECTIONS_MAX: Final = 1_000
-"""Below what a process may usually open (1,024)."""
+"""Most connections: below the usual limit of open files (1,024)."""
 STRANGERS_SHARE: Final = 4
-"""One place in so many is kept for connections that have not sent a request yet."""
+"""One connection in this many is reserved for clients that have not sent a request yet."""
 
 
 class Refused(h11.RemoteProtocolError):

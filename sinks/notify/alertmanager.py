@@ -8,8 +8,8 @@ from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.notify.post import Post
 
 _FIRES_FOR: Final = timedelta(days=30)
-"""Alertmanager forgets what isn't sent again within its `resolve_timeout`, unless it is told an end. `watch` tells it
-once that an alert fires and once that it is resolved; this is for an alert whose end it never hears of."""
+"""End time sent with a firing alert: without one Alertmanager resolves what isn't sent again within its
+`resolve_timeout`. `watch` sends once that an alert fires and once that it is resolved."""
 
 
 class Alertmanager:

@@ -12,7 +12,7 @@ from touchstream.sinks.notify.notification import NotDelivered, RefusedForGood
 
 _TIMEOUT: Final = Timeout(connect=5, read=10)
 _NEVER: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 431})
-"""They blame the request, which will be the same. Others, also 401, 403 and 404, are mended by people: tried again."""
+"""Status codes that are not retried, because they blame the request. Others, also 401, 403 and 404, can be mended."""
 
 
 class Post:

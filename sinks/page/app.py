@@ -23,7 +23,7 @@ from touchstream.sinks.page.people import People
 from touchstream.sinks.page.selection import Selection, SelectionError
 
 VIEWERS_MAX: Final = 500
-"""Streams at once. A viewer costs some comparisons a second, and the board's HTML when there are newer numbers."""
+"""Most streams at once. A viewer costs some comparisons a second, and the board's HTML when there are newer numbers."""
 
 _HEALTH_SECONDS: Final = 1.0
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")

@@ -25,9 +25,9 @@ from touchstream.sinks.page.selection import Selection
 log = structlog.get_logger(__name__)
 
 FRESH_SECONDS: Final = 0.25
-"""A look that finds nothing newer is one cheap query."""
+"""Interval of checks for newer numbers, in seconds; each is one cheap query."""
 PATIENCE_SECONDS: Final = 4.0
-"""A viewer waits no longer for ClickHouse before the page says that it doesn't answer."""
+"""Timeout of a viewer for ClickHouse, in seconds; then the page shows that it doesn't answer."""
 SELECTIONS_MAX: Final = 256
 """Most boards in memory, about 300 kB each at most; the least recently requested is removed first."""
 _VIEWS_AT_ONCE: Final = 4
@@ -108,11 +108,11 @@ class _Watched:
     read_at: float = float("-inf")
     reading: "asyncio.Task[None] | None" = None
     trouble: str | None = None
-    """What went wrong, as the log has it: once, not every second."""
+    """The error as logged: once, not every second."""
 
 
 def _reason(error: Exception) -> str:
-    """What a viewer is told; the log has the rest."""
+    """The error shown to viewers; the log has the details."""
     if not isinstance(error, ClickHouseError):
         return "its answer can't be used; the log of this page says more"
     return remedy(error) if kind(error) is Kind.SETUP else _SILENT

@@ -1,4 +1,4 @@
-"""How far the numbers on the page can be trusted to be of now. Pure."""
+"""Whether the numbers on the page are current. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ ROWS_LATE_MS: Final = 10_000
 
 
 class State(StrEnum):
-    """What the page says of its numbers."""
+    """The state of the page's numbers."""
 
     LIVE = "live"
     WAITING = "waiting"
@@ -91,7 +91,7 @@ def _unjudged(round_: Round | None, watermark_ms: int) -> str:
     if round_ is None:
         return "no watch has ever judged this topic: start touchstream watch"
     if round_.is_silent:
-        return f"watch was last heard of {duration(round_.silent_ms)} ago: what got worse since then is not said"
+        return f"watch was last heard of {duration(round_.silent_ms)} ago: alerts since then are not shown"
     if late_ms := round_.late_ms(watermark_ms):
         return f"watch is {duration(late_ms)} behind the windows that are complete"
     return ""

@@ -44,7 +44,7 @@ _EVERYWHERE_SECONDS: Final = 1.0
 _OF_JOURNEY_SECONDS: Final = 5.0
 """The names of a window that is written more often than that; longer windows are read as they are written."""
 _SILENT_SECONDS: Final = 30.0
-"""When silent stages were last touched: asked of all hours that there are."""
+"""Interval for reading when silent stages were last touched, in seconds: a query over all hours."""
 _KEPT_MAX: Final = 256
 _ASIDE_MAX: Final = 4
 """Queries at once beside those that wait for each other: each takes longer to plan than to run."""

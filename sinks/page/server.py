@@ -20,7 +20,7 @@ from touchstream.sinks.page.reader import CurrentAlerts, Reader
 log = structlog.get_logger(__name__)
 
 _STOP_SECONDS: Final = 6
-"""Streams end by themselves within a second, or after four where ClickHouse hangs."""
+"""Timeout for streams on shutdown: they end within a second, or after four if ClickHouse hangs."""
 
 
 def serve(

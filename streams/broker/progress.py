@@ -15,7 +15,7 @@ from touchstream.streams.process.connection import KafkaConnection
 
 _LOOK_SECONDS: Final = 0.1
 SEND_SECONDS: Final = 10.0
-"""For all heartbeats together; a broker that takes an event takes them in milliseconds."""
+"""Timeout of all heartbeats together, in seconds; a broker that accepts events acknowledges them in milliseconds."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
 SETTLED_SECONDS: Final = 1.0
-"""A topic that was missing is written to so long after that: it is named before its logs are ready."""
+"""Delay before writing to a topic that was missing, in seconds: it is listed before its logs are ready."""
 
 
 def never_create_topics() -> None:

@@ -36,7 +36,7 @@ class Destination:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As the settings say."""
+        """The destination in the settings."""
         return cls(settings.kafka_connection(), settings.topic, settings.schema_registry_url)
 
 

@@ -16,7 +16,7 @@ ID_HEX_DIGITS = 32  # 128 bits: no two events of the world share one
 _SAID = tuple(
     name for name in Touchpoint.__struct_fields__ if name not in {"event_id", "received_at", "source", "sent_by"}
 )
-"""What makes an event: all fields but its id, and what doors add."""
+"""Fields that identify an event: all but its id and those that its channel adds."""
 
 
 def new_event_id() -> str:

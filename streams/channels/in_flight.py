@@ -1,4 +1,4 @@
-"""How much is on its way to Kafka: the bound that kafka-python 3 no longer has."""
+"""Bounds the events in flight to Kafka: the bound that kafka-python 3 no longer has."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class InFlight:
             self._waiting -= 1
 
     def drain(self, timeout_seconds: float | None) -> None:
-        """Until nothing is on its way. Raises DeliveryFailed if some failed since the last time, or on time-out."""
+        """Wait until nothing is in flight. Raises DeliveryFailed if some failed since the last time, or on time-out."""
         with self._changed:
             in_time = self._wait_for(lambda: self._events == 0, timeout_seconds)
             failed, first = self._failed, self._first

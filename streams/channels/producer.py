@@ -55,7 +55,7 @@ class Delivery:
         return bool(self._future.is_done)
 
     def wait(self, timeout_seconds: float = 120) -> tuple[int, int]:
-        """Until Kafka has acknowledged it: its partition and offset. Raises DeliveryFailed."""
+        """Wait until Kafka has acknowledged it; its partition and offset. Raises DeliveryFailed."""
         try:
             record = self._future.get(timeout_seconds)
         except KafkaError as error:
@@ -181,7 +181,7 @@ class Producer:
         return future
 
     def flush(self, timeout_seconds: float | None = None) -> None:
-        """Until Kafka has acknowledged every event. Raises DeliveryFailed if it didn't take some, or not in time."""
+        """Wait until Kafka has acknowledged every event. Raises DeliveryFailed if some failed or time is over."""
         self._in_flight.drain(timeout_seconds)
 
     def close(self, timeout_seconds: float | None = None) -> None:

@@ -44,7 +44,7 @@ def alerts(
     firing: Annotated[bool, typer.Option("--firing", help="Only those that are firing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """How alerts stand: each rule in each group that it looks at.
+    """The state of alerts: each rule in each group that it looks at.
 
     Example: touchstream alerts --firing
     """
@@ -61,7 +61,7 @@ def alerts(
 
 
 def _say_how_far(round_: Round | None) -> None:
-    """Up to when alerts were judged, to people: none that is firing means little where nothing is judged any more."""
+    """Print up to when alerts were judged: without recent judgement, no firing alert means little."""
     if round_ is None:
         err.print("no watch has ever judged this topic: start touchstream watch")
         return
@@ -76,11 +76,11 @@ def rehearse(
     start: Annotated[str, typer.Option("--from", help="From this time on: ISO 8601 (UTC), epoch ms, -1h.")],
     end: Annotated[str | None, typer.Option("--to", help="Up to this time; now by default.")] = None,
     as_known_now: Annotated[
-        bool, typer.Option("--as-known-now", help="Compute each window anew, with what came late.")
+        bool, typer.Option("--as-known-now", help="Compute each window anew, late events included.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """What rules would have said, over the windows that ended in an interval, as they were recorded.
+    """Alerts that rules would have raised over the windows that ended in an interval, as they were recorded.
 
     Example: touchstream alerts test alerts.yaml --from -24h
     """

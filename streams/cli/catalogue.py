@@ -122,7 +122,7 @@ def inventory(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
 
 def _arrived(settings: Settings, journeys: Journeys) -> Iterator[Finding]:
-    """What arrives and this file doesn't know. Nothing where ClickHouse isn't there: a file can be checked alone."""
+    """Touchpoints that arrive and are not declared. Empty without ClickHouse: a file can be checked alone."""
     try:
         rows = undeclared(connect(settings.clickhouse_url), _UNDECLARED_MAX)
     except ClickHouseError:

@@ -32,7 +32,7 @@ _SHOWN = (
 def fit(
     calibrate_until: Annotated[
         str | None,
-        typer.Option(help="Fit to the days before this time, and compare with what was bought from then on."),
+        typer.Option(help="Fit to the days before this time, and compare with the purchases from then on."),
     ] = None,
     use: Annotated[
         bool, typer.Option("--use", help="Put a fit with --calibrate-until in force as well: scores use it.")
@@ -65,8 +65,8 @@ def fit(
 
 
 def scores(
-    top: Annotated[int, typer.Option(min=1, max=clv.TOP_MAX, help="So many people, the most valuable first.")] = 20,
-    weeks: Annotated[float, typer.Option(min=1, max=1040, help="The value of so many weeks to come.")] = clv.WEEKS,
+    top: Annotated[int, typer.Option(min=1, max=clv.TOP_MAX, help="Number of people, the most valuable first.")] = 20,
+    weeks: Annotated[float, typer.Option(min=1, max=1040, help="Weeks to come whose value is predicted.")] = clv.WEEKS,
     as_of: Annotated[
         str | None,
         typer.Option(help="As of this time: the days before it are known. After the last purchase by default."),
@@ -74,7 +74,7 @@ def scores(
     currency: Currency = None,
     as_json: Json = False,
 ) -> None:
-    """What people are worth: whether they will buy again, how often and for how much.
+    """Predicted value of people: whether they will buy again, how often and for how much.
 
     Example: touchstream clv scores --top 100 --weeks 26
     """

@@ -19,7 +19,7 @@ from touchstream.streams.cli.output import (
 )
 from touchstream.streams.measure.controls import ControlKey, keys_text
 
-New = Annotated[Path, typer.Argument(metavar="FILE", help="Of the new private key; made if it is not there.")]
+New = Annotated[Path, typer.Argument(metavar="FILE", help="File of the new private key; created if missing.")]
 
 
 def show_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -39,7 +39,7 @@ def show_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         print_table(rows, ["key", "until", "public"])
 
 
-def new_key(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet.")]) -> None:
+def new_key(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that does not exist yet.")]) -> None:
     """Make a private key. It counts once `init` meets it as the first one, or `rotate` or `adopt` names it.
 
     Example: touchstream control-key new secrets/control_key
@@ -51,7 +51,7 @@ def new_key(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file th
 
 
 def rotate_key(file: New) -> None:
-    """Let another key sign from here on: a control record says so, which the key of the settings signs.
+    """Let another key sign from here on, by a control record that the key of the settings signs.
 
     Example: touchstream control-key rotate secrets/control_key.2
     """

@@ -23,7 +23,7 @@ from touchstream.streams.cli.output import (
 def ask_customer(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="A customer_id, or an anonymous_id.")],
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Take ID for an anonymous_id, where a customer is called the same.")
+        bool, typer.Option("--anonymous", help="ID is an anonymous_id, also if a customer has the same ID.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

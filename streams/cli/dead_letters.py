@@ -35,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def list_dead_letters(
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most dead letters, the newest first.")] = 100,
     reason: Annotated[str | None, typer.Option(help="Only with this reason, such as out_of_scale.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -69,11 +69,13 @@ def list_dead_letters(
 def replay_dead_letters(
     reason: Annotated[str | None, typer.Option(help="Only with this reason, such as unknown_schema.")] = None,
     since: Annotated[str | None, typer.Option(help="Only those recorded since: ISO 8601 (UTC), epoch ms, -1h.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be accepted, and send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Report what would be accepted, and send nothing.")
+    ] = False,
     limit: Annotated[
-        int, typer.Option(min=1, max=LETTERS_MAX, help="At most so many, the oldest first.")
+        int, typer.Option(min=1, max=LETTERS_MAX, help="Most dead letters, the oldest first.")
     ] = LETTERS_MAX,
-    rate: Annotated[float, typer.Option(min=0.1, help="At most so many a second.")] = 1_000.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Most events per second.")] = 1_000.0,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for workers after an interrupted replay.")] = 60.0,
     as_json: Json = False,
 ) -> None:

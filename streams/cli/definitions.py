@@ -54,14 +54,15 @@ def replay_definitions(
             " definitions. Without it: goes on with a replay of them that was begun, else all that Kafka holds.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Don't switch to it: the one in force stays.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be done.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Don't switch to it: the version in force stays.")] = False,
     as_json: Json = False,
 ) -> None:
     """Derive everything anew under the definitions of the settings, beside what is in force; then switch to it.
 
     Reads Kafka's log again, into a database of its own, while workers go on. When it has caught up, commands and
-    workers go on there; the old tables stay, and `metrics --definitions VERSION` asks them. Interrupted, call it again.
+    workers go on there; the old tables stay, and `metrics --definitions VERSION` asks them. After an interruption,
+    call it again.
 
     Example: TOUCHSTREAM_JOURNEY_FILE=journey.yaml touchstream definitions replay --from 2026-11-01
     """
@@ -85,7 +86,7 @@ def replay_definitions(
 
 
 def use_definitions(
-    version: Annotated[str, typer.Argument(help="Its first letters, or the database (`definitions list`).")],
+    version: Annotated[str, typer.Argument(help="First letters of the version, or its database (`definitions list`).")],
 ) -> None:
     """Put the tables of a version in force, also old ones: their lanes go on where they were left.
 

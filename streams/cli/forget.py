@@ -48,11 +48,11 @@ def forget(
         ends = log_identity(settings.kafka_connection(), settings.topic)
         if wait_until_measured(ends, lambda: reached(lanes(client, settings.topic)), timeout, lambda _: None):
             fail(
-                f"the log says it, but the workers have not come there after {timeout:g} s, and nothing is erased yet:"
+                f"the request is logged, but workers have not reached it after {timeout:g} s; nothing is erased yet:"
                 " start a worker, and call this again"
             )
         if refused := control.refused(sequences):
-            fail(f"nothing is erased, for workers refused the control record ({refused}): call this again")
+            fail(f"nothing is erased, because workers refused the control record ({refused}): call this again")
         letters = erase_letters(client, person.ids)
         rows: list[dict[str, Any]] = [
             {"where": done.table, "rows": done.rows + letters * (done.table == "dead_letters"), "kept": done.kept}
@@ -72,7 +72,7 @@ def forget(
 
 
 def _in_kafka(settings: Settings) -> list[dict[str, Any]]:
-    """What becomes of the copies in Kafka, which no client can take out of a log."""
+    """How long Kafka keeps its copies, which no client can remove from a log."""
     topics = (settings.topic, settings.dead_letter_topic)
     kept = retentions(settings.kafka_connection(), topics)
     return [{"where": f"Kafka: {name}", "rows": None, "kept": _until(kept[name])} for name in topics]

@@ -25,8 +25,8 @@ def gateway(context: typer.Context) -> None:
 
 
 def key(
-    name: Annotated[str, typer.Argument(help="Whose key it is: A-Z a-z 0-9 . _ -")],
-    may: Annotated[str, typer.Option(help="What it is for: send (events), read (customers), or send,read.")] = "send",
+    name: Annotated[str, typer.Argument(help="Name of the key's owner: A-Z a-z 0-9 . _ -")],
+    may: Annotated[str, typer.Option(help="Permissions: send (events), read (customers), or send,read.")] = "send",
     expires: Annotated[
         str | None, typer.Option(help="When it ends: a date (the end of that day, UTC), ISO 8601, or a span as 90d.")
     ] = None,

@@ -52,10 +52,10 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
 """Command (or group of commands) to `module:function`. A group's own function stands at the empty name."""
 
 GROUP_HELP: Final = {
-    "clv": "What customers are worth in the time to come.",
+    "clv": "Predicted value of customers.",
     "dead-letters": "Events that could not be used.",
     "definitions": "Versions of the definitions, and the tables that were derived under each.",
-    "control-key": "Who may steer workers through the log: change definitions, forget a person.",
+    "control-key": "Keys that sign control records: changes of definitions, erasures of persons.",
     "catalogue": "Journey, metrics and alerts as they are declared.",
 }
 
@@ -119,6 +119,6 @@ def _touchstream(
 
 def main() -> None:
     """The entry point `touchstream`."""
-    # It logs what it raises, and errors are said once.
+    # It logs what it raises, and errors are reported once.
     logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     app()

@@ -54,7 +54,7 @@ def ask_metrics(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=0, help=f"At most so many rows, those with most touches; 0 for all. {_BOUNDS}"),
+        typer.Option(min=0, help=f"Limit of rows, those with most touches; 0 for all. {_BOUNDS}"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""How the command line talks: tables and JSON to standard output, everything else to standard error."""
+"""Output of the command line: tables and JSON to standard output, everything else to standard error."""
 
 import json
 import sys

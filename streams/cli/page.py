@@ -20,7 +20,9 @@ _ALERTS_MAX: Final = 1_000
 
 
 def page(
-    notice: Annotated[str | None, typer.Option(help="A line at its top, such as: simulated customers.")] = None,
+    notice: Annotated[
+        str | None, typer.Option(help="A line at the top of the page, such as: simulated customers.")
+    ] = None,
 ) -> None:
     """Show the customer journey live in a browser, until Ctrl-C.
 

@@ -30,7 +30,7 @@ def publish(
     files: Annotated[list[str], typer.Argument(help="NDJSON, CSV or Parquet, also .gz .zst .xz; - is standard input.")],
     mapping: Annotated[Path | None, typer.Option("--map", help="MAPPING.yaml for foreign columns.")] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="ndjson, csv or parquet; else by name.")] = None,
-    rate: Annotated[float | None, typer.Option(help="At most so many events a second.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Most events per second.")] = None,
     shift_to_now: Annotated[bool, typer.Option(help="Move all times so that the newest event is now.")] = False,
     refused: Annotated[
         Path | None,

@@ -10,7 +10,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def show_settings(as_json: Json = False) -> None:
-    """What is in force and where it came from; secrets are hidden.
+    """Settings in force and where each came from; secrets are hidden.
 
     Example: TOUCHSTREAM_FLUSH_SECONDS=1 touchstream settings
     """

@@ -34,16 +34,18 @@ from touchstream.streams.process.logs import configure_logs
 
 Rate = Annotated[
     float | None,
-    typer.Option(min=EVENTS_PER_SECOND_MIN, max=EVENTS_PER_SECOND_MAX, help="Events a second; else the scenario's."),
+    typer.Option(min=EVENTS_PER_SECOND_MIN, max=EVENTS_PER_SECOND_MAX, help="Events per second; else the scenario's."),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Another seed gives other customers.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=SEED_MAX, help="Seed of the random numbers; another one gives other customers.")
+]
 
 
 def simulate(
     scenario: Annotated[Path | None, typer.Option(help="Scenario file (YAML); else that of the demo.")] = None,
     rate: Rate = None,
     seed: Seed = None,
-    seconds: Annotated[float, typer.Option("--for", help="End by itself after so many seconds; 0: never.")] = 0,
+    seconds: Annotated[float, typer.Option("--for", help="Seconds after which it ends by itself; 0: never.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Publish the last --for seconds at once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -47,17 +47,18 @@ def _kafka_url(url: str | None) -> str | None:
 
 
 def up(
-    data: Annotated[Path | None, typer.Option(help="Directory of everything it stores.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory for all data of the stack.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
-    seconds: Annotated[float | None, typer.Option("--for", help="End by itself after so many seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option("--for", help="Seconds after which it ends by itself.")] = None,
     ready_file: Annotated[
-        Path | None, typer.Option(help="Gets one JSON object when everything answers, as DATA/ready.json does.")
+        Path | None,
+        typer.Option(help="File for the addresses, as one JSON object, once everything answers; as DATA/ready.json."),
     ] = None,
     kafka: Annotated[
         str | None,
-        typer.Option(callback=_kafka_url, help="kafka://host:port of a Kafka that is there, for the local broker."),
+        typer.Option(callback=_kafka_url, help="kafka://host:port of an existing Kafka, instead of the local broker."),
     ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Publish simulated customers, labelled so.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Publish simulated customers, labelled as such.")] = False,
 ) -> None:
     """The whole stack without Docker: broker, ClickHouse, topics, tables and workers. Ctrl-C stops all of it.
 

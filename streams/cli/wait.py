@@ -13,11 +13,11 @@ from touchstream.streams.cli.output import err, errors_in_one_line, fail, load_s
 from touchstream.streams.process.connection import KafkaConnection
 
 _BEATS_SECONDS: Final = 10.0
-"""For heartbeats: a worker reads them with the events. Where none runs any more, the tables hold everything anyway."""
+"""Timeout for workers to measure the heartbeats, in seconds. Without workers the tables hold all events anyway."""
 
 
 def wait(
-    timeout: Annotated[float, typer.Option(help="Seconds until it gives up.")] = 60.0,
+    timeout: Annotated[float, typer.Option(help="Timeout in seconds.")] = 60.0,
 ) -> None:
     """Wait until everything published so far has been measured and is in the tables; exit code 1 when time is over.
 

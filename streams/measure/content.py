@@ -1,4 +1,4 @@
-"""What an event says beside who it is: one number per event, to tell a copy from another event under the same identity.
+"""The content of an event beside its identity, as one number: tells a copy from another event under the same identity.
 
 It holds what is measured: when, where, and with which values. Not the ids, which the identity has; not the attributes,
 which an erasure empties; not stage and journey, which the definitions in force decide; not when and by whom it was

@@ -30,7 +30,7 @@ SIGNED: Final = (DEFINITIONS, FORGET, KEYS)
 """Kinds that have an effect beyond the lane's watermark."""
 
 CONTROL_BYTES_MAX: Final = 2**20
-"""As of an event: a topic takes no larger ones."""
+"""Largest control record in bytes, as for an event: topics accept no larger ones."""
 SEQUENCE_MAX: Final = 2**63 - 1
 KEYS_MAX: Final = 100
 """Most keys of a lane, earlier ones included: a rotation each month for eight years."""
@@ -47,7 +47,7 @@ class ControlRefused(ValueError):  # noqa: N818 - the word of the domain
 
 @dataclass(frozen=True)
 class ControlKey:
-    """Who may sign. public: 32 bytes in hexadecimal digits; until: its last sequence number, 0 while it is in force."""
+    """A key that may sign. public: 32 bytes in hexadecimal; until: its last sequence number, 0 while it is in force."""
 
     public: str
     until: int = 0

@@ -23,7 +23,7 @@ Clocks = npt.NDArray[np.int64]
 Offsets = npt.NDArray[np.int64]
 
 NOTHING_PASSED: Final = -(2**62)
-"""A clock and an offset below any that there is, with room to subtract from."""
+"""A clock and an offset below all real ones, with room for subtraction."""
 _SPAN: Final = 2**30
 """Offsets are kept in 32 bits, from an origin that moves by this; no bound of how many ids is larger."""
 

@@ -1,4 +1,4 @@
-"""Who asked to be forgotten, as the log says it: ids as hashes, and up to when.
+"""Erasures of persons as control records hold them: ids as hashes, and up to when.
 
 Measuring goes on as before; the tables note it, and what they hold of the person is erased there
 (`clickhouse.upkeep.erasure`). A replay of the log into empty tables meets the same record, and ends without the person.

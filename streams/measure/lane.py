@@ -40,10 +40,10 @@ from touchstream.streams.measure.panes import LABELS_MAX, Panes
 from touchstream.streams.measure.records import Records
 
 PENDING_ROW_BYTES: Final = 1_000
-"""An event that takes more in memory than this while it waits for a flush is held to be several."""
+"""An event that takes more memory than this while it waits for a flush counts as several rows."""
 
 CLOCK_AHEAD_MS_MAX: Final = 60 * 60 * 1_000
-"""A lane clock further ahead is mended when the lane is taken over; less may be the clocks of two workers."""
+"""A lane clock further ahead than this is corrected when the lane is taken over; less may be skew between workers."""
 
 PaneLoader = Callable[[pa.Table], pa.Table]
 """Keys of panes (resolution_s, pane_start, journey … segment) to the rows of `stage_panes` that exist for them."""
@@ -70,7 +70,7 @@ class LaneRow:
     control_sequence: int = 0
     """The sequence number of the last control record that was obeyed; never falls."""
     control_keys: str = ""
-    """Who may sign control records (`streams.measure.controls.keys_text`)."""
+    """The keys that may sign control records (`streams.measure.controls.keys_text`)."""
 
     def watermark(self, lateness_ms: int) -> int:
         """Event time up to which the lane has probably seen everything; never past the lane clock."""
@@ -110,7 +110,7 @@ class History:
 
 @dataclass(frozen=True)
 class LaneRows:
-    """What a lane wants written: everything else first, the lane row last."""
+    """The rows that a lane has to write: everything else first, the lane row last."""
 
     touchpoints: pl.DataFrame | None
     panes: pa.Table
@@ -269,7 +269,7 @@ class Lane:
         self._changed = True
 
     def _order(self, record: Records, clocks: Clocks) -> "_Order | None":
-        """What a control record says to do; None where events are measured after it as before."""
+        """The effect of a control record; None if events after it are measured as before."""
         claim, value, record_at = claim_of(record.headers[0]), record.values[0] or b"", int(clocks.record_at[0])
         if (claim.kind, claim.signed, value) == (HEARTBEAT, False, b""):
             self._occurred(record_at)

@@ -31,7 +31,7 @@ SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 LABELS_MAX: Final = 4_000_000
 """Sketch buckets and currencies of all panes of a lane in memory, some 40 bytes each."""
 _NAMES_UNUSED_MAX: Final = 1_000
-"""Names that no pane has any more, beyond as many as panes have."""
+"""Most names that no pane uses any more, beyond as many as panes use."""
 
 Series = tuple[str, ...]
 

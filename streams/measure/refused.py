@@ -12,11 +12,11 @@ from touchstream.streams.measure.records import Headers
 REFUSED: Final = "touchstream-refused"
 """Header of a record that holds no event but what was refused: the code of the reason."""
 REFUSED_DETAIL: Final = "touchstream-refused-detail"
-"""What to mend, in words."""
+"""Header with the detail of a refusal: what to mend, in words."""
 SENT_BY: Final = "touchstream-sent-by"
-"""The name of the key that it was sent with, where keys are asked for."""
+"""Header with the name of the key that a refused event was sent with, where keys are required."""
 TRUNCATED: Final = "touchstream-truncated"
-"""Header of a record, or of a letter in the topic, whose value was cut: how many bytes it had."""
+"""Header of a record, or of a dead letter in the topic, whose value was cut: how many bytes it had."""
 
 
 def refused_before(headers: Sequence[Headers]) -> list[Refusal]:

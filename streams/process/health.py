@@ -1,4 +1,4 @@
-"""How a worker is: disconnected, stuck and idle told apart (the idea is Snowplow's common-streams).
+"""The health of a worker: disconnected, stuck and idle are distinguished (the idea is Snowplow's common-streams).
 
 | state | means | ready |
 |---|---|---|
@@ -18,7 +18,7 @@ from typing import Any, Final
 from touchstream.streams.process import metrics
 
 STUCK_SECONDS: Final = 30.0
-"""A flush takes two seconds on a busy machine, a lane with a full horizon of ids some ten to load."""
+"""Seconds without progress until a worker is stuck: a flush takes two on a busy machine, loading a full lane ten."""
 LOST_SECONDS: Final = 300.0
 """Seconds stuck after which a process ends itself. Loading a lane with the largest horizon takes two minutes."""
 LOOP_LOST_SECONDS: Final = 60.0
@@ -47,7 +47,7 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it does what it is for."""
+        """Whether the worker can do its work."""
         return self.state in _READY
 
     def document(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a worker sees of itself at an instant; times in monotonic seconds."""
+    """A worker's observations of itself at an instant; times in monotonic seconds."""
 
     at: float
     kafka: bool
@@ -76,7 +76,7 @@ class Observation:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """For people."""
+        """The numbers behind a state, for reports."""
         return {
             "lanes": len(self.next_offsets),
             "records_behind": self.records_behind,
@@ -126,7 +126,7 @@ _NOTHING: Final = object()
 
 
 class _Work:
-    """For how long something that there is to do has not moved on."""
+    """For how long work that is due has made no progress, in seconds."""
 
     def __init__(self) -> None:
         self._since, self._mark = 0.0, _NOTHING
@@ -166,7 +166,7 @@ class HealthMonitor:
 
 
 async def answers(probe: Awaitable[bool]) -> bool:
-    """Whether a probe says yes in time."""
+    """Whether a probe succeeds in time."""
     try:
         return await asyncio.wait_for(probe, _PROBE_SECONDS)
     except Exception:  # whatever a driver raises: the answer is no

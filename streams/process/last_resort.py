@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Final
 
 END_SECONDS: Final = 6.0
-"""From when it was asked to end. A last flush may take three seconds (`streams.app`), and ten are what people wait."""
+"""Seconds to end after being asked to. A last flush may take three (`streams.app`); supervisors kill after some ten."""
 FORCED_EXIT: Final = 70
 """EX_SOFTWARE of sysexits.h: it ended, but not by itself."""
 
@@ -31,7 +31,7 @@ class LastResort:
         threading.Thread(target=self._wait, name="last resort", daemon=True).start()
 
     def arm(self) -> None:
-        """From now on the process has so many seconds to end. From anywhere, as often as wanted."""
+        """Give the process this many seconds to end, from now on. Idempotent, and callable from any thread."""
         os.write(self._writer, b"!")
 
     def arm_on_signals(self) -> None:

@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus: each metric declared once, with what it means."""
+"""Prometheus metrics of workers and other processes, each declared once with its meaning."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -38,7 +38,7 @@ WORKER_STATE: Final = Enum(
     states=["starting", "ready", "idle", "disconnected", "stuck"],
     registry=None,
 )
-"""Registered by the process that is a worker: anywhere else it would say `starting` of none, for ever."""
+"""Registered by workers only: in another process it would report `starting` for ever."""
 EVENTS: Final = Counter(
     "touchstream_events",
     "Events of the log that this worker has judged, by outcome: counted, duplicate, or the reason of their refusal.",
@@ -73,7 +73,7 @@ BLOCKED_SECONDS: Final = Counter(
     "Back-pressure: time in which lanes did not read, because too many rows were pending.",
 )
 LANES_HELD: Final = Gauge(
-    "touchstream_lanes_held", "Lanes that read nothing until the dead-letter topic acknowledges their letters."
+    "touchstream_lanes_held", "Lanes that read nothing until the dead-letter topic acknowledges their dead letters."
 )
 DEAD_LETTERS: Final = Counter(
     "touchstream_dead_letters", "Dead letters that topic and table have acknowledged, by reason.", ["reason"]
@@ -204,7 +204,7 @@ WATCH_STATE: Final = Enum(
     states=["ready", "starting", "disconnected", "stuck"],
     registry=None,
 )
-"""Registered by the process that is `watch`: anywhere else it would say `ready` of none, for ever."""
+"""Registered by `watch` only: in another process it would report `ready` for ever."""
 WATCH_TICKS: Final = Counter("touchstream_watch_ticks", "Complete windows that were judged, by rule.", ["rule"])
 WATCH_JUDGED: Final = Gauge(
     "touchstream_watch_judged_timestamp_seconds", "End of the newest window that was judged, by rule.", ["rule"]

@@ -1,4 +1,4 @@
-"""What can be set from outside, in one place: environment, then `touchstream.toml`, then defaults.
+"""All settings in one place: environment, then `touchstream.toml`, then defaults.
 
 Only `streams.cli` and `streams.app` build a `Settings`; everything else is given the values it needs.
 """
@@ -187,10 +187,10 @@ class Settings(BaseSettings):
         None, description="Where alerts that fire or are resolved are posted as JSON; unset: nowhere.", repr=False
     )
     alertmanager_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
-        None, description="Prometheus Alertmanager that is told of alerts: http://host:9093; unset: none.", repr=False
+        None, description="Prometheus Alertmanager that receives alerts: http://host:9093; unset: none.", repr=False
     )
     alerts_slack_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
-        None, description="Slack incoming webhook that is told of alerts; unset: none.", repr=False
+        None, description="Slack incoming webhook that receives alerts; unset: none.", repr=False
     )
     watch_host: str = Field(
         "127.0.0.1",

@@ -24,8 +24,8 @@ SHARE_MAX: Final = 0.1
 NEW_LEADER_SECONDS: Final = 60.0
 """Rest of a new leader in seconds after its predecessor's last rows, because it doesn't know that one's rest."""
 BEHIND_REST_SECONDS: Final = 60.0
-"""Between two windows, and from a worker's start to its first, while lanes are behind by more than BEHIND_SECONDS_MAX:
-they catch up first. Once they have, nothing waits any longer."""
+"""Rest in seconds before each window, and before a new worker's first, while lanes lag by more than BEHIND_SECONDS_MAX:
+they catch up first."""
 _LOOK_SECONDS: Final = 1.0
 
 

@@ -45,10 +45,10 @@ LONG_MS: Final = 3_600_000
 COMPLETED_AT_ONCE: Final = 8
 """Most complete windows written in one step, the oldest first, so that a backlog doesn't hold up live windows."""
 CAUGHT_UP_MAX: Final = 60
-"""Ticks of a window that are written after an outage: ten minutes of the shortest steps. Older ones stay unwritten."""
+"""Most ticks of a window written after an outage: ten minutes of the shortest steps. Older ones are never written."""
 GAUGES_MS: Final = 5_000
 GAUGED: Final = ("5m", "1h", "24h")
-"""The windows that Prometheus gets: now, lately, and a whole day's rhythm. It has a memory of its own."""
+"""Windows exported to Prometheus, which keeps their history: now, lately, and a whole day."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ _NEVER: Final = _Written(0, 0, {})
 
 
 def behind_seconds(rows: Sequence[LaneRow], now_ms: int) -> float:
-    """How far the lanes are behind, by the one that is least behind: one that is stuck slows nothing.
+    """Lag of the least delayed lane in seconds, so that one stuck lane slows nothing.
 
     A lane that has read nothing yet has no clock, and isn't behind.
     """
@@ -73,7 +73,7 @@ def behind_seconds(rows: Sequence[LaneRow], now_ms: int) -> float:
 
 
 def rest_seconds(took: float, share_max: float, behind: float) -> float:
-    """How long to rest after a step that took so many seconds, so that lanes which are so far behind catch up first."""
+    """Seconds to rest after a step of `took` seconds, so that lanes that lag by `behind` seconds catch up first."""
     if behind > FAR_BEHIND_SECONDS:
         share_max = min(share_max, FAR_BEHIND_SHARE_MAX)
     return max(took * (1 / share_max - 1), min(BEHIND_SECONDS_MAX, behind * BEHIND_SHARE))
@@ -105,8 +105,8 @@ class Roll:
         self._uncounted, self._dear_looked_at = frozenset[Window](), 0
         self._read: Mapping[int, Reached] = {}
         self.behind_seconds = 0.0
-        """How far the lanes were behind at the last step. Where none has moved since the one before, none is: all have
-        read what there is, or are stuck."""
+        """Lag of the lanes at the last step, in seconds; 0 if none has moved since the step before: all have read
+        everything, or are stuck."""
 
     def step(self, now_ms: int) -> int:
         """Write the live windows that are due and the windows that have become complete; how many were written."""

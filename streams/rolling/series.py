@@ -1,4 +1,4 @@
-"""Who has rolling rows of its own: decided before rows are written where there is room for newcomers, and each minute.
+"""Decides which groups have rolling rows of their own: before rows are written if there is room, and each minute.
 
 However many names arrive, the leader writes a bounded number of rows (docs/decisions/0019).
 """
@@ -33,8 +33,8 @@ class Admission:
     def before_rows(self, now_ms: int, from_ms: int, oldest_ms: int) -> None:
         """To be called before rows are written of windows that begin at from_ms or later; oldest_ms: the first end.
 
-        While nothing had to be refused, who is new has rows at once; afterwards it waits for `decide`, and rows don't
-        wait for one that goes on: with very many names it takes seconds.
+        While no group has been left out, a new one has rows at once; afterwards it waits for `decide`. Rows don't wait
+        for a decision in progress, which takes seconds with very many names.
         """
         if not self._lock.acquire(blocking=not self._decided):
             return

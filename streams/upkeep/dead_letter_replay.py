@@ -1,11 +1,12 @@
 """Dead letters published again after a mend, so that none is lost and none counts twice (docs/decisions/0011).
 
-A letter keeps its key, its value and its headers, so that its event keeps its event_id, and goes to the partition that
-it came from, so that the lane that would know it as a duplicate sees it. Only what would be accepted now is sent. In
-this order, and a crash between any two of them is met by the next run:
+A dead letter keeps its key, its value and its headers, so that its event keeps its event_id, and goes to the partition
+that it came from, so that the lane that would know it as a duplicate sees it. Only what would be accepted now is sent.
+The steps have this order, and after a crash between any two of them the next run goes on:
 
 1. what was interrupted before is waited for, until the lanes have measured all of the log;
-2. letters whose event has been counted, by an interrupted run or because its channel sent it again, are noted as done;
+2. dead letters whose event has been counted, by an interrupted run or because its channel sent it again, are noted as
+   done;
 3. the others are noted as started, sent, and noted as published once Kafka has acknowledged them.
 
 What was sent twice all the same, by two runs at one time, is a duplicate within the horizon.
@@ -62,7 +63,7 @@ AT_ONCE_LETTERS: Final = 2_000
 AT_ONCE_BYTES: Final = 32 * 2**20
 """Bounds of one batch of dead letters, which is held in memory, judged and looked up together."""
 IN_FLIGHT: Final = 500
-"""Noted as started, sent and acknowledged together."""
+"""Dead letters that are noted as started, sent and acknowledged together."""
 _ACKNOWLEDGED_SECONDS: Final = 30
 _SLEEP_SECONDS: Final = 0.1
 
@@ -75,12 +76,12 @@ ANSWERS: Final = tuple(SCALES)
 
 
 class ReplayError(RuntimeError):
-    """Letters can't be published again now; the message says what to do."""
+    """Dead letters can't be published again now; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters: of a reason, or of all but `not_allowed` (None); since (ms since 1970); the oldest so many."""
+    """Selects dead letters: of a reason, or all but `not_allowed` (None); since (ms since 1970); the `limit` oldest."""
 
     reason: str | None = None
     since_ms: int = -(2**62)
@@ -89,10 +90,10 @@ class Selection:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a lane would say of a letter now.
+    """The verdict that a lane would reach on a dead letter now.
 
-    verdict: ACCEPTED; DUPLICATE, of another of these letters; ALREADY_COUNTED; UNKNOWN, where it may have been counted
-    before raw events were deleted; or the reason of another refusal. event: with journey, stage and ANSWERS.
+    verdict: ACCEPTED; DUPLICATE, of another of these dead letters; ALREADY_COUNTED; UNKNOWN, where it may have been
+    counted before raw events were deleted; or the reason of another refusal. event: with journey, stage and ANSWERS.
     """
 
     letter: OpenLetter
@@ -103,7 +104,7 @@ class Judged:
 
 @dataclass
 class Summary:
-    """What became of letters, or would: how many of each verdict; `changes` by (journey, stage, reason)."""
+    """The outcome of a replay or a dry run: dead letters by verdict; `changes` by (journey, stage, reason)."""
 
     letters: int = 0
     published: int = 0
@@ -111,7 +112,7 @@ class Summary:
     changes: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
 
     def add(self, judged: Judged) -> None:
-        """Count one letter; one that would be accepted also by what it changes."""
+        """Count one dead letter; one that would be accepted also by what it changes."""
         self.letters += 1
         self.verdicts[judged.verdict] += 1
         if judged.verdict != ACCEPTED or judged.event is None:
@@ -124,11 +125,11 @@ class Summary:
 
 
 Progress = Callable[[int, int], None]
-"""Letters that are done, and all of them."""
+"""Called with the number of dead letters that are done, and of all."""
 
 
 class Replay:
-    """Publishes the open letters of the settings' topic. Blocking."""
+    """Publishes the open dead letters of the settings' topic. Blocking."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -190,7 +191,7 @@ class Replay:
             )
 
     def _judged(self, letters: Sequence[OpenLetter]) -> Iterator[list[Judged]]:
-        """All letters with what a lane would say now, a bounded number at a time."""
+        """All dead letters with a lane's verdict now, a bounded number at a time."""
         raw_since, seen = raw_inserted_since(self._client), set[bytes]()
         for some in _bounded(letters):
             contents = letters_at(self._client, some)
@@ -201,7 +202,7 @@ class Replay:
             yield [_in_view_of(one, known, seen, raw_since) for one in judged]
 
     def _judge(self, letters: Sequence[tuple[OpenLetter, DeadLetter]]) -> list[Judged]:
-        """By the definitions of each letter's lane, as if it were recorded now."""
+        """Verdicts by the definitions of each dead letter's lane, as if it were recorded now."""
         rows = {row.partition: row for row in lanes(self._client, self._settings.topic)}
         known = known_definitions(self._client)
         if not known:
@@ -276,7 +277,7 @@ def _events(frame: pl.DataFrame, definitions: Definitions) -> dict[int, dict[str
 
 
 def _as_taken(content: DeadLetter) -> DeadLetter:
-    """A letter as it is published: of what the gateway refused, with what the gateway says, whatever its sender did."""
+    """A dead letter as it is published; one that the gateway refused has the gateway's headers, not its sender's."""
     headers = _texts(content.headers)
     if not values(headers, REFUSED) or content.value is None:
         return content
@@ -300,7 +301,7 @@ def _texts(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, bytes]]:
 
 
 def _in_view_of(judged: Judged, known: set[bytes], seen: set[bytes], raw_since_ms: int) -> Judged:
-    """The verdict once it is known which events have been counted, and which came before among these letters."""
+    """The verdict once it is known which events have been counted, and which came before among these dead letters."""
     if judged.event is None:
         return judged
     identity, verdict = judged.event["identity"], judged.verdict
@@ -332,7 +333,7 @@ def _bounded(letters: Sequence[OpenLetter]) -> Iterator[list[OpenLetter]]:
 
 
 def _partition(content: DeadLetter, partitions: int) -> int:
-    """Where the letter came from; in a topic that has fewer partitions, where its key belongs."""
+    """The partition that the dead letter came from; in a topic with fewer partitions, that of its key."""
     return content.partition if content.partition < partitions else lane_of(content.key or b"", partitions)
 
 
@@ -348,5 +349,5 @@ class _Pace:
         self.at_once = max(1, min(IN_FLIGHT, int(events_per_second * _SLEEP_SECONDS)))
 
     def wait_for(self, sent: int) -> None:
-        """Until the next event is due after `sent` others."""
+        """Wait until the next event is due after `sent` others."""
         time.sleep(max(0.0, self._began + sent / self._rate - time.monotonic()))

@@ -83,4 +83,4 @@ async def until_switched(client: Client, clickhouse_url: str) -> None:
             if await asyncio.to_thread(in_force, client, base) != client.database:
                 return
         except ClickHouseError as error:
-            log.warning("not looked which edition is in force", error=first_line(error))
+            log.warning("can't check which edition is in force", error=first_line(error))

@@ -1,4 +1,4 @@
-"""Whether panes are what they were made of, looked at every few minutes by one worker: the one that owns lane 0.
+"""Compares panes with the raw events they were made of, every few minutes in one worker: the one that owns lane 0.
 
 A recent interval that has settled, as long as it may be without costing more than a bounded number of events; and the
 longer it took, the longer the next one waits. `touchstream reconcile` compares whatever interval is asked for.

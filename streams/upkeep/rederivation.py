@@ -39,17 +39,17 @@ from touchstream.streams.worker.store import Tables
 PENDING_ROWS_MAX: Final = 50_000
 """Most rows of all lanes together that wait to be written: about 15 MB."""
 LAP_SECONDS: Final = 2.0
-"""A lap goes to where the log ended when it began. One that is shorter has caught up: workers are no nearer."""
+"""A lap reads to where the log ended when it began. One shorter than this has caught up as far as workers do."""
 _COPIES_MAX: Final = 20
 _HOUR_MS: Final = 3_600_000
 
 Progress = Callable[[int, int], None]
-"""Records that were read, and all of them as of now."""
+"""Called with the number of records read, and of all as of now."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a replay does, from `source` into `database`.
+    """The plan of a re-derivation, from `source` into `database`.
 
     from_ms: event time, a whole hour; records: in the log from there on; begun: whether it goes on with what an earlier
     one began.
@@ -80,7 +80,7 @@ class Restating:
         self._first = connect_directly(settings.clickhouse_url)
 
     def plan(self) -> Plan:
-        """What would be done; changes nothing. Raises EditionError, TopicError."""
+        """The plan of what would be done; changes nothing. Raises EditionError, TopicError."""
         connection, topic = self._settings.kafka_connection(), self._settings.topic
         positions = log_identity(connection, topic)
         source = in_force(self._first, self._base)

@@ -19,9 +19,9 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE_MAX: Final = 100
 LOOK_SECONDS: Final = 30.0
-"""Without being woken: for what another watcher has left."""
+"""Seconds between checks without a wake-up, for notifications that another watcher has left."""
 BACK_OFF_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Between tries, by the number of failures in a row; the last one goes on."""
+"""Seconds between tries, by the number of consecutive failures; the last value repeats."""
 
 
 class DestinationWorker:

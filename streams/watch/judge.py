@@ -30,7 +30,7 @@ RETIRED: Final = "retired"
 UNJUDGED: Final = frozenset({TOO_FEW, NO_VALUE, NO_BASELINE})
 
 TOLD: Final = frozenset({FIRING, RESOLVED})
-"""States that people are told of; the others are history."""
+"""States that are notified; the others are history."""
 
 _ACTIVE: Final = frozenset({PENDING, FIRING})
 _NOTHING: Final = Reading(None)

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 STUCK_SECONDS: Final = 90.0
-"""A step asks ClickHouse some times for each rule, and the client waits for a minute for an answer."""
+"""Seconds without a step until `watch` is stuck: a step queries ClickHouse per rule, with a timeout of a minute."""
 _STOP_SECONDS: Final = 3.0
 
 
@@ -55,7 +55,7 @@ class WatchHealth:
         self._tell(Health("disconnected", detail))
 
     def health(self) -> Health:
-        """As of now."""
+        """The health of `watch` now."""
         silent = time.monotonic() - self._told_at
         if silent < STUCK_SECONDS:
             return self._health
@@ -85,7 +85,7 @@ def checked(rules: Rules, about: Known) -> tuple[Finding, ...]:
 
 
 def destinations(settings: Settings) -> list[Destination]:
-    """Who is told, as the settings say: the topic always."""
+    """The destinations of notifications, from the settings; always including the topic."""
     found: list[Destination] = [AlertsTopic(settings.kafka_connection())]
     if settings.alerts_webhook_url:
         found.append(Webhook(settings.alerts_webhook_url))

@@ -21,7 +21,7 @@ from touchstream.streams.watch.judge import FIRING, TOLD, UNJUDGED, Tick, judge,
 log = structlog.get_logger(__name__)
 
 TICKS_MAX: Final = 30
-"""Judged of one rule in one step: what lies behind a long pause is caught up with in pieces."""
+"""Most ticks of one rule judged in one step: after a long pause it catches up in pieces."""
 _FAR_MS: Final = 1 << 42
 
 
@@ -57,7 +57,7 @@ class Tables(Readings, Protocol):
 class Watch:
     """Judges what is to be judged. Blocking.
 
-    destinations: who is told when an alert fires or is resolved. written: called after such a change was written.
+    destinations: notified when an alert fires or is resolved. written: called after such a change was written.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Watch:
 
     @property
     def rules(self) -> Mapping[str, Rule]:
-        """By name."""
+        """The rules by name."""
         return self._rules
 
     @property

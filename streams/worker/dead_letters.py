@@ -21,14 +21,14 @@ Send = Callable[[str, bytes | None, bytes | None, Headers], Awaitable[Any]]
 """(topic, key, value, headers), returning when Kafka has acknowledged."""
 
 REPLAY_OF: Final = "touchstream-replay-of"
-"""Header of a letter that was published again: log_id/partition/offset where it was refused first."""
+"""Header of a dead letter that was published again: log_id/partition/offset where it was refused first."""
 REPLAY_ATTEMPT: Final = "touchstream-replay-attempt"
 _NOT_REPLAYED: Final = (REPLAY_OF, REPLAY_ATTEMPT, REFUSED, REFUSED_DETAIL)
 ALIKE: Final = "touchstream-alike"
-"""Header of a letter in the topic that stands for others of its reason and value as well: how many it stands for."""
+"""Header of a dead letter in the topic that stands for others with its reason and value: how many it stands for."""
 _ALIKE_MAX: Final = 10
-"""Letters of one flush with the same reason and value that are sent one by one. 300,000 empty records take 400 kB in a
-compressed batch; sent one by one, their letters would take a hundred times that, and minutes."""
+"""Most dead letters of one flush with the same reason and value that are sent one by one. 300,000 empty records take
+400 kB in a compressed batch; sent one by one, their dead letters would take a hundred times that, and minutes."""
 _RETRY_SECONDS: Final = 1.0
 _RETRY_SECONDS_MAX: Final = 10.0
 _BATCH_BYTES: Final = 61
@@ -42,7 +42,7 @@ _EXCERPT_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class Message:
-    """A letter as the topic gets it. An excerpt has the beginning of key and value, and no header of the record."""
+    """A dead letter as sent to its topic. An excerpt has the beginning of key and value, and no record headers."""
 
     key: bytes | None
     value: bytes | None
@@ -53,11 +53,11 @@ class Message:
 
     @classmethod
     def of(cls, row: LaneRow, letter: DeadLetter) -> "Message":
-        """The whole letter of a lane."""
+        """The whole dead letter of a lane."""
         return cls(letter.key, letter.value, letter_headers(row, letter), _origin(row, letter))
 
     def standing_for(self, letters: int) -> "Message":
-        """The last of so many that are alike; without its key and headers, which the others may not have."""
+        """One dead letter for this many alike ones; without its key and headers, which the others may not have."""
         headers = [*self.own_headers, (ALIKE, str(letters).encode())]
         return Message(None, self.value, headers, headers)
 
@@ -68,7 +68,7 @@ class Message:
         return len(self.key or b"") + len(self.value or b"") + headers + _RECORD_BYTES
 
     def excerpt(self) -> "Message":
-        """What any topic takes; the table keeps the whole."""
+        """An excerpt that fits any topic; the table keeps the whole."""
         key, value = (None if one is None else one[:_EXCERPT_BYTES] for one in (self.key, self.value))
         headers = list(self.own_headers)
         if not values(headers, TRUNCATED):  # it came as an excerpt
@@ -77,7 +77,7 @@ class Message:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether an error may be over by itself, so that the same message is worth another try."""
+    """Whether an error may be temporary, so that the same message should be retried."""
     return isinstance(error, KafkaError) and not isinstance(error, MessageSizeTooLargeError | RecordTooLargeError)
 
 
@@ -85,11 +85,11 @@ class DeadLetterTopic:
     """Writes dead letters to a topic and does not return before all are acknowledged."""
 
     def __init__(self, topic: str, send: Send, bytes_max: int = DEAD_LETTER_MESSAGE_BYTES_MAX) -> None:
-        """bytes_max: of a message as the client sends it, uncompressed; a larger letter is sent as an excerpt."""
+        """bytes_max: of a message as the client sends it, uncompressed; a larger one is sent as an excerpt."""
         self._topic, self._send, self._bytes_max = topic, send, bytes_max - _BATCH_BYTES
 
     async def send(self, row: LaneRow, letters: Iterable[DeadLetter]) -> None:
-        """Send one lane's letters; tries again for as long as Kafka does not take them: nothing is dropped.
+        """Send one lane's dead letters; retries until Kafka acknowledges them, so that none is dropped.
 
         The last of many that are alike stands for the rest; the table has each.
         """
@@ -112,7 +112,9 @@ class DeadLetterTopic:
                 if not message.is_excerpt and not _passes(error):
                     message = message.excerpt()
                     continue
-                log.warning("dead letter not taken by Kafka, trying again", topic=self._topic, error=repr(error)[:300])
+                log.warning(
+                    "Kafka doesn't acknowledge a dead letter; retrying", topic=self._topic, error=repr(error)[:300]
+                )
                 await asyncio.sleep(retry_seconds)
                 retry_seconds = min(2 * retry_seconds, _RETRY_SECONDS_MAX)
             else:
@@ -135,7 +137,7 @@ def _messages(row: LaneRow, letters: Iterable[DeadLetter]) -> list[Message]:
 
 @dataclass(frozen=True, eq=False)
 class Sending:
-    """What a lane wants written, how many rows of events and letters that is, and the sending of its letters."""
+    """The rows that a lane has to write, how many they are with dead letters, and the sending of these."""
 
     lane: Lane
     rows: LaneRows
@@ -163,11 +165,11 @@ class PendingDeadLetters:
         return sum(one.size for one in list(self._held.values()))
 
     def send(self, lane: Lane, rows: LaneRows, size: int) -> Sending:
-        """Begin to send a lane's letters."""
+        """Begin to send a lane's dead letters."""
         return Sending(lane, rows, size, asyncio.create_task(self._topic.send(rows.row, rows.letters)))
 
     async def acknowledged(self, sending: Sequence[Sending]) -> list[Sending]:
-        """Those whose letters are acknowledged, also of what was held before; the others are held."""
+        """Those whose dead letters are acknowledged, also of what was held before; the others are held."""
         held = self._held
         try:
             if sending:
@@ -185,13 +187,13 @@ class PendingDeadLetters:
         return done
 
     async def wait(self) -> None:
-        """Until some of what is held may go on, or for as long as a flush waits."""
+        """Wait until a held lane may continue, at most as long as a flush waits."""
         if self._held:
             sent = [one.sent for one in self._held.values()]
             await asyncio.wait(sent, timeout=self._patience_seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def let_go(self) -> None:
-        """Give up what is held: it was never said to be done, and the next owner does it again."""
+        """Give up what is held: it was never recorded as done, and the next owner repeats it."""
         held, self._held = self._held, {}
         _cancel(held.values())
 
@@ -211,7 +213,7 @@ def _cancel(sending: Iterable[Sending]) -> None:
 def letter_headers(row: LaneRow, letter: DeadLetter) -> Headers:
     """The record's own headers, then Kafka Connect's names for its origin, then our reason. No personal data."""
     origin = _origin(row, letter)
-    # What the record itself said under these names is in the table; to readers of the topic it would look like ours.
+    # The record's own headers with these names are in the table; readers of the topic would take them for ours.
     # Nor do those of a refusal go on, which would make a refused record of whatever is made of the letter.
     ours = {TRUNCATED, ALIKE, REFUSED, REFUSED_DETAIL, *(name for name, _ in origin)}
     return [*((name, value) for name, value in letter.headers if name not in ours), *origin]
@@ -231,7 +233,7 @@ def _origin(row: LaneRow, letter: DeadLetter) -> Headers:
 
 
 def replay_headers(headers: Iterable[tuple[bytes, bytes]], letter: str, attempt: int) -> list[tuple[str, bytes]]:
-    """The record's own headers, and which letter it is: refused again, it is still the same one.
+    """The record's own headers, and the dead letter's name, which it keeps if it is refused again.
 
     That a door had refused it is left out: now it is an event, which its lane judges.
     """

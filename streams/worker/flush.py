@@ -1,4 +1,4 @@
-"""What lanes want written, as the rows of a flush and the messages of the dead-letter topic."""
+"""The rows of a flush, and the messages of the dead-letter topic."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -41,7 +41,7 @@ def flush_of(lanes: Sequence[LaneRows]) -> Flush:
 
 
 def first_rows(row: LaneRow, lateness_ms: int) -> LaneRows:
-    """What a log begins with: its lane row, and nothing measured."""
+    """The first flush of a log: its lane row, and nothing measured."""
     return LaneRows(None, Panes().changed(), (), row, row.watermark(lateness_ms))
 
 

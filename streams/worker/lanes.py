@@ -5,16 +5,16 @@ free for Kafka, and columns are decoded while earlier rows are being inserted. L
 
 A flush first measures what little was read since the last one; then, in this order:
 
-1. dead letters are acknowledged by their topic; a lane whose letters are not is held, and the others go on;
+1. dead letters are acknowledged by their topic; a lane whose dead letters are not is held, and the others go on;
 2. raw events, panes and dead letters are acknowledged by ClickHouse;
 3. the lane rows are acknowledged by ClickHouse: from here on a restart resumes behind them;
 4. the offsets are committed to Kafka, for lag tools only.
 
-A lane that is held reads nothing, else it would hold ever more. Once its letters are acknowledged its rows are written
-with the next flush, and it is read again from where it has measured.
+A lane that is held reads nothing, else it would hold ever more. Once its dead letters are acknowledged its rows are
+written with the next flush, and it is read again from where it has measured.
 
-Whatever is slow or away is tried again in place. What cannot be tried any more, because the worker stops or the lane
-moves, was never said to be done, and the next owner does it again from the lane row.
+Calls to a server that is slow or away are retried in place. What can't be retried any more, because the worker stops
+or the lane moves, was never recorded as done, and the next owner repeats it from the lane row.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ request."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: it was asked for
-    """What was being retried is given up, because the worker stops. The next owner of the lane does it again."""
+    """A retry is given up because the worker stops. The next owner of the lane repeats the work."""
 
 
 class LaneStore(Protocol):
@@ -57,20 +57,20 @@ class LaneStore(Protocol):
         """Let the lane measure records."""
 
     def write(self, lanes: Sequence[LaneRows]) -> None:
-        """Write what lanes want written; returns when all of it is acknowledged."""
+        """Write the rows of lanes; returns when all are acknowledged."""
 
     def stop(self) -> None:
         """Stop retrying."""
 
 
 class Source(Protocol):
-    """Where records come from."""
+    """The source of records."""
 
     async def start_reading(self, positions: Mapping[int, int]) -> None:
         """Deliver these partitions from these offsets on."""
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        """Note up to where the tables are complete."""
+        """Commit the offsets up to which the tables are complete."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Limits:
     pending_rows_max: int = 400_000  # about 300 bytes each
     panes_max: int = 200_000  # of each lane, about 600 bytes each
     gathered_max: int = 4_000  # rows of a lane that wait for a flush to be measured; more are measured at once
-    letters_seconds: float = 2.0  # a flush waits so long for dead letters, then goes on without their lanes
+    letters_seconds: float = 2.0  # timeout of a flush for dead letters; it then goes on without their lanes
 
 
 class Lanes:
@@ -95,7 +95,7 @@ class Lanes:
         limits: Limits,
         fail: Callable[[Exception], None],
     ) -> None:
-        """fail: ends the process; called with what no retry mends, for the lanes can't be trusted any more."""
+        """fail: ends the process; called with errors that no retry mends, after which the lanes can't be trusted."""
         self._store, self._source, self._limits, self._fail = store, source, limits, fail
         self._outbox = PendingDeadLetters(letters, limits.letters_seconds)
         self._lanes: dict[int, Lane] = {}
@@ -235,7 +235,7 @@ class Lanes:
         self._store.stop()
 
     async def _take_rows(self) -> list[Sending]:
-        """What lanes want written, and their letters on their way."""
+        """The rows that lanes have to write, with their dead letters being sent."""
         changed = [
             lane for partition, lane in self._lanes.items() if lane.changed and partition not in self._outbox.held
         ]
@@ -353,4 +353,4 @@ def _count_written(rows: Sequence[LaneRows]) -> None:
 
 
 def _nothing() -> None:
-    """To be run behind what an executor has been given before."""
+    """A task that runs after everything the executor was given before."""

@@ -1,4 +1,4 @@
-"""What one worker does for all of them: the one that owns lane 0, which Kafka's consumer group has elected already.
+"""Duties of one worker for all: the one that owns lane 0, which Kafka's consumer group has elected already.
 
 Two leaders for a moment do no harm, because what a duty writes does not depend on who writes it.
 """
@@ -26,9 +26,9 @@ class Duty:
     step: Callable[[], Any]
     """Blocking. A ClickHouseError is logged, and the next step tries again; other errors end the worker."""
     pause_seconds: Callable[[float], float]
-    """From the end of a step that took so many seconds to the next."""
+    """Seconds from the end of a step to the next. took: seconds that the step took."""
     failure: str
-    """What is logged when ClickHouse fails."""
+    """The log message for a failure of ClickHouse."""
     rest: Callable[[], None] = lambda: None
     """Called instead of a step while another worker leads: what this one remembers and shows would grow old."""
     failures: Counter | None = None

@@ -1,4 +1,4 @@
-"""What a worker sees of itself: for its health, and for the gauges of its lanes."""
+"""A worker's observations of itself, for its health and for the gauges of its lanes."""
 
 import asyncio
 import time

@@ -57,7 +57,7 @@ class LaneTables(LeftTables, Protocol):
         """The content of a version; None: of the first that was in force."""
 
     def control_keys(self) -> str:
-        """Who may sign control records, of a lane that doesn't know it yet (`streams.measure.controls.keys_text`)."""
+        """The keys that may sign control records, for a lane without any (`streams.measure.controls.keys_text`)."""
 
 
 def take_over(
@@ -72,8 +72,8 @@ def take_over(
     row = _row(topic, partition, position(), rows, tables)
     definitions = Definitions.parse(tables.definitions(row.definitions or None))
     if not row.control_keys:
-        # A new log, or one that was begun before there were keys. Tables have the first word, which who may write to
-        # the topic can't write to.
+        # A new log, or one that was begun before there were keys. Its first keys come from the tables, to
+        # which producers of the topic can't write.
         first = replace(row, definitions=definitions.version, control_keys=tables.control_keys())
         tables.begin(first, definitions.lateness_ms)
         rows = tables.lane_rows(topic, partition)  # another worker may have begun it, and be further on

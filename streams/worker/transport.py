@@ -138,7 +138,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         await self.call_thread(self._stop_reading)
 
     async def kafka_answers(self) -> bool:
-        """Whether Kafka tells its metadata within two seconds."""
+        """Whether Kafka answers a metadata request within two seconds."""
         return bool(await self.call_thread(self._metadata_updated))
 
     async def commit_lanes(self, offsets: Mapping[TP, int]) -> None:

@@ -112,5 +112,5 @@ def test_a_worker_that_says_it_is_stuck_is_replaced_and_the_counts_are_exact(
         told.write_text(str(stuck))
         stack.command("publish", events(tmp_path / "events.ndjson", range(EVENTS)))
         eventually(lambda: stack.addresses["worker_pids"] not in ([], [stuck]))
-        assert "it says that it is stuck" in (tmp_path / "up.log").read_text()
+        assert "it reports that it is stuck" in (tmp_path / "up.log").read_text()
         assert measured(stack) == EVENTS

@@ -17,7 +17,7 @@ from touchstream.deploy.local.clickhouse.errors import ClickHouseError, Code, re
 TABLE_FUNCTIONS: Final = frozenset(
     {"numbers", "numbers_mt", "zeros", "zeros_mt", "generateseries", "generate_series", "merge", "view"}
 )
-"""In lower case. None takes columns or expressions in a string, where nothing would be seen of them."""
+"""Allowed table functions, in lower case. None takes columns or expressions in a string, which would go unchecked."""
 ENGINES: Final = frozenset(
     {"Atomic", "Memory", "Null", "Set", "Join", "Log", "TinyLog", "StripeLog", "Merge", "Buffer"}
     | {f"{kind}MergeTree" for kind in ("", "Replacing", "Summing", "Aggregating", "Collapsing", "Coalescing")}

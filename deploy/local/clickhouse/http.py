@@ -26,7 +26,7 @@ from touchstream.deploy.local.ports import LOOPBACK
 log = structlog.get_logger(__name__)
 
 QUERIES_MAX = 64
-"""At a time; the next ones wait."""
+"""Most queries at a time; further ones wait."""
 CONNECTIONS_WAITING_MAX = 128
 IDLE_SECONDS = 300.0
 _PAGES = ("/", "/ping", "/replicas_status")

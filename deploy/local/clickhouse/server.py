@@ -86,7 +86,7 @@ def main() -> None:
 
 def serve(path: Path, port: int, password: str) -> None:
     """Serve `path` on 127.0.0.1:`port` until a signal. Raises SystemExit with a line that says what is in the way."""
-    # Here and not above: loading the engine takes half a second, and who only starts this process doesn't need it.
+    # Imported here: loading the engine takes half a second, and the process that starts this one doesn't need it.
     from touchstream.deploy.local.clickhouse.engine import Engine
     from touchstream.deploy.local.clickhouse.errors import ClickHouseError
     from touchstream.deploy.local.clickhouse.http import ClickHouseServer

@@ -1,4 +1,4 @@
-"""How far `watch` has judged: written by it, read by whoever says that no alert is firing."""
+"""Up to when `watch` has judged: written by it, read where no firing alert is reported."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,9 +9,9 @@ from clickhouse_connect.driver.client import Client
 from touchstream.sinks.clickhouse.sql import query_text
 
 ROUND_SECONDS: Final = 5.0
-"""So often `watch` says how far it is, at least."""
+"""Longest interval at which `watch` records its progress."""
 SILENT_MS: Final = 20_000
-"""A `watch` that has said nothing for so long is dead, hangs, or can't reach ClickHouse."""
+"""Silence after which `watch` counts as dead, hanging, or cut off from ClickHouse."""
 LATE_MS: Final = 60_000
 """A round judges 30 windows of each rule, and takes seconds: one that is further behind is late."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ class Round:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing can be said of alerts any more."""
+        """Whether the state of alerts is unknown."""
         return self.silent_ms > SILENT_MS
 
     def late_ms(self, watermark_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""Alerts in ClickHouse: how they stand, how they changed, who was told, and the rolling rows they are judged by."""
+"""Alerts in ClickHouse: their state, changes and notifications, and the rolling rows they are judged by."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
@@ -57,7 +57,7 @@ class AlertTables:
         return {rule: int(tick_ms) for rule, tick_ms in rows}
 
     def record(self, alerts: Iterable[AlertRow], changes: Mapping[AlertRow, Sequence[str]]) -> None:
-        """Write alerts, and their changes with who is to be told: changes first.
+        """Write alerts, and their changes with the destinations to notify: changes first.
 
         Interrupted between the two, they are judged and written again, with the same keys.
         """

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from touchstream.sinks.clickhouse.sql import query_text
 
 CUSTOMERS_MAX: Final = 1_000_000
-"""What a fit reads: 40 MB. Of more customers it takes one in so many; the parameters' error is then far below 1 %."""
+"""Most customers that a fit reads, 40 MB. Of more it reads a sample; the parameters' error is then far below 1 %."""
 WEEKS: Final = 52.0
 TOP_MAX: Final = 100_000
 _FIRST_DAY: Final = date(1970, 1, 1)

@@ -1,6 +1,6 @@
 -- What each person bought on a day, in one currency: the purchases of a day are one transaction, as in the literature.
 -- Days are days of UTC since 1970. FINAL: a touch that was inserted twice would be spent twice. One `person` alone
--- (empty: everybody) is looked for by the table's key first, among the customer's own touches and anonymous ones.
+-- (empty: all persons) is looked for by the table's key first, among the customer's own touches and anonymous ones.
 SELECT
     {person_of_touch},
     toInt32(toDate32(touch.occurred_at)) AS day,

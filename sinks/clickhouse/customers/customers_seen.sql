@@ -1,4 +1,4 @@
--- Everybody who was ever met, by journey: when, how often, what they brought. A person is a customer (`known`), else an
+-- All persons with touches, by journey: when, how often, with which revenue. A person is a customer (`known`), else an
 -- anonymous id: two name spaces. `owners_of_anonymous_ids`: owners_of_anonymous_ids.sql.
 SELECT
     journey, known, person,

@@ -1,4 +1,4 @@
-"""Who may sign control records, and what became of those that lanes met (docs/decisions/0013)."""
+"""The keys that may sign control records, and what lanes made of the records they read (docs/decisions/0013)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,6 +56,6 @@ def verdicts(client: Client, topic: str, sequences: Sequence[int]) -> list[Verdi
 
 
 def replace_lane_keys(client: Client, keys: str) -> int:
-    """Let the newest row of every lane say who may sign; how many there are. While no worker runs."""
+    """Put the keys that may sign into the newest row of every lane; the number of lanes. While no worker runs."""
     client.command(query_text("control_keys_of_lanes"), {"keys": keys})
     return int(client.query("SELECT uniqExact(topic, partition) FROM lanes").result_rows[0][0])

@@ -1,4 +1,4 @@
-"""What a lane's new owner reads from ClickHouse before it goes on."""
+"""Reads the state of a lane from ClickHouse for its new owner."""
 
 from collections.abc import Iterator
 from typing import Any, Final

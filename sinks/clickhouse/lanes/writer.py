@@ -24,9 +24,9 @@ _random = SystemRandom()
 
 FIRST_WAIT_SECONDS: Final = 0.1
 LONGEST_WAIT_SECONDS: Final = 10.0
-"""Short enough that a server that is back is used at once, long enough not to be a burden to one that struggles."""
+"""Longest back-off in seconds: notices a server soon after it is back, and doesn't burden one that struggles."""
 REJECTED_ROWS_MAX: Final = 1_000
-"""More refusals than this in one table of one flush say something about the sink, not about the rows."""
+"""Most rejected rows in one table of one flush; more mean that the sink is at fault, not the rows."""
 
 
 @dataclass(frozen=True)

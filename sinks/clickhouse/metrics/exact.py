@@ -1,4 +1,4 @@
-"""What people and programs ask: exact metrics of an interval, the lanes.
+"""Exact metrics of an interval, and the lanes, for people and programs.
 
 The formulas stand in the SQL beside; here they get their parameters and their answers become rows.
 """

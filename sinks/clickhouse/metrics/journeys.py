@@ -1,4 +1,4 @@
-"""What happened between the touches: visits, passes, moves, churn."""
+"""Metrics between touches: visits, passes, moves, churn."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -28,7 +28,7 @@ _NO_CHURN: Final[Mapping[str, Any]] = {
     "churn_rate_low": None, "churn_rate_high": None, "churn_rate_reason": "nobody_was_active",
 }  # fmt: skip
 _PASSES_OF, _CHURN_OF = ("journey",), ("journey", "segment")
-"""What passes and churn can be asked by: a pass has many stages and channels, and so has who is lost."""
+"""Dimensions of passes and of churn: a pass and a lost customer have many stages and channels."""
 _REASON: Final = "_reason"
 
 
@@ -43,7 +43,7 @@ def portfolio(
     """Every exact metric of [from_ms, to_ms): those of `metrics`, and what became of the visits that began in it.
 
     Arguments and errors are those of `metrics.exact.metrics`. How long passes last is said by none and by journey,
-    who was lost by segment as well. `reasons` holds a word for each metric that isn't defined here, or not
+    lost customers by segment as well. `reasons` holds a word for each metric that isn't defined here, or not
     known, and is null for it; docs/journeys.md and docs/tables.md list them.
     """
     measured = metrics(client, from_ms, to_ms, by, where, topic)
@@ -150,7 +150,7 @@ def churn(
     by: Sequence[str] = (),
     where: Mapping[str, Sequence[str]] | None = None,
 ) -> Rows:
-    """Who was active and who was lost, by journey, segment, both or none of them.
+    """Active and lost customers, by journey, segment, both or neither.
 
     Over several journeys, each with a silence of its own, the figures are null and `churn_rate_reason` says so.
     """

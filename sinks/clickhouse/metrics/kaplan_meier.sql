@@ -1,4 +1,4 @@
--- Who has not gone on yet, by how long they have been watched (Kaplan and Meier 1958), and its variance relative to it
+-- The share of visits that have not gone on yet (Kaplan and Meier 1958), and its variance relative to it
 -- (Greenwood 1926), as functions of `ends`, sorted: of each visit twice the time at which it went on, or twice the time up
 -- to which it is known not to have, and one. `n`: all visits; those that are not in `ends` are known never to go on.
 -- Ends at the same time are taken one after the other, which gives the same product and the same sum.

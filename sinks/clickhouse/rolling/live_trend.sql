@@ -1,4 +1,4 @@
--- What a rolling window said of some stages at its ticks in (from_ms, tick_ms], by stage and tick.
+-- The rows of a rolling window for some stages at its ticks in (from_ms, tick_ms], by stage and tick.
 -- `metrics`: names of columns.
 SELECT
     assumeNotNull(stage) AS stage, toUnixTimestamp64Milli(tick) AS at_ms, completeness, {metrics}

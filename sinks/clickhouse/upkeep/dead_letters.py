@@ -59,7 +59,7 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class OpenLetter:
-    """A dead letter that may be published again. letter: what it is called, by where it was refused first.
+    """A dead letter that may be published again. letter: its name, made of where it was refused first.
 
     attempt: the next one's number, or that of an interrupted one (unacknowledged: it may be in the log, or not).
     """
@@ -94,7 +94,7 @@ def open_letters(client: Client, topic: str, reason: str | None, since_ms: int, 
 
 
 def letters_at(client: Client, letters: Sequence[OpenLetter]) -> dict[str, DeadLetter]:
-    """The letters themselves by their name; those that were erased meanwhile are missing."""
+    """Dead letters by name; those that were erased meanwhile are missing."""
     places = {(one.log_id, one.partition, one.log_offset): one.letter for one in letters}
     rows = [dict(zip(_PLACES.names, place, strict=True)) for place in places]
     sent = _sent("places", "log_id String, partition UInt32, log_offset UInt64", pa.Table.from_pylist(rows, _PLACES))

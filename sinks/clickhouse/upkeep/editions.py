@@ -28,12 +28,12 @@ _HISTORY: Final = {
     "definitions": "all_rows",
     "journey_stages": "all_rows",
 }
-"""What of each table an edition begins with. All other rows follow from the log."""
+"""Condition by table on the rows that an edition begins with. All other rows are derived from the log."""
 _GOES_ON: Final = (
     "alerts", "alert_changes", "alert_deliveries", "alerts_judged", "clv_parameters", "dead_letter_replays",
     "stage_metrics", "journey_metrics", "series", "control_keys", "erasure_keys",
 )  # fmt: skip
-"""What does not follow from the log: it goes along when another edition comes into force."""
+"""Tables that can't be derived from the log: they are copied when another edition comes into force."""
 _COPYING: Final = {"max_partitions_per_insert_block": 0}
 
 

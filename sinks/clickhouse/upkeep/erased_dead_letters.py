@@ -23,7 +23,7 @@ Pairs = list[tuple[str, Any]]
 
 
 class Ids:
-    """The ids of a person, as they may stand in a letter."""
+    """The ids of a person, as they may stand in a dead letter."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         """ids: at least one."""
@@ -33,11 +33,11 @@ class Ids:
 
     @property
     def patterns(self) -> list[bytes]:
-        """Bytes of which a letter that holds an id has one, unless it is written with escapes."""
+        """Bytes of which a dead letter with an id has at least one, unless it is written with escapes."""
         return sorted({encoded for form in self._forms for encoded in _encoded(form)})
 
     def are_in(self, *pieces: bytes) -> bool:
-        """Whether any of a letter's pieces (key, value, names and values of headers, detail) holds an id."""
+        """Whether any of a dead letter's pieces (key, value, names and values of headers, detail) holds an id."""
         return any(self._is_in(piece) for piece in pieces)
 
     def _is_in(self, piece: bytes) -> bool:

@@ -20,13 +20,13 @@ _KEPT: Final = {
     "identities": "nothing",
     "dead_letters": "offset and reason",
 }
-"""What stays of a row, by table."""
+"""Columns of a row that stay, by table."""
 _LETTERS_READ: Final = 200
-"""At once: a letter may have four megabytes."""
+"""Dead letters read at once: each may have four megabytes."""
 _LETTERS_EMPTIED: Final = 1_000
-"""By one mutation, each of which rewrites parts of the table."""
+"""Most dead letters emptied by one mutation, each of which rewrites parts of the table."""
 _IDS_SOUGHT: Final = 100
-"""In one query for mentions."""
+"""Most ids in one query for mentions."""
 
 
 @dataclass(frozen=True)

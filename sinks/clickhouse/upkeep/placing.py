@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from touchstream.sinks.clickhouse.sql import query_text
 
 EXAMPLES_MAX: Final = 20
-"""Twins that are shown; all are counted."""
+"""Most twins that are shown; all are counted."""
 
 
 @dataclass(frozen=True)

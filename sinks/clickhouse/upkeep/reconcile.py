@@ -22,7 +22,7 @@ SLICE_TOUCHES_MAX: Final = 250_000
 """Events of one query, some seconds; never less than an hour's."""
 SLICE_HOURS_MAX: Final = 24 * 31
 DIFFERENCES_MAX: Final = 100
-"""That are shown; all are counted."""
+"""Most differences that are shown; all are counted."""
 _HOUR_MS: Final = 3_600_000
 _FLUSHED: Final = pa.schema([LANES.field(name) for name in ("log_id", "partition", "next_offset")])
 _BOUNDS: Final = [

@@ -1,4 +1,4 @@
-"""What is worth a word though it is no error: ids that repeat, actions that are nearly those that count."""
+"""Warnings that are no errors: ids that repeat, actions that are nearly those that count."""
 
 from __future__ import annotations
 

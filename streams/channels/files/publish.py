@@ -39,7 +39,7 @@ _TIMES = ("occurred_at", "received_at")
 
 @dataclass(frozen=True)
 class PublishOptions:
-    """What `publish` may be told. `format` is ndjson, csv or parquet; None tells it by the file's name.
+    """Options of `publish`. `format` is ndjson, csv or parquet; None tells it by the file's name.
 
     refused_file: gets the refused lines; None: a new one in the working directory if standard input is read, else none.
     """
@@ -54,7 +54,7 @@ class PublishOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is: bytes of all files as stored (`bytes_total` None if unknown), events sent, lines refused."""
+    """Progress: bytes of all files as stored (`bytes_total` None if unknown), events sent, lines refused."""
 
     step: str
     bytes_done: int
@@ -292,7 +292,7 @@ class _Pace:
         return self._rate is not None
 
     async def wait_for(self, sent: int) -> bool:
-        """Until the next event is due after `sent` others; False if it was stopped meanwhile."""
+        """Wait until the next event is due after `sent` others; False if it was stopped meanwhile."""
         while self._rate is not None and not self._stop.asked:
             early = self._began + sent / self._rate - time.monotonic()
             if early <= 0:

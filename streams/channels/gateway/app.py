@@ -56,7 +56,7 @@ _RETRY: Final = {"Retry-After": str(RETRY_SECONDS)}
 
 @dataclass(frozen=True)
 class Sender:
-    """Who sends, and what its key may speak of."""
+    """A sender, and what its key permits."""
 
     owner: str
     bounds: Bounds = ANYTHING
@@ -165,12 +165,12 @@ class Gateway:
             yield
 
     def _sender(self, request: Request, to: Permission = Permission.SEND) -> Sender:
-        """Who asks; pays for one event in advance. Raises Problem: 401, 403, 429, 503."""
+        """The sender of a request, charged for one event in advance. Raises Problem: 401, 403, 429, 503."""
         sender = self._allowed(request, to)
         for rate, what in ((self.rate, "events"), (self.byte_rate, "bytes")):
             wait_seconds = rate.wait_seconds(sender.owner)
             if wait_seconds:
-                detail = f"more {what} a second than this key may send; come back in {wait_seconds:.1f} s"
+                detail = f"more {what} a second than this key may send; retry in {wait_seconds:.1f} s"
                 raise come_back(429, f"Too many {what}", detail, wait_seconds)
         self.rate.take(sender.owner, 1)
         return sender
@@ -218,7 +218,7 @@ class Gateway:
             await self._deliver(whole, [body], now_ms, sender)
 
     async def _deliver(self, judged: Judged, texts: Sequence[bytes], now_ms: int, sender: Sender) -> None:
-        """What is used, and what is not, until Kafka has acknowledged both. Raises Problem: 503."""
+        """Publish accepted and refused events, and wait until Kafka has acknowledged both. Raises Problem: 503."""
         letters = self.letters.of(judged.refused, texts, sender.owner, self._sent_by(sender))
         try:
             await self.delivery.send([*judged.records, *letters], now_ms)

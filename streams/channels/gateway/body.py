@@ -18,7 +18,7 @@ from touchstream.streams.channels.gateway.places import Body
 from touchstream.streams.channels.gateway.problems import NoJson, Problem, too_large
 
 EVENTS_MAX: Final = 10_000
-"""In one request. Two seconds' worth at the speed of one gateway; a whole request is in memory."""
+"""Most events in one request: two seconds of work for one gateway. A whole request is in memory."""
 NDJSON_TYPES: Final = frozenset(
     f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonlines", "jsonlines", "json-lines")
 )
@@ -27,7 +27,7 @@ _NO_NUMBER = re.compile(rb"[\s:,\[]([+-]?(?:NaN|Infinity|Inf|nan|inf|undefined|N
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _LOOKED_AT_LINES = 20
 _LOOKED_AT_BYTES = 2**20
-"""To find out whether a body is lines whose first one is broken."""
+"""Bytes examined to find out whether a body is lines of which the first one is broken."""
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 

@@ -64,7 +64,7 @@ def _letter(refused: RefusedEvent, text: bytes, sent_by: str | None) -> Record:
 
 
 def _key(text: bytes) -> bytes | None:
-    """That of the event, where it says who it is about: a letter then comes back to its customer's lane."""
+    """The Kafka key of the event, if it identifies a customer: its dead letter then returns to that customer's lane."""
     try:
         fields = parse_json(text)
     except Undecodable:

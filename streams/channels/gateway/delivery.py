@@ -23,7 +23,7 @@ from touchstream.streams.channels.partitioner import lane_of
 log = structlog.get_logger(__name__)
 
 LINGER_MS: Final = 5
-"""A batch waits that long for company: the requests of five milliseconds share it."""
+"""Milliseconds that a batch waits for more events: the requests of this time share it."""
 RECONNECT_SECONDS: Final = 1.0
 PROBE_SECONDS: Final = 2.0
 """Timeout of Kafka's answer; a readiness probe seldom waits longer."""

@@ -21,16 +21,16 @@ from touchstream.streams.process import metrics
 log = structlog.get_logger(__name__)
 
 KEYS_MAX: Final = 1_000
-"""Every one is compared with at each request."""
+"""Most keys in a file: each request is compared with every key."""
 KEY_FILE_BYTES_MAX: Final = 1024 * 1024
 STALE_SECONDS_MAX: Final = 10.0
-"""For which keys are used whose file can't be read any more: as long as replacing a file may take, and no longer."""
+"""Seconds for which keys remain valid when their file can't be read: as long as replacing a file may take."""
 _READ_AGAIN_SECONDS: Final = 5.0
-"""At the latest, also if nothing seems to have changed: some file systems tell times by the second."""
+"""Longest time between two reads of the file, also if it seems unchanged: some file systems record whole seconds."""
 
 
 class KeysUnavailable(RuntimeError):  # noqa: N818  it says what happened
-    """The file of keys can't be read for too long: who may do what is not known."""
+    """The file of keys has not been readable for too long: permissions are not known."""
 
 
 @dataclass(frozen=True)

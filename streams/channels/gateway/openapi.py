@@ -35,7 +35,7 @@ _PROBLEMS: Final[dict[int, _Problem]] = {
     408: ("The body comes too slowly", "it has to be there within 30 s; send smaller requests", {}),
     413: ("The request is too large", "a request has at most 10000 events; send several requests", {}),
     415: ("Unknown content encoding", "send the body as it is, or compressed with gzip", {}),
-    429: ("Too many events", "more events a second than this key may send; come back in 0.4 s", _RETRY_AFTER),
+    429: ("Too many events", "more events a second than this key may send; retry in 0.4 s", _RETRY_AFTER),
     500: ("Internal error", "see the gateway's log", {}),
     503: (
         "Kafka doesn't take events",

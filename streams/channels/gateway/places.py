@@ -18,12 +18,12 @@ REQUESTS_OF_A_KEY_MAX: Final = 8
 PLACE_SECONDS: Final = 5.0
 """Longest wait of a request for its place, in seconds."""
 BODIES_MAX: Final = 32
-"""Room for so many bodies of the largest size, being received or at work."""
+"""Room for this many bodies of the largest size, being received or processed."""
 BODY_SECONDS: Final = 30.0
-"""For a body to arrive."""
+"""Timeout for a body to arrive, in seconds."""
 BODY_SECONDS_AT_LEAST: Final = 10.0
 BODY_BYTES_PER_SECOND_MIN: Final = 64 * 1024
-"""On average, beyond BODY_SECONDS_AT_LEAST."""
+"""Least average rate of a body in bytes a second, once BODY_SECONDS_AT_LEAST have passed."""
 RETRY_SECONDS: Final = 1
 
 
@@ -51,7 +51,7 @@ class Body:
             self._timeout = None
 
     def grow(self, received_bytes: int, held_bytes: int) -> None:
-        """So much has come, compressed or not, and so much is held now. Raises Problem: 503 if there is no room."""
+        """Record bytes received, compressed or not, and bytes held now. Raises Problem: 503 if there is no room."""
         self.held_bytes = held_bytes
         if self._timeout is not None:
             allowed = BODY_SECONDS_AT_LEAST + received_bytes / BODY_BYTES_PER_SECOND_MIN
@@ -97,7 +97,7 @@ class Bodies:
             del self._held[body]
 
     def make_room(self, asking: Body) -> None:
-        """Push out what is over the bound. Raises Problem: 503 if that is the one who asks."""
+        """Evict bodies beyond the bound. Raises Problem: 503 if that is the caller's."""
         excess = sum(one.held_bytes for one in self._held if not one.pushed_out) - self._bytes_max
         while excess > 0:
             of_owners: Counter[str] = Counter()

@@ -19,10 +19,10 @@ class Rate:
         self._full_at: dict[str, float] = {}  # when the bucket is full again; one entry for each name in the file
 
     def wait_seconds(self, owner: str) -> float:
-        """Until a request of this owner is let in; 0 if it is now."""
+        """Seconds until a request of this owner is admitted; 0 if now."""
         return max(0.0, self._full_at.get(owner, 0.0) - 1 - self._clock())
 
     def take(self, owner: str, sent: int) -> None:
-        """So many events, or bytes, were sent."""
+        """Record a number of events, or bytes, as sent."""
         now = self._clock()
         self._full_at[owner] = max(now, self._full_at.get(owner, now)) + sent / self._per_second

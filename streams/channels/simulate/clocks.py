@@ -15,7 +15,7 @@ class Clock(Protocol):
         """The time."""
 
     async def sleep_until(self, at_ms: int) -> None:
-        """Until it is that time."""
+        """Wait until that time."""
 
 
 class WallClock:

@@ -19,7 +19,7 @@ from touchstream.streams.channels.simulate.scenario import Scenario
 from touchstream.streams.channels.simulate.simulator import Simulator
 
 FAST_EVENTS: Final = 2_000
-"""Between two acknowledgements, where nothing else is waited for."""
+"""Events between two waits for acknowledgement, when publishing without a clock."""
 
 
 @dataclass(frozen=True)

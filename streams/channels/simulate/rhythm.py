@@ -14,7 +14,7 @@ from typing import Final
 from touchstream.streams.channels.simulate.scenario import Rhythm
 
 STEP_SECONDS: Final = 15
-"""The intensity is constant within a step: finer than anybody sees, and a week has 40,320 of them."""
+"""Seconds of a step, within which the intensity is constant; a week has 40,320 of them."""
 
 WEEK_SECONDS: Final = 7 * 86_400
 _MONDAY_SECONDS: Final = 4 * 86_400  # 1970 began on a Thursday

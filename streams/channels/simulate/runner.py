@@ -119,13 +119,13 @@ class Runner:
             self._unacknowledged += len(values)
 
     async def _deliver(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Until Kafka has all of it. What it has already may be there twice then, and counts once by its event_id."""
+        """Retry until Kafka has acknowledged all events. One that is there twice then counts once, by its event_id."""
         while True:
             try:
                 await self._batches.add(keys, values, times.now_ms())
                 await self._batches.flush()
             except DeliveryFailed as error:
-                log.warning("Kafka didn't take events, sending them again", error=str(error))
+                log.warning("Kafka didn't acknowledge events; retrying", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return

@@ -56,7 +56,7 @@ class ReadyFile:
         self._written, self._failing = dict(content), False
 
     def remove(self) -> None:
-        """It is not ready any more."""
+        """Remove the file: the stack is not ready any more."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 

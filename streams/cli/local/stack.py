@@ -149,12 +149,12 @@ class Stack:
         )
 
     def _prepared(self) -> list[str]:
-        """What `prepare` says; from the start or from the thread that sees to a broker that came back, never both."""
+        """The report of `prepare`; run at the start or by the thread that sees to a restarted broker, never both."""
         with self._preparing:
             return list(prepare(self.settings))
 
     def _with_servers(self, work: Callable[[], _Done]) -> _Done:
-        """What `work` returns; where it failed because a server died meanwhile, it is done again with the new one."""
+        """The result of `work`, retried with the new server if a server died meanwhile."""
         deadline = time.monotonic() + _READY_SECONDS
         while True:
             before = self._server_pids()

@@ -15,11 +15,11 @@ from touchstream.streams.insight.clv.history import FitError, Floats, RepeatPurc
 from touchstream.streams.insight.clv.search import highest
 
 REPEAT_CUSTOMERS_MIN: Final = 100
-"""Customers who came back. Below it the four parameters say little about anybody."""
+"""Least number of repeat customers: with fewer the four parameters are unreliable."""
 _STARTS: Final = ((1.0, 1.0, 1.0, 1.0), (0.25, 0.1, 0.5, 2.0), (0.5, 0.3, 0.2, 5.0), (3.0, 2.0, 2.0, 2.0))
 """(r, α, a, b), with α in units of the mean age."""
 _TAIL: Final = 30.0
-"""What is left out of an integral is about exp(-30) of its highest value."""
+"""Where an integral is cut off: the rest is about exp(-30) of its highest value."""
 
 
 @dataclass(frozen=True)
