@@ -63,7 +63,7 @@ _FETCH_BYTES_MAX = 4 * 2**20  # of one partition at a time: some 25,000 events, 
 
 
 class Worker(faust.App):
-    """A Faust app whose lanes are told of every assignment."""
+    """A Faust app that notifies its lanes of every assignment."""
 
     lanes: Lanes
     end_in_time: Callable[[], None]

@@ -23,7 +23,7 @@ _NAME_CHARS: Final = 80
 
 @dataclass(frozen=True)
 class Sought:
-    """What the customer page was asked for, and what came of it. root: the address of the page's root, from there."""
+    """The request of the customer page and its result. root: the address of the page's root, from there."""
 
     wanted: str
     anonymous: bool

@@ -146,7 +146,7 @@ def _interval(row: Mapping[str, Any], metric: Metric) -> str | None:
 
 
 def _target(row: Mapping[str, Any], metric: Metric, value: float | None) -> Target | None:
-    """Missed and met are said where the whole interval says so."""
+    """How a metric stands to its target: missed or met only if the whole interval is."""
     if metric.target is None or value is None:
         return None
     low, high = row.get(f"{metric.name}_low"), row.get(f"{metric.name}_high")

@@ -124,7 +124,7 @@ class CountedIds:
         return (self._clocks[:size] < clocks_from) | (self._offsets[:size] < offsets_from - self._origin)
 
     def _move_origin(self, seen: Seen) -> None:
-        """So far that 32 bits hold the offsets of a batch."""
+        """Move the origin so that 32 bits hold the offsets of a batch."""
         ahead = int(seen.offsets[-1]) - self._origin
         if abs(ahead) <= _SPAN:
             return

@@ -114,7 +114,7 @@ class HashIndex:
 
 
 def resized(values: npt.NDArray[Number], size: int) -> npt.NDArray[Number]:
-    """A copy with room for so many; what is behind the old ones is undefined.
+    """A copy of the given size; values behind the old ones are undefined.
 
     Not np.resize: its result is a view, and keeps a whole multiple of the old array resident.
     """
@@ -125,5 +125,5 @@ def resized(values: npt.NDArray[Number], size: int) -> npt.NDArray[Number]:
 
 
 def _capacity(size: int) -> int:
-    """The smallest power of two that holds so many keys below the highest load."""
+    """The smallest power of two that holds this many keys below the highest load."""
     return max(_CAPACITY_MIN, 1 << int(np.ceil(np.log2(max(size, 1) / _LOAD_MAX))))

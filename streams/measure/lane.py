@@ -193,7 +193,7 @@ class Lane:
         return LaneRows(touchpoints, self.panes.changed(), letters, self.row, watermark, erasures, noted, switched)
 
     def flushed(self, panes_max: int) -> None:
-        """The rows of the last flush are in the tables: keep at most so many panes, and forget ids past the horizon."""
+        """The rows of the last flush are in the tables: keep at most `panes_max` panes, forget ids past the horizon."""
         self.panes.acknowledged()
         self.panes.evict(panes_max, LABELS_MAX)
         passed = self.row.ids_since, self.row.ids_from

@@ -25,7 +25,7 @@ StartResponse = Callable[[str, Headers], Any]
 
 
 def serve_health(host: str, port: int, health: Callable[[], Health], end: Callable[[], None] | None = None) -> int:
-    """Answer from now on, for as long as the process lives; the port. Raises OSError, saying what to do.
+    """Serve health checks until the process ends; returns the port. Raises OSError, saying what to do.
 
     port 0: any free one. health: asked for /readyz, which answers 503 unless it is ready, and for /healthz, which
     answers 503 once it is stuck for good. end: called then to end the process, also without any request.

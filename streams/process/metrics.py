@@ -65,7 +65,7 @@ WATERMARK_AGE_SECONDS: Final = LaneGauge(
 )
 BATCH_RECORDS: Final = Histogram(
     "touchstream_batch_records",
-    "Records that a lane measures in one piece: what came since the last flush, or a large poll.",
+    "Records that a lane measures in one piece: those since the last flush, or a large poll.",
     buckets=(1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000),
 )
 BLOCKED_SECONDS: Final = Counter(

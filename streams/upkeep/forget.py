@@ -40,7 +40,9 @@ class EraseAgain:
         since = _FIRST_LOOK_SECONDS if self._looked_at is None else int(started - self._looked_at + 2 * LOOK_SECONDS)
         if came_back(self._client, since):
             for done in erase(self._client):
-                log.warning("erased again what came back of a person", table=done.table, rows=done.rows)
+                log.warning(
+                    "erased rows of a person again that a replay had brought back", table=done.table, rows=done.rows
+                )
         self._looked_at = started
 
 

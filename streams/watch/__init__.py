@@ -1,1 +1,1 @@
-"""`watch`: rules are judged over complete windows, and people are told when an alert fires or is resolved."""
+"""`watch`: rules are judged over complete windows, and notifications are sent when an alert fires or is resolved."""

@@ -14,7 +14,7 @@ from touchstream.streams.process import metrics
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS: Final = 5.0
-"""A lane without records for so long gets a heartbeat: twelve small records a minute, and windows complete as fast."""
+"""Seconds without records after which a lane gets a heartbeat: twelve small records a minute let windows complete."""
 _LOOK_SECONDS: Final = 1.0
 
 HEARTBEAT: Final[Headers] = [(CONTROL_HEADER, b"heartbeat")]

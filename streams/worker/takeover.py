@@ -42,7 +42,7 @@ class LaneTables(LeftTables, Protocol):
         """Write the first row of a log; returns when it is acknowledged."""
 
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
-        """The newest rows of `stage_panes` by pane_start, at most so many."""
+        """The newest rows of `stage_panes` by pane_start, at most `limit`."""
 
     def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
         """The rows of `stage_panes` that exist for keys (resolution_s, pane_start, journey … segment)."""

@@ -48,7 +48,7 @@ class AlertTables:
         return self._alerts("alerts_undelivered", destination=destination, days=UNDELIVERED_DAYS, most=most)
 
     def record_delivery(self, destination: str, key: str, outcome: str) -> None:
-        """A destination was told, or has refused it for good."""
+        """Record that a destination accepted a notification, or refused it for good."""
         self._client.insert("alert_deliveries", [[destination, key, outcome]], ["destination", "key", "outcome"])
 
     def cursors(self) -> dict[str, int]:

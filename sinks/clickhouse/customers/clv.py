@@ -1,6 +1,6 @@
 """Customer lifetime value in ClickHouse: repeat purchases, fitted parameters, and what people are worth by them.
 
-Days are days of UTC. An observation ends with a day: what was bought on it counts, what came later doesn't.
+Days are days of UTC. An observation ends with a day: purchases on it count, later ones don't.
 """
 
 import hashlib

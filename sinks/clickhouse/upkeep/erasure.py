@@ -1,4 +1,4 @@
-"""Erasing a person: what the tables hold under their ids, what comes back of it, and where others mention them.
+"""Erases a person: rows under their ids, rows that a replay brings back, and mentions in rows of others.
 
 Sums stay (panes, rolling windows): they are no personal data. A raw event stays as an event without a person, so that
 metrics of its interval remain exact; touches, identifications, and the contents of dead letters are removed.

@@ -19,7 +19,7 @@ _SECONDS_PER_MINUTE: Final = 60
 
 
 class Letters:
-    """Makes records of what was refused, for each sender so many in a minute; counts what is not kept."""
+    """Makes records of refused events, up to a limit per sender and minute; counts those beyond it."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
@@ -38,7 +38,7 @@ class Letters:
         return [_letter(one, texts[one.index], sent_by) for one in some]
 
     def give_back(self, owner: str, letters: int) -> None:
-        """Room for so many that were not delivered: they will be sent again."""
+        """Return the places of records that were not delivered: they will be sent again."""
         minute, kept = self._kept.get(owner, (0, 0))
         self._kept[owner] = minute, max(0, kept - letters)
 

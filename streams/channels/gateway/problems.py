@@ -80,5 +80,5 @@ def too_large(detail: str) -> Problem:
 
 
 def come_back(status: int, title: str, detail: str, seconds: float, event_ids: Sequence[GivenId] = ()) -> Problem:
-    """Not now: the same request may be sent again after so many seconds."""
+    """A temporary failure: the same request may be retried after `seconds`."""
     return Problem(status, title, detail, {"Retry-After": str(max(1, math.ceil(seconds)))}, event_ids)

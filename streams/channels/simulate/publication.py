@@ -33,7 +33,7 @@ class SimulateOptions:
         if not 0 <= self.seconds < float("inf"):
             raise ValueError(f"--for must be 0 or more seconds, not {self.seconds:g}")
         if self.fast and not self.seconds:
-            raise ValueError("--fast needs --for: it publishes so many seconds of the past at once")
+            raise ValueError("--fast needs --for: it publishes that many seconds of the past at once")
 
 
 def publish_simulation(

@@ -35,7 +35,7 @@ class BusyTime:
         return self._since_epoch(at_ms) - self._start
 
     def moment(self, busy: float) -> int:
-        """When so many busy seconds have passed since the start, in milliseconds since 1970."""
+        """The time at which this many busy seconds have passed since the start, in milliseconds since 1970."""
         weeks, rest = divmod(busy + self._start, self._week)
         step = min(bisect_right(self._busy, rest), len(self._busy) - 1) - 1
         low, high = self._busy[step], self._busy[step + 1]
@@ -50,7 +50,7 @@ class BusyTime:
 
 
 def intensity(rhythm: Rhythm, second: int) -> float:
-    """How busy it is so many seconds after Monday 0:00 UTC, relatively."""
+    """Relative intensity at this many seconds after Monday 0:00 UTC."""
     day, hour = divmod(second // 3_600, 24)
     wave = 0.0
     if rhythm.wave is not None:
