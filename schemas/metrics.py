@@ -48,7 +48,7 @@ class Metric(Definition):
     owner: Words | None = None
     target: float | None = None
     freshness_seconds: Annotated[int, Field(ge=1)] | None = None
-    """Of files of earlier versions; it says nothing any more: how old a value is, its window says."""
+    """Read from files of earlier versions and ignored: how old a value is, its window says."""
     n: FieldName | None = None
     interval: bool = False
     """Whether it comes with `<name>_low` and `<name>_high`, its 95 % interval."""

@@ -158,7 +158,7 @@ def _bucket(column: str) -> str:
 
 
 def _percents(catalogue: Catalogue) -> dict[str, list[int]]:
-    """Of each sketch the quantiles that are asked for."""
+    """The quantiles that are asked for, by sketch."""
     percents: dict[str, list[int]] = {}
     for metric in catalogue.metrics.values():
         if metric.computed and metric.computed.sketch and metric.computed.percent:
