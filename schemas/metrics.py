@@ -1,6 +1,6 @@
 """The catalogue: what panes keep, and what every field that is shown, stored or sent means, as in `metrics.yaml`.
 
-The file that comes with this version (`shipped`) says what is computed. A file of somebody's own says who owns a metric
+The file that comes with this version (`shipped`) says what is computed. A user's own file says who owns a metric
 and what it is held to; what it says of the rest has to agree.
 """
 

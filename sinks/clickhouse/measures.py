@@ -1,8 +1,7 @@
 """The parts of queries that the catalogue says, by their placeholders: lists of measures and metrics, as SQL.
 
 `{summed_measures}` in a query's text stands for the part of that name below (`sinks.clickhouse.sql`). A part that is
-used twice is the same list twice, in the catalogue's order: nothing that is written is matched by a place that somebody
-has counted.
+used twice is the same list twice, in the catalogue's order: no column is matched by a position counted by hand.
 """
 
 from collections.abc import Callable, Iterable, Mapping
