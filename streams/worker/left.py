@@ -1,9 +1,9 @@
 """What an owner left of its last flush, where its log is lost before it was done: made whole from raw events.
 
 A flush writes raw events, then the panes that count them, and the lane row last. What comes without its lane row is
-done again by the next owner, from the log. Where another log stands in its place that is impossible: then every raw event that
-is in the tables counts, no other one does, and the panes are brought up to them. Panes that the owner before writes
-later are the same.
+done again by the next owner, from the log. Where another log stands in its place that is impossible: then every raw
+event that is in the tables counts, no other one does, and the panes are brought up to them. Panes that the owner before
+writes later are the same.
 """
 
 from dataclasses import replace
