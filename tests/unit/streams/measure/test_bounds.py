@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.journey import Journeys
+from touchstream.schemas.touchpoint import NUMBER_COLUMNS
 from touchstream.streams.measure.definitions import Definitions
 from touchstream.streams.measure.duplicates import CountedIds, Seen
 from touchstream.streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRow
@@ -42,12 +43,10 @@ def touched(panes: Panes, names: Iterable[str], offset: int, at_ms: int, **chang
         "log_offset": range(offset, offset + size), "series": series, "occurred_at": [at_ms] * size,
         "counted": [True] * size, "conflicting": [False] * size,
         "late": [False] * size, "action": ["contact"] * size, "outcome": [""] * size,
-        "duration_ms": [None] * size, "sentiment_micro": [None] * size, "nps": [None] * size, "csat": [None] * size,
-        "ces": [None] * size, "revenue_minor": [None] * size, "currency": [""] * size,
+        "currency": [""] * size, **dict.fromkeys(NUMBER_COLUMNS, [None] * size),
     } | changes  # fmt: skip
-    types = {"nps": pl.Int32, "csat": pl.Int32, "ces": pl.Int32}
-    numbers = dict.fromkeys(("log_offset", "duration_ms", "sentiment_micro", "revenue_minor"), pl.Int64)
-    panes.apply(pl.DataFrame(columns, schema_overrides=types | numbers | {"series": pl.UInt32}))
+    numbers = dict.fromkeys(("log_offset", *NUMBER_COLUMNS), pl.Int64)
+    panes.apply(pl.DataFrame(columns, schema_overrides=numbers | {"series": pl.UInt32}))
 
 
 def written(panes: Panes) -> pa.Table:

@@ -4,12 +4,20 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from touchstream.schemas.touchpoint import NUMBER_COLUMNS, NUMBERS, SCALES, column_of
 from touchstream.streams.measure.deltas import RESOLUTIONS_S, Deltas, Sums
-from touchstream.streams.measure.measures import MEASURED
+from touchstream.streams.measure.measures import BY_CURRENCY, MEASURED, SKETCHES
 from touchstream.streams.measure.panes import Panes, _keyed
 from touchstream.streams.measure.ragged import IntegerLabels, Labels, TextLabels
 
 HOUR_MS = 3_600_000
+
+
+def within(number: str) -> tuple[int, int]:
+    """Some of its scale, so that values meet."""
+    low, high = SCALES[number]
+    return (-(10**6), 10**6) if NUMBERS[number] == "double" else (max(low, -100), min(high, 10))
+
 
 EVENT = st.fixed_dictionaries(
     {
@@ -20,24 +28,11 @@ EVENT = st.fixed_dictionaries(
         "late": st.booleans(),
         "action": st.sampled_from(["purchase", "contact"]),
         "outcome": st.sampled_from(["success", "failure", "abandoned", ""]),
-        "duration_ms": st.none() | st.integers(0, 5),
-        "sentiment_micro": st.none() | st.integers(-(10**6), 10**6),
-        "nps": st.none() | st.integers(0, 10),
-        "csat": st.none() | st.integers(1, 5),
-        "ces": st.none() | st.integers(1, 7),
-        "revenue_minor": st.none() | st.integers(-100, 100),
+        **{column_of(name): st.none() | st.integers(*within(name)) for name in NUMBERS},
         "currency": st.sampled_from(["EUR", "USD", ""]),
     }
 )
-TYPES = {
-    "series": pl.UInt32,
-    "nps": pl.Int32,
-    "csat": pl.Int32,
-    "ces": pl.Int32,
-    "duration_ms": pl.Int64,
-    "sentiment_micro": pl.Int64,
-    "revenue_minor": pl.Int64,
-}
+TYPES = {"series": pl.UInt32, **dict.fromkeys(NUMBER_COLUMNS, pl.Int64)}
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -47,11 +42,8 @@ def test_longer_panes_are_the_same_made_of_events_and_made_of_panes_of_ten_secon
 ) -> None:
     frame = pl.DataFrame(events, schema_overrides=TYPES).with_row_index("log_offset", 7).cast({"log_offset": pl.Int64})
     frame = frame.with_columns([pl.when("counted").then(name).alias(name) for name in MEASURED])
-    labels: dict[str, Labels] = {
-        "duration_sketch": IntegerLabels(pa.int16()),
-        "revenue_minor_by_currency": TextLabels(),
-        "purchase_revenue_minor_by_currency": TextLabels(),
-    }
+    labels: dict[str, Labels] = {one.name: IntegerLabels(pa.int16()) for one in SKETCHES}
+    labels |= {one.name: TextLabels() for one in BY_CURRENCY}
     tens = Deltas.of(_keyed(frame, RESOLUTIONS_S[0]), labels)
     for resolution_s in RESOLUTIONS_S[1:]:
         of_events, of_panes = Deltas.of(_keyed(frame, resolution_s), labels), tens.coarser(resolution_s)
