@@ -186,6 +186,11 @@ def shipped() -> Catalogue:
     return Catalogue.load()
 
 
+def catalogue_of(path: Path | None) -> Catalogue:
+    """The catalogue of a user's file; without one, the shipped one. Raises DefinitionError, OSError."""
+    return Catalogue.load(path) if path else shipped()
+
+
 def _clashes(source: Source, declared: MetricsFile) -> Iterator[Finding]:
     """Names that stand twice, and statistics that don't say what they rest on."""
     for part in ("measures", "metrics"):

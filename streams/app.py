@@ -28,8 +28,7 @@ from faust.types import TP
 from prometheus_client import REGISTRY
 
 import touchstream.streams.worker.transport  # noqa: F401 - makes `touchstream://` known to Faust
-from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
-from touchstream.schemas.times import now_ms
+from touchstream.schemas.metrics import catalogue_of
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.streams.broker.topics import DEAD_LETTER_MESSAGE_BYTES_MAX, partition_count
 from touchstream.streams.measure.records import Headers
@@ -160,7 +159,7 @@ def build(settings: Settings, monitor: HealthMonitor, end_in_time: Callable[[], 
     async def heartbeats() -> None:
         await beat_forever(lambda: app.lanes.last_read, beat)
 
-    gauges = RollingGauges(Catalogue.load(settings.metrics_file or DEFAULT_FILE))
+    gauges = RollingGauges(catalogue_of(settings.metrics_file))
     REGISTRY.register(gauges)
     REGISTRY.register(metrics.WORKER_STATE)
 
@@ -202,10 +201,10 @@ async def _lead(app: Worker, settings: Settings, client: Client, gauges: Rolling
     slower = Roll(client, settings.topic, partitions, gauges, SLOWER, quick.unpublished, admission)
     metrics.UNPUBLISHED_WINDOWS.set_function(lambda: len(quick.unpublished))
     duties = (
-        roll_duty(quick, now_ms, SHARE_MAX),
-        roll_duty(slower, now_ms, SLOWER_SHARE_MAX),
-        admission_duty(admission, now_ms),
-        journeys_duty(JourneyRoll(client, settings.topic), now_ms),
+        roll_duty(quick, SHARE_MAX),
+        roll_duty(slower, SLOWER_SHARE_MAX),
+        admission_duty(admission),
+        journeys_duty(JourneyRoll(client, settings.topic)),
         erase_again_duty(client),
         reconcile_duty(Reconciler(client, settings.topic)),
     )

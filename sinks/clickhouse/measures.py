@@ -135,11 +135,9 @@ def _recomputed(one: Measure) -> str:
 
 def _text(one: Measure) -> str:
     """What a pane says; maps in the order of their keys, and without what added up to nothing."""
-    return (
-        f"toString(mapSort(mapFilter((key, n) -> n != 0, {one.name})))"
-        if one.kind in _TYPES
-        else (f"toString({one.name})")
-    )
+    if one.kind in _TYPES:
+        return f"toString(mapSort(mapFilter((key, n) -> n != 0, {one.name})))"
+    return f"toString({one.name})"
 
 
 def _bucket(column: str) -> str:

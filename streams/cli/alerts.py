@@ -15,6 +15,7 @@ from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.page.figures import duration, instant
 from touchstream.streams.cli.output import (
     WRONG_USE,
+    Json,
     err,
     errors_in_one_line,
     escaped,
@@ -29,8 +30,6 @@ from touchstream.streams.cli.time_arguments import point_in_time
 from touchstream.streams.watch.judge import FIRING, OK, PENDING, RESOLVED
 from touchstream.streams.watch.rehearsal import Rehearsal, RehearsalError
 from touchstream.streams.watch.service import checked, known
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _ORDER = (FIRING, PENDING, RESOLVED, OK)
 _COLUMNS = (

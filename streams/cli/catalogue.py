@@ -1,7 +1,7 @@
 """The commands of `catalogue`."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -11,14 +11,14 @@ from touchstream.schemas.alerts import Known, Rules
 from touchstream.schemas.definitions import Finding, Severity
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
-from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from touchstream.schemas.metrics import Catalogue, shipped
+from touchstream.schemas.metrics import catalogue_of, shipped
 from touchstream.schemas.paths import stage_paths
 from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.journeys import touched_touchpoints, undeclared
 from touchstream.streams.cli.output import (
     FAILED,
+    Json,
     err,
     errors_in_one_line,
     load_settings,
@@ -33,7 +33,7 @@ _PLACE: Final = ("journey", "stage", "channel", "touchpoint")
 _PLANNED: Final = {True: "planned", False: "unplanned", None: "undeclared"}
 
 
-def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def check(as_json: Json = False) -> None:
     """Errors and gaps in journey, metrics and alerts: exit code 1 when there is an error.
 
     Where ClickHouse answers, touchpoints that arrive and that the journey doesn't know are gaps, too.
@@ -43,7 +43,7 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     settings = load_settings()
     with errors_in_one_line():
         journeys = Journeys.load(settings.journey_file or DEFAULT_JOURNEY)
-        catalogue = Catalogue.load(settings.metrics_file or DEFAULT_METRICS)
+        catalogue = catalogue_of(settings.metrics_file)
         rules = Rules.load(settings.alerts_file or DEFAULT_ALERTS)
         known = Known(journeys.journeys, catalogue, {window.name: window.length_ms for window in WINDOWS})
         findings = [
@@ -67,14 +67,14 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         raise typer.Exit(FAILED)
 
 
-def metrics(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def metrics(as_json: Json = False) -> None:
     """Every metric of the catalogue: what it is about, whether customers gain by it, whose it is, what it is held to.
 
     Example: touchstream catalogue list --json
     """
     settings = load_settings()
     with errors_in_one_line():
-        catalogue = Catalogue.load(settings.metrics_file or DEFAULT_METRICS)
+        catalogue = catalogue_of(settings.metrics_file)
     rows: list[dict[str, Any]] = [
         {
             "metric": metric.name,
@@ -96,7 +96,7 @@ def metrics(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
         print_table(rows, ["metric", "category", "is_cx", "unit", "direction", "n_min", "target", "owner"])
 
 
-def inventory(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def inventory(as_json: Json = False) -> None:
     """Every touchpoint that was ever touched: whose it is, whether it is declared and planned, how often it counted.
 
     Example: touchstream catalogue touchpoints --json

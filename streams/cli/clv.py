@@ -10,6 +10,7 @@ import typer
 from touchstream.sinks.clickhouse.customers import clv
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.cli.output import (
+    Json,
     err,
     errors_in_one_line,
     fail,
@@ -20,7 +21,6 @@ from touchstream.streams.cli.output import (
 )
 from touchstream.streams.cli.time_arguments import point_in_time
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Currency = Annotated[str | None, typer.Option(help="Purchases in this currency; needed where there are several.")]
 
 _SHOWN = (

@@ -10,6 +10,7 @@ from touchstream.sinks.clickhouse.lanes.control import KnownKey, known_keys, not
 from touchstream.streams.broker.control_key import make_key, public_of, read_key
 from touchstream.streams.broker.control_records import Control, next_sequence
 from touchstream.streams.cli.output import (
+    Json,
     err,
     errors_in_one_line,
     fail,
@@ -22,7 +23,7 @@ from touchstream.streams.measure.controls import ControlKey, keys_text
 New = Annotated[Path, typer.Argument(metavar="FILE", help="File of the new private key; created if missing.")]
 
 
-def show_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def show_keys(as_json: Json = False) -> None:
     """Which keys sign what steers workers: those in force, and earlier ones, until which sequence number.
 
     Example: touchstream control-key show

@@ -10,6 +10,7 @@ from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.page.customer_words import facts, sections, warnings
 from touchstream.streams.cli.output import (
+    Json,
     errors_in_one_line,
     escaped,
     fail,
@@ -25,7 +26,7 @@ def ask_customer(
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="ID is an anonymous_id, also if a customer has the same ID.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """All that is known of one person: stages, channels, scores, sentiment, value.
 

@@ -9,6 +9,7 @@ from touchstream.schemas.registry import RegistryUnavailable
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.dead_letters import dead_letters
 from touchstream.streams.cli.output import (
+    Json,
     err,
     errors_in_one_line,
     escaped,
@@ -30,8 +31,6 @@ from touchstream.streams.upkeep.dead_letter_replay import (
     Selection,
     Summary,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def list_dead_letters(

@@ -14,6 +14,7 @@ from touchstream.sinks.clickhouse.errors import code
 from touchstream.sinks.clickhouse.lanes.definitions import KnownDefinitions, known_definitions
 from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.cli.output import (
+    Json,
     err,
     errors_in_one_line,
     load_settings,
@@ -25,7 +26,6 @@ from touchstream.streams.cli.time_arguments import point_in_time
 from touchstream.streams.upkeep.editions import edition_of, switch
 from touchstream.streams.upkeep.rederivation import Plan, Restating
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _BEGINNING = "the beginning"
 _DROPPED = {60, 81}
 """UNKNOWN_TABLE, UNKNOWN_DATABASE."""

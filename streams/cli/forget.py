@@ -13,6 +13,7 @@ from touchstream.streams.broker.control_records import Control
 from touchstream.streams.broker.progress import reached, wait_until_measured
 from touchstream.streams.broker.topics import log_identity, retentions
 from touchstream.streams.cli.output import (
+    Json,
     err,
     errors_in_one_line,
     fail,
@@ -30,7 +31,7 @@ def forget(
     anonymous: Annotated[bool, typer.Option("--anonymous", help="ID is an anonymous_id.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the workers.")] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Erase a person: in every table, in dead letters, and in what a replay of Kafka would bring back. Sums stay.
 

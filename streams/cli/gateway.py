@@ -8,7 +8,7 @@ import typer
 
 from touchstream.streams.channels.gateway import serve
 from touchstream.streams.channels.gateway.key_lines import Bounds, expiry, key_line, new_key, permissions
-from touchstream.streams.cli.output import err, errors_in_one_line, load_settings, print_json
+from touchstream.streams.cli.output import Json, err, errors_in_one_line, load_settings, print_json
 from touchstream.streams.process.logs import configure_logs
 
 
@@ -35,7 +35,7 @@ def key(
     source: Annotated[
         list[str] | None, typer.Option(help="The only source it may send (its channel, without one); may be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make an API key. It is shown this once: the file of keys holds its hash only.
 

@@ -15,6 +15,7 @@ from touchstream.streams.cli.output import (
     JSON_ROWS_MAX,
     TABLE_ROWS_MAX,
     WRONG_USE,
+    Json,
     errors_in_one_line,
     fail,
     load_settings,
@@ -24,8 +25,6 @@ from touchstream.streams.cli.output import (
 )
 from touchstream.streams.cli.time_arguments import point_in_time
 from touchstream.streams.upkeep.editions import connect_to
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _BOUNDS = f"Unless given, a table has {TABLE_ROWS_MAX:,}, and JSON of more than {JSON_ROWS_MAX:,} is refused."
 

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -27,6 +27,8 @@ TABLE_ROWS_MAX = 1_000
 JSON_ROWS_MAX = 100_000
 """Default limit of rows in a JSON answer; more are an error, because programs read no warning beside the answer."""
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+"""The option of every command that prints data."""
 err = Console(stderr=True, highlight=False)
 # Into a file or a pipe a table goes as wide as it is.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 400)

@@ -8,8 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
-from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.metrics import catalogue_of
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.page import Alert, serve
@@ -35,7 +34,7 @@ def page(
             clickhouse_url=settings.clickhouse_url,
             topic=settings.topic,
             journeys=Journeys.load(settings.journey_file or DEFAULT_JOURNEY).journeys,
-            catalogue=Catalogue.load(settings.metrics_file or DEFAULT_METRICS),
+            catalogue=catalogue_of(settings.metrics_file),
             host=settings.page_host,
             port=settings.page_port,
             notice=notice,

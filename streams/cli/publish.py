@@ -17,6 +17,7 @@ from touchstream.streams.channels.formats.mapping import MappingError, load_mapp
 from touchstream.streams.cli.output import (
     FAILED,
     WRONG_USE,
+    Json,
     err,
     errors_in_one_line,
     escaped,
@@ -39,7 +40,7 @@ def publish(
             " refused-TIME-PID.ndjson in the working directory."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Publish files of events to Kafka. Bad lines stop nothing: they are counted and shown with their reasons.
 

@@ -13,6 +13,7 @@ from touchstream.sinks.clickhouse.upkeep.reconcile import Difference, Reconciled
 from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile as compare
 from touchstream.streams.cli.output import (
     FAILED,
+    Json,
     err,
     errors_in_one_line,
     load_settings,
@@ -29,7 +30,7 @@ def reconcile(
         str | None, typer.Option("--from", help="From this time on: ISO 8601 (UTC), epoch ms, -1h.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Up to before this time.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Recompute panes from the raw events and compare; exit code 1 and the differences if they differ.
 

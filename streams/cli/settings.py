@@ -1,12 +1,6 @@
 """The command `settings`."""
 
-from typing import Annotated
-
-import typer
-
-from touchstream.streams.cli.output import load_settings, print_json, print_table
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from touchstream.streams.cli.output import Json, load_settings, print_json, print_table
 
 
 def show_settings(as_json: Json = False) -> None:

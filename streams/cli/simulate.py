@@ -23,6 +23,7 @@ from touchstream.streams.channels.simulate.scenario import (
 from touchstream.streams.cli.output import (
     FAILED,
     WRONG_USE,
+    Json,
     err,
     errors_in_one_line,
     escaped,
@@ -47,7 +48,7 @@ def simulate(
     seed: Seed = None,
     seconds: Annotated[float, typer.Option("--for", help="Seconds after which it ends by itself; 0: never.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Publish the last --for seconds at once.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Publish simulated customers, labelled as such, to Kafka until Ctrl-C.
 

@@ -6,7 +6,7 @@ import typer
 
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.journeys import transitions
-from touchstream.streams.cli.output import errors_in_one_line, load_settings, out, print_json, print_table
+from touchstream.streams.cli.output import Json, errors_in_one_line, load_settings, out, print_json, print_table
 from touchstream.streams.cli.time_arguments import point_in_time
 
 _COLUMNS = ("journey", "from_stage", "to_stage", "transitions", "customers", "dwell_ms_p50", "dwell_ms_p95")
@@ -18,7 +18,7 @@ def ask_transitions(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Up to before this time.")] = None,
     journey: Annotated[list[str] | None, typer.Option(help="Only this journey. May be given several times.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """The moves from stage to stage in [from, to), all of them by default, the most frequent first.
 

@@ -5,11 +5,11 @@ never take more than a small part of ClickHouse. They have a thread of their own
 """
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas import times
 from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.rolling.store import journeys_written, write_journeys
@@ -81,11 +81,11 @@ class JourneyRoll:
         self._rest_until = time.monotonic() + max(0.0, NEW_LEADER_SECONDS - since_ms / 1000)
 
 
-def journeys_duty(roll: JourneyRoll, now_ms: Callable[[], int]) -> Duty:
+def journeys_duty(roll: JourneyRoll) -> Duty:
     """Look every second whether a window is due."""
     return Duty(
         "journeys",
-        lambda: roll.step(now_ms()),
+        lambda: roll.step(times.now_ms()),
         lambda _: _LOOK_SECONDS,
         "journeys not written",
         roll.rest,

@@ -6,12 +6,13 @@ event time: those whose end the watermark of every lane has passed.
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas import times
 from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.rolling.store import completed_ticks, rolling_at, too_expensive, write_rolling
@@ -193,7 +194,7 @@ def _shared(ticks: list[tuple[Window, int]]) -> list[list[tuple[Window, int]]]:
     return ([short] if short else []) + [[tick] for tick in ticks if tick[0].length_ms > LONG_MS]
 
 
-def roll_duty(roll: Roll, now_ms: Callable[[], int], share_max: float) -> Duty:
+def roll_duty(roll: Roll, share_max: float) -> Duty:
     """A step every half second, less often where steps take long or lanes are behind.
 
     share_max: largest fraction of the time that may be spent on steps.
@@ -201,7 +202,7 @@ def roll_duty(roll: Roll, now_ms: Callable[[], int], share_max: float) -> Duty:
 
     def step() -> None:
         started = time.monotonic()
-        roll.step(now_ms())
+        roll.step(times.now_ms())
         metrics.ROLL_SECONDS.observe(time.monotonic() - started)
 
     def pause_seconds(took: float) -> float:

@@ -3,12 +3,12 @@
 However many names arrive, the leader writes a bounded number of rows (docs/decisions/0019).
 """
 
-from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas import times
 from touchstream.schemas.groups import SERIES_MAX
 from touchstream.sinks.clickhouse.rolling.series import Decided, decide_series, has_newcomers
 from touchstream.streams.process import metrics
@@ -64,11 +64,11 @@ class Admission:
             metrics.SERIES_REFUSED.labels(kind).set(one.refused_lately)
 
 
-def admission_duty(admission: Admission, now_ms: Callable[[], int]) -> Duty:
+def admission_duty(admission: Admission) -> Duty:
     """Decide each minute, less often where it takes long."""
     return Duty(
         "series",
-        lambda: admission.decide(now_ms()),
+        lambda: admission.decide(times.now_ms()),
         lambda took: max(DECIDE_SECONDS, took * (1 / SHARE_MAX - 1)),
         "series not decided",
         admission.rest,

@@ -13,8 +13,7 @@ from touchstream.schemas.alerts import DEFAULT_FILE, Known, Rules
 from touchstream.schemas.definitions import DefinitionError, Finding, Severity
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
-from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
-from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.metrics import catalogue_of
 from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.alerts.rounds import ROUND_SECONDS, record_round
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
@@ -70,7 +69,7 @@ def known(settings: Settings) -> Known:
     """What rules may speak of. Raises DefinitionError, OSError."""
     return Known(
         Journeys.load(settings.journey_file or DEFAULT_JOURNEY).journeys,
-        Catalogue.load(settings.metrics_file or DEFAULT_METRICS),
+        catalogue_of(settings.metrics_file),
         {window.name: window.length_ms for window in WINDOWS},
     )
 
