@@ -22,7 +22,7 @@ USERS = {"touchstream": "touchstream", "clickhouse": "clickhouse", "grafana": "g
 """Of a service, by how make-secrets calls the user of its image; of the others, touchstream."""
 
 
-def test_it_is_as_the_compose_specification_asks() -> None:
+def test_the_compose_file_is_as_the_specification_asks() -> None:
     # schema/compose-spec.json of github.com/compose-spec/compose-spec (Apache-2.0)
     schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
     plain = json.loads(json.dumps(COMPOSE))
@@ -112,7 +112,7 @@ def test_the_user_of_the_image_is_the_one_that_secrets_are_made_for() -> None:
     assert f"touchstream={uid}:{uid} " in (DOCKER / "make-secrets").read_text()
 
 
-def test_what_is_told_to_stop_is_given_the_time_that_it_needs() -> None:
+def test_a_service_that_is_stopped_is_given_the_time_that_it_needs() -> None:
     def seconds(name: str) -> int:
         return int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
 

@@ -11,17 +11,17 @@ TESTED = (ROOT / "requirements.lock").read_text()
 IMAGE = (ROOT / "deploy" / "docker" / "requirements.lock").read_text()
 
 
-def test_it_has_everything_in_the_versions_that_were_tested() -> None:
+def test_the_image_has_every_package_in_the_version_that_was_tested() -> None:
     assert names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["clv"]) <= names(pins(IMAGE))
     assert pins(IMAGE) <= pins(TESTED)
 
 
-def test_it_has_no_tools_of_tests() -> None:
+def test_the_image_has_no_tools_of_tests() -> None:
     assert names(PROJECT["optional-dependencies"]["dev"]) <= names(pins(TESTED))
     assert not names(PROJECT["optional-dependencies"]["dev"]) & names(pins(IMAGE))
 
 
-def test_what_it_is_made_of_is_there_and_is_sent_to_whoever_makes_it() -> None:
+def test_files_that_the_image_copies_are_there_and_are_sent_to_its_builder() -> None:
     dockerfile = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
     copied = [source for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.M) for source in line.split()]
     assert copied

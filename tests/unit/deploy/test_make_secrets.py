@@ -157,7 +157,7 @@ def test_made_again_nothing_changes_and_nothing_secret_is_printed(made: Path) ->
     assert state() == before
 
 
-def test_what_is_printed_names_files_only(tmp_path: Path) -> None:
+def test_the_output_names_files_only(tmp_path: Path) -> None:
     done = make(tmp_path / "secrets")
     assert re.fullmatch(rf"(made {tmp_path}/secrets/\w+\n)+", done.stdout)
     assert done.stderr == ""

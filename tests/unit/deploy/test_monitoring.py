@@ -86,7 +86,7 @@ def test_every_alert_says_what_happened_and_what_to_do() -> None:
     assert {rule["labels"]["severity"] for rule in alerts} == {"page", "warn"}
 
 
-def test_what_is_scraped_are_services_at_their_ports() -> None:
+def test_scraped_targets_are_services_at_their_ports() -> None:
     services = yaml(DEPLOY.parent / "docker-compose.yml")["services"]
     ports = {"worker": "metrics_port", "watch": "watch_port", "gateway": "gateway_port", "page": "page_port"}
     found = {}

@@ -57,7 +57,7 @@ def test_an_unknown_encoding_is_named_in_the_error() -> None:
 
 
 @pytest.mark.parametrize("encoding", COMPRESSORS)
-def test_what_is_compressed_in_pieces_is_read_as_a_whole(encoding: str) -> None:
+def test_a_body_that_is_compressed_in_pieces_is_read_as_a_whole(encoding: str) -> None:
     compressor = COMPRESSORS[encoding]()
     body = b"".join(compressor.compress(memoryview(piece)) for piece in pieces_of(DATA, 999)) + compressor.flush()
     assert b"".join(decompressed(iter([body]), encoding)) == DATA

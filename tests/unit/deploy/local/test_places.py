@@ -20,7 +20,9 @@ def test_a_data_directory_is_made_with_its_parts(tmp_path: Path) -> None:
             assert made.stat().st_mode & 0o777 == 0o700
 
 
-def test_what_a_data_directory_of_before_left_open_is_closed_but_not_the_directory_of_others(tmp_path: Path) -> None:
+def test_folders_that_an_earlier_data_directory_left_open_are_closed_but_not_the_directory_of_others(
+    tmp_path: Path,
+) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "logs").mkdir(mode=0o755)
     with DataDirectory(tmp_path) as data:
