@@ -27,7 +27,7 @@ DELIVERY_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Destination:
+class BulkDestination:
     """Where events go: Kafka, the topic, and the registry that knows its schema, if there is one."""
 
     connection: KafkaConnection
@@ -59,7 +59,7 @@ class LaneBatches:
 
     @classmethod
     @asynccontextmanager
-    async def to(cls, destination: Destination) -> AsyncIterator[Self]:
+    async def to(cls, destination: BulkDestination) -> AsyncIterator[Self]:
         """An open connection. Raises TopicError if Kafka can't be reached or doesn't have the topic."""
         partitions = await asyncio.to_thread(partition_count, destination.connection, destination.topic)
         kafka = TopicFirstProducer(

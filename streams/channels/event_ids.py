@@ -27,6 +27,23 @@ def new_event_id() -> str:
     return str(uuid.UUID(int=value))
 
 
+def content_id(event: Touchpoint, source: str | None = None) -> str:
+    """The id of a canonical event that came without one, from its content: the same event again has the same id.
+
+    source: as the mapping has it; without one the channel, which is in the event, is whose id it is.
+    """
+    return _numbered_id(_said(event, source), 0)
+
+
+def _said(event: Touchpoint, source: str | None) -> bytes:
+    fields = {name: value for name in _SAID if (value := getattr(event, name)) is not None}
+    return msgspec.json.encode((source or "", fields), order="deterministic")
+
+
+def _numbered_id(said: bytes, earlier: int) -> str:
+    return hashlib.sha256(b"%d\n%b" % (earlier, said)).hexdigest()[:ID_HEX_DIGITS]
+
+
 class ContentIds:
     """Ids derived from the events of one file, so that publishing the file twice counts nothing twice.
 
@@ -38,7 +55,7 @@ class ContentIds:
 
     def __init__(self, source: str | None = None) -> None:
         """`source`: as the mapping has it; without one the channel, which is in the event, is whose ids they are."""
-        self._source = source or ""
+        self._source = source
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode=OFF")
         self._database.execute("CREATE TABLE event (digest BLOB PRIMARY KEY, earlier INTEGER) WITHOUT ROWID")
@@ -46,11 +63,10 @@ class ContentIds:
 
     def id_of(self, event: Touchpoint) -> str:
         """The id of the next event of the file, which is canonical (`schemas.validity.canonical`)."""
-        fields = {name: value for name in _SAID if (value := getattr(event, name)) is not None}
-        said = msgspec.json.encode((self._source, fields), order="deterministic")
+        said = _said(event, self._source)
         digest = hashlib.sha256(said).digest()[: ID_HEX_DIGITS // 2]
         (earlier,) = self._database.execute(
             "INSERT INTO event VALUES (?, 0) ON CONFLICT DO UPDATE SET earlier = earlier + 1 RETURNING earlier",
             (digest,),
         ).fetchone()
-        return hashlib.sha256(b"%d\n%b" % (earlier, said)).hexdigest()[:ID_HEX_DIGITS]
+        return _numbered_id(said, earlier)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -158,18 +158,27 @@ class Producer:
         value = self.encoder.event(event)
         return Delivery(event.event_id, self.send(event.key, value, now_ms))
 
-    def send(self, key: bytes, value: bytes, timestamp_ms: int) -> Any:
+    def send(
+        self, key: bytes | None, value: bytes, timestamp_ms: int, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> Any:
         """Send an event that is valid and encoded; the timestamp is the record's. Returns kafka-python's future.
+
+        headers: of what was refused.
 
         Raises Refused for an event of more than 1 MiB, BufferFull, DeliveryFailed.
         """
         if len(value) > EVENT_BYTES_MAX:
             raise Refused(Reason.TOO_LARGE, f"{len(value)} bytes; an event has at most {EVENT_BYTES_MAX}")
-        size = len(key) + len(value) + EVENT_OVERHEAD_BYTES
+        size = len(key or b"") + len(value) + EVENT_OVERHEAD_BYTES
         self._in_flight.add(size)
         try:
             future = self._kafka.send(
-                self.topic, value, key, partition=lane_of(key, self._partitions), timestamp_ms=timestamp_ms
+                self.topic,
+                value,
+                key,
+                headers=list(headers),
+                partition=lane_of(key or b"", self._partitions),
+                timestamp_ms=timestamp_ms,
             )
         except BaseException as error:
             self._in_flight.remove(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from touchstream.streams.channels.files.lines import LINE_BYTES_MAX
 from touchstream.streams.channels.formats.amounts import ValueRefused
 from touchstream.streams.channels.formats.conversion import RowConverter
 from touchstream.streams.channels.formats.mapping import ATTRIBUTE_PREFIX, FIELDS, FieldMapping, nearest
+from touchstream.streams.channels.formats.message_conversion import Converted, Declined, MessageConverter, Outcome
+from touchstream.streams.channels.formats.message_mapping import MessageMapping
 
 ROWS_PER_CHUNK = 4096
 CHUNK_BYTES_MAX = 4 * 1024 * 1024
@@ -40,7 +43,7 @@ class RefusedLine:
 class Chunk:
     """Consecutive lines: canonical JSON texts, their numbers and `content` (as in the file); those refused already.
 
-    `notes`: what was read otherwise than the mapping has it, so far.
+    `notes`: what was read otherwise than the mapping has it, so far. `skipped`: messages that are no events, by why.
     """
 
     numbers: Sequence[int]
@@ -48,13 +51,18 @@ class Chunk:
     content: list[bytes]
     refused: list[RefusedLine]
     notes: list[str]
+    skipped: Counter[str]
 
 
 class Builder:
     """Gathers the lines of a chunk. One for a whole file, because ids depend on the lines before."""
 
-    def __init__(self, columns: Sequence[str], mapping: FieldMapping | None) -> None:
-        self._converter = RowConverter(columns, mapping)
+    def __init__(self, columns: Sequence[str], mapping: FieldMapping | MessageMapping | None) -> None:
+        self._converter: RowConverter | MessageConverter
+        if isinstance(mapping, MessageMapping):
+            self._converter = MessageConverter(mapping)
+        else:
+            self._converter = RowConverter(columns, mapping)
         self._ids = ContentIds(mapping.source if mapping else None)
         self._new()
 
@@ -63,6 +71,7 @@ class Builder:
         self._lines: list[bytes] = []
         self._content: list[bytes] = []
         self._refused: list[RefusedLine] = []
+        self._skipped = Counter[str]()
         self._bytes = 0
 
     @property
@@ -98,15 +107,31 @@ class Builder:
             self.add_row(number, row, line.strip())
 
     def add_row(self, number: int, row: Mapping[str, Any], content: bytes) -> None:
-        """A row as column → value."""
+        """A row as column → value, or a message."""
         try:
-            event = self._converter.fields(row)
+            if isinstance(self._converter, RowConverter):
+                self._add_fields(number, self._converter.fields(row), content)
+            else:
+                for message in self._converter.messages(row):
+                    self._add_outcomes(number, self._converter.outcomes(message), content)
+        except ValueRefused as error:
+            self.refuse(number, error.reason, error.detail, content)
+
+    def _add_outcomes(self, number: int, outcomes: Sequence[Outcome], content: bytes) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Converted):
+                self._add_fields(number, outcome.fields, content)
+            elif isinstance(outcome, Declined):
+                self.refuse(number, outcome.reason, f"{outcome.rule}: {outcome.detail}".removeprefix(": "), content)
+            else:
+                self._skipped[outcome.why] += 1
+
+    def _add_fields(self, number: int, event: dict[str, Any], content: bytes) -> None:
+        try:
             if event.get("event_id") is None:
                 self._add_without_id(number, event, content)
             else:
                 self._add(number, _JSON.encode(event), content)
-        except ValueRefused as error:
-            self.refuse(number, error.reason, error.detail, content)
         except UnicodeEncodeError:
             self.refuse(number, Reason.UNDECODABLE, _not_utf8(content), content)
         except (TypeError, OverflowError) as error:
@@ -121,7 +146,7 @@ class Builder:
 
     def take(self) -> Chunk:
         """What was gathered since the last time."""
-        chunk = Chunk(self._numbers, self._lines, self._content, self._refused, self._converter.notes)
+        chunk = Chunk(self._numbers, self._lines, self._content, self._refused, self._converter.notes, self._skipped)
         self._new()
         return chunk
 
@@ -183,13 +208,15 @@ def _not_utf8(text: bytes) -> str:
     return "a text holds a lone surrogate, which UTF-8 can't; mend its encoding"
 
 
-def check_columns(source: ByteSource, columns: Sequence[str], mapping: FieldMapping | None) -> None:
+def check_columns(source: ByteSource, columns: Sequence[str], mapping: FieldMapping | MessageMapping | None) -> None:
     """Raises FileProblem, so that a wrong file or mapping shows at once and not as a million refusals.
 
     Columns that nothing is read from may have any name, the same twice, or none.
     """
     if not any(columns):
         raise FileProblem(f"{source.name}: is empty; its first line must name the columns")
+    if isinstance(mapping, MessageMapping):
+        return  # a rule may be for messages of another form; one that is for none of them is seen in what was skipped
     read = {*mapping.columns.values()} if mapping else {*filter(None, columns)}
     twice = sorted(column for column in read if columns.count(column) > 1)
     if twice:

@@ -12,6 +12,7 @@ from touchstream.streams.channels.files.chunks import Builder, Chunk, check_colu
 from touchstream.streams.channels.files.compressed import ByteSource, FileProblem
 from touchstream.streams.channels.files.lines import LINE_BYTES_MAX
 from touchstream.streams.channels.formats.mapping import FieldMapping
+from touchstream.streams.channels.formats.message_mapping import MessageMapping
 
 CSV_FIELD_CHARS_MAX = 2 * 1024 * 1024  # an unclosed quote would else swallow the rest of the file into one field
 DELIMITERS = ",;\t|"
@@ -20,7 +21,9 @@ _SEPARATOR = re.compile(rb'"?sep=(.)"?[,;\t|]*\r?', re.IGNORECASE)  # Excel's ow
 _QUOTED = re.compile(rb'"[^"]*"')
 
 
-def csv_chunks(source: ByteSource, blocks: Iterable[list[bytes]], mapping: FieldMapping | None) -> Iterator[Chunk]:
+def csv_chunks(
+    source: ByteSource, blocks: Iterable[list[bytes]], mapping: FieldMapping | MessageMapping | None
+) -> Iterator[Chunk]:
     """The chunks of a file. Raises FileProblem where it can't be read on; everything before that was yielded."""
     csv.field_size_limit(CSV_FIELD_CHARS_MAX)
     rows = _Rows(source, (line for block in blocks for line in block), mapping)
@@ -38,7 +41,9 @@ def csv_chunks(source: ByteSource, blocks: Iterable[list[bytes]], mapping: Field
 class _Rows:
     """The header of a file, and then its rows."""
 
-    def __init__(self, source: ByteSource, lines: Iterator[bytes], mapping: FieldMapping | None) -> None:
+    def __init__(
+        self, source: ByteSource, lines: Iterator[bytes], mapping: FieldMapping | MessageMapping | None
+    ) -> None:
         self._physical: list[bytes] = []
         self._lines_before = 0
         declared = mapping.delimiter if mapping else None

@@ -6,35 +6,33 @@ import asyncio
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import polars as pl
 
-from touchstream.schemas.codec import WriterSchemas
-from touchstream.schemas.columns import decode_batch
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import TIME_MS_MAX
-from touchstream.schemas.validity_of_columns import refusals
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
-from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.bulk import BulkDestination, LaneBatches
 from touchstream.streams.channels.bulk_encoding import encode_frame
 from touchstream.streams.channels.encoding import Encoder
-from touchstream.streams.channels.files.chunks import Chunk, RefusedLine
+from touchstream.streams.channels.files.chunks import Chunk
 from touchstream.streams.channels.files.compressed import STDIN, ByteSource, FileProblem
+from touchstream.streams.channels.files.judged import Judge
 from touchstream.streams.channels.files.oddities import NearActions, RepeatedIds
 from touchstream.streams.channels.files.reader import format_of, read_chunks
 from touchstream.streams.channels.files.refused_lines import RefusedLines
 from touchstream.streams.channels.formats.mapping import FieldMapping
+from touchstream.streams.channels.formats.message_mapping import MessageMapping
 from touchstream.streams.channels.in_flight import DeliveryFailed
 
 SLICE_EVENTS_MAX = 256  # between two looks at the clock, at Ctrl-C and at the rate
 SLEEP_SECONDS_MAX = 0.1
-_TIMES = ("occurred_at", "received_at")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class PublishOptions:
     """
 
     format: str | None = None
-    mapping: FieldMapping | None = None
+    mapping: FieldMapping | MessageMapping | None = None
     events_per_second: float | None = None
     shift_to_now: bool = False
     refused_file: Path | None = None
@@ -64,13 +62,14 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Summary:
+class PublishSummary:
     """What became of the lines. `published` were acknowledged by Kafka; `failed` were sent and not acknowledged.
 
     `reasons` counts refusals by code; `examples` are a few of each, as `file:line: detail`. `problems` are what kept
     a file from being read to its end, or Kafka from taking events. Of those published, `repeated` had an event_id that
     stood before in this run, and count once; `conflicting` had one that stood before with another content, and don't
-    count. `notes` are worth a look. `refused_file` has all lines that were refused, where they were kept.
+    count. `notes` are worth a look. `refused_file` has all lines that were refused, where they were kept. `skipped`
+    counts messages that are no events, by why.
     """
 
     published: int
@@ -85,6 +84,7 @@ class Summary:
     interrupted: bool
     seconds: float
     refused_file: str | None = None
+    skipped: dict[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -94,10 +94,10 @@ class Summary:
 
 def publish_files(
     paths: Sequence[str],
-    destination: Destination,
+    destination: BulkDestination,
     options: PublishOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
-) -> Summary:
+) -> PublishSummary:
     """Publish all events of files (`-`: standard input) in their order, so that a customer's order is kept.
 
     Refused lines are counted and stop nothing; a file that can't be read on is a problem in the summary, after what
@@ -124,17 +124,18 @@ class _Run:
         self._options = options
         self._progress = progress or (lambda _: None)
         self._step = "publishing"
-        self._writers = WriterSchemas()
+        self._judge = Judge(self._options.void_ids)
         self._refused = RefusedLines()
         self._problems: list[str] = []
         self._repeated = RepeatedIds()
         self._near = NearActions()
         self._notes: dict[str, None] = {}
+        self._skipped = Counter[str]()
         self._sent = 0
         self._failed = 0
         self._stop = _Stop()
 
-    async def summary(self, destination: Destination) -> Summary:
+    async def summary(self, destination: BulkDestination) -> PublishSummary:
         """Do it all."""
         began = time.monotonic()
         url, topic = destination.schema_registry_url, destination.topic
@@ -149,7 +150,7 @@ class _Run:
             stack.enter_context(self._stop.on_interrupt())
             shift_ms = self._shift_ms() if self._options.shift_to_now else 0
             await self._publish(batches, encoder, shift_ms)
-        return Summary(
+        return PublishSummary(
             published=batches.acknowledged,
             refused=self._refused.count,
             failed=self._failed,
@@ -159,6 +160,7 @@ class _Run:
             repeated=self._repeated.same,
             conflicting=self._repeated.conflicting,
             notes=[*self._notes, *self._near.notes],
+            skipped=dict(self._skipped),
             interrupted=self._stop.asked,
             seconds=time.monotonic() - began,
             refused_file=str(kept_in) if kept_in and self._refused.count else None,
@@ -168,8 +170,9 @@ class _Run:
         pace = _Pace(self._options.events_per_second, self._stop)
         try:
             for source, chunk in self._chunks():
-                events, refused = self._events(chunk, shift_ms, now_ms())
-                self._refused.add(source.name, refused)
+                judged = self._judge.judged(chunk, now_ms(), shift_ms)
+                events = judged.events
+                self._refused.add(source.name, judged.refused)
                 self._look_at(events, chunk)
                 await self._send(batches, _keys(events), encode_frame(encoder, events), pace)
                 if source.path == STDIN:
@@ -186,6 +189,7 @@ class _Run:
         self._repeated.add(events)
         self._near.add(events)
         self._notes |= dict.fromkeys(chunk.notes)
+        self._skipped += chunk.skipped
 
     async def _send(self, batches: LaneBatches, keys: list[bytes], values: list[bytes], pace: _Pace) -> None:
         for start in range(0, len(values), pace.slice_events):
@@ -218,25 +222,13 @@ class _Run:
             except FileProblem as problem:
                 self._problems.append(str(problem))
 
-    def _events(self, chunk: Chunk, shift_ms: int, record_at_ms: int) -> tuple[pl.DataFrame, list[RefusedLine]]:
-        """The chunk's valid events, in their order, and its refused lines in theirs."""
-        frame, undecodable = decode_batch(chunk.lines, self._writers)
-        if shift_ms:  # by some centuries at most: a time at the end of 64 bits wraps around to one as absurd
-            frame = frame.with_columns(pl.col(_TIMES) + shift_ms)
-        events, invalid = refusals(frame, np.full(len(chunk.lines), record_at_ms), self._options.void_ids)
-        refused = [
-            RefusedLine(chunk.numbers[at.position], at.reason, at.detail, chunk.content[at.position])
-            for at in (*undecodable, *invalid)
-        ]
-        return events, sorted(chunk.refused + refused, key=lambda line: line.number)
-
     def _shift_ms(self) -> int:
         """What makes the newest event of all files happen now: from a first pass over them."""
         self._step = "looking for the newest event"
         newest = [
             int(frame["occurred_at"].to_numpy().max())
             for _, chunk in self._chunks()
-            if not (frame := self._events(chunk, 0, TIME_MS_MAX)[0]).is_empty()
+            if not (frame := self._judge.judged(chunk, TIME_MS_MAX).events).is_empty()
         ]
         self._problems.clear()  # the second pass meets them again
         self._step = "publishing"

@@ -17,6 +17,7 @@ from touchstream.streams.channels.files.csv_files import csv_chunks
 from touchstream.streams.channels.files.json_arrays import begins_array, split_elements
 from touchstream.streams.channels.files.lines import LINE_BYTES_MAX, in_utf8, split_lines
 from touchstream.streams.channels.formats.mapping import FieldMapping
+from touchstream.streams.channels.formats.message_mapping import MessageMapping
 
 _FORMATS = {
     ".ndjson": "ndjson",
@@ -42,7 +43,9 @@ def format_of(source: ByteSource, asked: str | None) -> str:
     return found
 
 
-def read_chunks(source: ByteSource, asked_format: str | None, mapping: FieldMapping | None) -> Iterator[Chunk]:
+def read_chunks(
+    source: ByteSource, asked_format: str | None, mapping: FieldMapping | MessageMapping | None
+) -> Iterator[Chunk]:
     """All chunks of a source, from its beginning.
 
     Raises FileProblem where it can't be read on; everything before that was yielded.
@@ -56,7 +59,9 @@ def read_chunks(source: ByteSource, asked_format: str | None, mapping: FieldMapp
     return _json_chunks(source, blocks, mapping)
 
 
-def _json_chunks(source: ByteSource, blocks: Iterator[bytes], mapping: FieldMapping | None) -> Iterator[Chunk]:
+def _json_chunks(
+    source: ByteSource, blocks: Iterator[bytes], mapping: FieldMapping | MessageMapping | None
+) -> Iterator[Chunk]:
     """Objects a line each, or the elements of an array."""
     first = next((block for block in blocks if block.strip()), b"")
     rest = chain([first], blocks)
@@ -77,7 +82,7 @@ def _json_chunks(source: ByteSource, blocks: Iterator[bytes], mapping: FieldMapp
         yield builder.take()  # the next block may be long in coming, and may be an error
 
 
-def _parquet(source: ByteSource, mapping: FieldMapping | None) -> Iterator[Chunk]:
+def _parquet(source: ByteSource, mapping: FieldMapping | MessageMapping | None) -> Iterator[Chunk]:
     number = 0
     try:
         with pq.ParquetFile(source.path) as file:

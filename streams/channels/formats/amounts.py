@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from touchstream.schemas.currencies import EXPONENTS
-from touchstream.schemas.numbers import DecimalSign, Reading, Unclear
+from touchstream.schemas.numbers import DecimalSign, NumberReading, Unclear
 from touchstream.schemas.numbers import read as read_number
 from touchstream.schemas.touchpoint import Reason, shown
 from touchstream.streams.channels.formats.mapping import FieldMapping
@@ -35,13 +35,20 @@ class Amounts:
         self._factor = (mapping.factors.get("revenue_minor") if mapping else None) or Decimal(1)
         self._decimal = mapping.decimal if mapping else None
 
+    @classmethod
+    def of(cls, amounts: str, decimal: DecimalSign | None) -> Amounts:
+        """For amounts in `major` or `minor` units, without a factor."""
+        made = cls(None)
+        made._major, made._decimal = amounts == "major", decimal
+        return made
+
     def minor_units(self, value: Any, currency: Any) -> Any:
         """A value as a whole number of minor units; what is none stays, for the schema to refuse. Raises ValueRefused.
 
         currency: what the row says, valid or not; None where it says nothing.
         """
         found = number_of(value, "revenue_minor", self._decimal)
-        if not isinstance(found, Reading):
+        if not isinstance(found, NumberReading):
             return found
         if found.by_thousands is not None and EXPONENTS.get(currency) != 3:
             raise unclear("revenue_minor", value, found)
@@ -69,7 +76,7 @@ class Amounts:
         return self._factor
 
 
-def number_of(value: Any, field: str, decimal: DecimalSign | None) -> Reading | Any:
+def number_of(value: Any, field: str, decimal: DecimalSign | None) -> NumberReading | Any:
     """A value read as a number; one that is none is passed on, null where it means nothing. Raises ValueRefused."""
     if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         # JSON has no infinity: as a text it is refused, as null it would get lost.
@@ -81,11 +88,11 @@ def number_of(value: Any, field: str, decimal: DecimalSign | None) -> Reading | 
             detail = f"{field}: {shown(value)} {error}; {_REMEDY}"
             raise ValueRefused(Reason.WRONG_TYPE, detail) from None
     if isinstance(value, float):
-        return Reading(Decimal(repr(value)))
-    return Reading(Decimal(value)) if isinstance(value, int | Decimal) else value
+        return NumberReading(Decimal(repr(value)))
+    return NumberReading(Decimal(value)) if isinstance(value, int | Decimal) else value
 
 
-def unclear(field: str, value: Any, found: Reading) -> ValueRefused:
+def unclear(field: str, value: Any, found: NumberReading) -> ValueRefused:
     """The refusal of a number that has two readings."""
     both = f"is {found.value} with a decimal point, {found.by_thousands} with points between thousands"
     return ValueRefused(Reason.WRONG_TYPE, f"{field}: {shown(value)} {both}; {_REMEDY}")

@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from touchstream.schemas.numbers import DecimalSign, Reading
+from touchstream.schemas.numbers import DecimalSign, NumberReading
 from touchstream.schemas.times import (
     Unit,
     in_zone,
@@ -37,6 +38,7 @@ from touchstream.streams.channels.formats.mapping import (
 Convert = Callable[[Any], Any]
 
 _SHORT_OFFSET = re.compile(r"(?<!\d)([+-])(\d{1,2})(?![\d:])", re.ASCII)  # GMT+2, which strptime doesn't take
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]", re.ASCII)
 _UTC_NAMES = ("UTC", "GMT", "Z")
 
 
@@ -121,30 +123,33 @@ def _inner(row: Any, path: Sequence[str]) -> Any:
 
 
 def _converter(field: str, mapping: FieldMapping | None) -> Convert:
-    convert = _type_converter(field, mapping)
+    factor = mapping.factors.get(field, Decimal(1)) if mapping else Decimal(1)
+    times, decimal = (mapping.time, mapping.decimal) if mapping else (Times(), None)
+    convert = converter(field, times, factor, decimal)
+    prefix = mapping.prefixes.get(field) if mapping else None
+    if prefix is not None and convert is text_of:
+        convert = partial(prefixed, prefix)
     table = mapping.values.get(field) if mapping else None
     return convert if table is None else partial(_translated, table, convert)
 
 
-def _type_converter(field: str, mapping: FieldMapping | None) -> Convert:
+def converter(field: str, times: Times, factor: Decimal, decimal: DecimalSign | None) -> Convert:
+    """What makes a foreign value one of a field's type. It may raise ValueRefused."""
     if field == "revenue_minor":
         return _as_it_is  # until the row's currency is known
     if field in NUMBER_FIELDS:
-        factor = mapping.factors.get(field, Decimal(1)) if mapping else Decimal(1)
-        return partial(_number, field=field, factor=factor, decimal=mapping.decimal if mapping else None)
+        return partial(_number, field=field, factor=factor, decimal=decimal)
     if field in TIME_FIELDS:
-        return partial(_time, field=field, times=mapping.time if mapping else Times())
-    if field == "attributes":
-        return _attributes
-    prefix = mapping.prefixes.get(field) if mapping else None
-    return text_of if prefix is None else partial(_prefixed, prefix)
+        return partial(time_of, field=field, times=times)
+    return _attributes if field == "attributes" else text_of
 
 
 def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _prefixed(prefix: str, value: Any) -> Any:
+def prefixed(prefix: str, value: Any) -> Any:
+    """A value as text behind a prefix; what is no text, or an empty one, has none."""
     text = text_of(value)
     return prefix + text if isinstance(text, str) and text else text
 
@@ -168,7 +173,7 @@ def text_of(value: Any) -> Any:
         return _decoded(value)
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    return str(value) if isinstance(value, int | Decimal) else value
+    return str(value) if isinstance(value, int | Decimal | UUID) else value
 
 
 def _float_text(value: float) -> str | None:
@@ -188,7 +193,7 @@ def _number(value: Any, *, field: str, factor: Decimal, decimal: DecimalSign | N
     if factor == 1 and type(value) is str and len(value) <= 18 and value.isascii() and value.isdigit():
         return int(value)  # by far the most
     found = number_of(value, field, decimal)
-    if not isinstance(found, Reading):
+    if not isinstance(found, NumberReading):
         return found
     if field == "duration_ms" and found.by_thousands is not None:  # elsewhere thousands are off the scale
         raise unclear(field, value, found)
@@ -198,7 +203,8 @@ def _number(value: Any, *, field: str, factor: Decimal, decimal: DecimalSign | N
     return float(number) if math.isfinite(float(number)) else str(value)
 
 
-def _time(value: Any, *, field: str, times: Times) -> Any:
+def time_of(value: Any, *, field: str, times: Times) -> Any:
+    """A time as milliseconds since 1970; what is none stays, for the schema to refuse. Raises ValueRefused."""
     if isinstance(value, float) and math.isnan(value):
         return None
     try:
@@ -206,9 +212,11 @@ def _time(value: Any, *, field: str, times: Times) -> Any:
             return since_epoch(in_zone(value, times.tzinfo))
         if isinstance(value, date):
             return since_epoch(in_zone(datetime.combine(value, time()), times.tzinfo, whole_day=True))
+        if times.format == "iso" and isinstance(value, str) and _ISO_DATE.match(value):
+            return since_epoch(moment(value, times.tzinfo))  # by far the most, and no number
         if times.unit_of_numbers or times.format == "iso":
             found = number_of(value, field, None)
-            if isinstance(found, Reading):
+            if isinstance(found, NumberReading):
                 return _moment_of(found.value, field, times)
         text = text_of(value)
         if times.unit_of_numbers or not isinstance(text, str):

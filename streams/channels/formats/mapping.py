@@ -5,16 +5,17 @@ from __future__ import annotations
 import codecs
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from touchstream.schemas.numbers import DecimalSign
@@ -89,25 +90,32 @@ def _spelled(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+TimeFormat = Annotated[str, AfterValidator(_time_format)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Encoding = Annotated[str, AfterValidator(_encoding)]
+Delimiter = Annotated[str, Field(pattern=r'^[^"\r\n]$')]
 FieldName = Annotated[str, AfterValidator(_field)]
 Text = Annotated[str, BeforeValidator(_spelled)]
 Value = TypeVar("Value")
+Model = TypeVar("Model", bound=BaseModel)
 ByField = dict[FieldName, Value]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A part of a mapping file: unknown keys are errors."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Times(_Strict):
+class Times(Strict):
     """How times are written: numbers of a `unit`, or texts in a `format`; `zone` where they don't say it.
 
     format: `iso`, a format of strptime, or `epoch_ms` and `epoch_s`, which are the units milliseconds and seconds.
     """
 
-    format: Annotated[str, AfterValidator(_time_format)] = "iso"
+    format: TimeFormat = "iso"
     unit: Unit | None = None
-    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    zone: Zone = "UTC"
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -126,7 +134,7 @@ class Times(_Strict):
         return UTC if self.zone == "UTC" else ZoneInfo(self.zone)
 
 
-class FieldMapping(_Strict):
+class FieldMapping(Strict):
     """What `--map` reads. A field is given by a column or a constant, not both; columns that aren't named are left out.
 
     A column's value goes through `values`, then `prefixes` (texts) or `factors` (numbers; the result must be whole
@@ -142,9 +150,9 @@ class FieldMapping(_Strict):
     amounts: Literal["major", "minor"] = "minor"
     time: Times = Times()
     decimal: DecimalSign | None = None
-    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    encoding: Encoding | None = None
     source: Annotated[Text, Field(min_length=1, max_length=NAME_BYTES_MAX)] | None = None
-    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
+    delimiter: Delimiter | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -171,7 +179,12 @@ class FieldMapping(_Strict):
 
 
 def load_mapping(path: Path) -> FieldMapping:
-    """Read a mapping. Raises MappingError, which names file and line."""
+    """Read a mapping of columns. Raises MappingError, which names file and line."""
+    return validated(read_document(path), FieldMapping, str(path))
+
+
+def read_document(path: Path) -> Any:
+    """The YAML document of a mapping file, with the lines of its keys. Raises MappingError."""
     try:
         with path.open("rb") as file:
             text = file.read(MAPPING_BYTES_MAX + 1)
@@ -187,18 +200,28 @@ def load_mapping(path: Path) -> FieldMapping:
     except (YAMLError, UnicodeDecodeError, ValueError) as error:
         raise MappingError(f"{path}:1: {error}") from None
     if not isinstance(document, Mapping):
-        raise MappingError(f"{path}:1: must be a mapping with the key columns")
+        raise MappingError(f"{path}:1: must be a mapping with the key columns, or with format: 2")
+    return document
+
+
+def validated(document: Any, model: type[Model], name: str) -> Model:
+    """A document as what it declares. Raises MappingError: each line is `name:line: what is wrong`."""
     try:
-        return FieldMapping.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
-        problems = [f"{path}:{_line(document, problem['loc'])}: {_problem(problem)}" for problem in error.errors()]
-        raise MappingError("\n".join(problems)) from None
+        problems = [
+            f"{name}:{_line(document, problem['loc'])}: {_problem(problem, model)}" for problem in error.errors()
+        ]
+        raise MappingError("\n".join(dict.fromkeys(problems))) from None
 
 
 def _line(document: Any, location: tuple[int | str, ...]) -> int:
     """The line of the innermost key of a location that the document has."""
     line, node = 1, document
     for key in location:
+        if isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
+            line, node = node.lc.item(key)[0] + 1, node[key]
+            continue
         spelled = {str(_spelled(known)): known for known in node} if isinstance(node, Mapping) else {}
         if str(key) not in spelled:
             break
@@ -208,9 +231,30 @@ def _line(document: Any, location: tuple[int | str, ...]) -> int:
     return line
 
 
-def _problem(problem: Any) -> str:
+def _problem(problem: Any, model: type[BaseModel]) -> str:
     keys = [str(key) for key in problem["loc"] if key != "[key]"]
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = f"no such key{nearest(keys[-1], (*FieldMapping.model_fields, *Times.model_fields))}"
+        message = f"no such key{nearest(keys[-1], _keys_of(model))}"
     return f"{'.'.join(keys)}: {message}" if keys else message
+
+
+def _keys_of(model: type[BaseModel]) -> set[str]:
+    """The keys of a model and of all models that its fields hold."""
+    found, waiting = set[str](), [model]
+    seen = {model}
+    while waiting:
+        for name, field in waiting.pop().model_fields.items():
+            found.add(field.alias or name)
+            for inner in _models_in(field.annotation):
+                if inner not in seen:
+                    seen.add(inner)
+                    waiting.append(inner)
+    return found
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,18 +22,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from touchstream.schemas import times
 from touchstream.schemas.codec import Undecodable
-from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason
+from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason, Refusal
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.http.scrape import scraped
+from touchstream.streams.channels.formats.message_conversion import MessageConverter
+from touchstream.streams.channels.formats.message_intake import MappedEvents
+from touchstream.streams.channels.gateway import cloudevents
+from touchstream.streams.channels.gateway.annotations import ANNOTATION_BYTES_MAX, ANNOTATIONS, annotation_record
 from touchstream.streams.channels.gateway.body import EventTexts, read_body, split_events, why_no_json
 from touchstream.streams.channels.gateway.dead_letters import Letters
-from touchstream.streams.channels.gateway.delivery import Delivery, NotDelivered
-from touchstream.streams.channels.gateway.intake import Judged, Terms, judge
-from touchstream.streams.channels.gateway.key_lines import ANYTHING, Bounds, Permission
-from touchstream.streams.channels.gateway.keys import KeyFile, KeysUnavailable
+from touchstream.streams.channels.gateway.delivery import EventNotDelivered, GatewayDelivery
+from touchstream.streams.channels.gateway.intake import judge
+from touchstream.streams.channels.gateway.key_lines import Permission
+from touchstream.streams.channels.gateway.keys import KeyFile
+from touchstream.streams.channels.gateway.mapped import MappedIntake
 from touchstream.streams.channels.gateway.openapi import document
-from touchstream.streams.channels.gateway.people import CUSTOMER, CUSTOMERS, is_this_machine, person
+from touchstream.streams.channels.gateway.people import CUSTOMER, CUSTOMERS, person
 from touchstream.streams.channels.gateway.places import (
     BODIES_MAX,
     REQUESTS_AT_ONCE_MAX,
@@ -40,8 +46,22 @@ from touchstream.streams.channels.gateway.places import (
     Bodies,
     Places,
 )
-from touchstream.streams.channels.gateway.problems import Answer, NoJson, Problem, RefusedEvent, come_back
+from touchstream.streams.channels.gateway.problems import Answer, NoJson, Problem, come_back
 from touchstream.streams.channels.gateway.rate import Rate
+from touchstream.streams.channels.gateway.segment import (
+    BODY_OWNER,
+    METRICS_PATH,
+    PATHS,
+    SegmentAnswer,
+    cross_origin,
+    key_of_body,
+    key_of_header,
+    preflight,
+    prepared,
+)
+from touchstream.streams.channels.gateway.senders import Sender, Senders
+from touchstream.streams.channels.gateway.sources import WebhookSource
+from touchstream.streams.channels.judged import JudgedEvents, Terms
 from touchstream.streams.process import metrics
 
 log = structlog.get_logger(__name__)
@@ -49,17 +69,8 @@ log = structlog.get_logger(__name__)
 TOUCHPOINTS: Final = "/v1/touchpoints"
 JSON_TYPE: Final = "application/json"
 CALLER_WENT_AWAY: Final = 499  # as nginx has it
-NOBODY: Final = "nobody"
-"""The sender where no keys are required."""
+SOURCES: Final = "/v1/in/"
 _RETRY: Final = {"Retry-After": str(RETRY_SECONDS)}
-
-
-@dataclass(frozen=True)
-class Sender:
-    """A sender, and what its key permits."""
-
-    owner: str
-    bounds: Bounds = ANYTHING
 
 
 @dataclass
@@ -67,10 +78,11 @@ class Gateway:
     """What the routes share. `keys` None: no key is asked for. `customers` None: there are none to read.
 
     rate, byte_rate: events and bytes a second of a key. letters: makes records of what is refused. void_ids: what is no
-    id.
+    id. sources: systems whose own webhooks are taken. segment: makes events of what comes to Segment's paths, if there
+    are such.
     """
 
-    delivery: Delivery
+    delivery: GatewayDelivery
     keys: KeyFile | None
     rate: Rate
     byte_rate: Rate
@@ -78,16 +90,22 @@ class Gateway:
     letters: Letters
     customers: CustomerReader | None = None
     void_ids: VoidIds = DEFAULT_VOID_IDS
+    sources: Sequence[WebhookSource] = ()
+    segment: MessageConverter | None = None
+    senders: Senders = field(init=False)
     bodies: Bodies = field(init=False)
     places: Places = field(init=False)
 
     def __post_init__(self) -> None:
+        self.senders = Senders(self.keys, self.rate, self.byte_rate)
         self.bodies = Bodies(BODIES_MAX * self.body_bytes_max)
         self._document = msgspec.json.encode(
             document(
                 keys_needed=self.keys is not None,
                 body_bytes_max=self.body_bytes_max,
                 customers=self.customers is not None,
+                sources=self.sources,
+                segment=self.segment is not None,
             )
         )
         # Without keys all senders are one.
@@ -97,6 +115,12 @@ class Gateway:
         """The application; its lifespan is that of the connection to Kafka."""
         routes = [
             Route(TOUCHPOINTS, self.touchpoints, methods=["POST"]),
+            Route(ANNOTATIONS, self.annotations, methods=["POST"]),
+            *(Route(f"{SOURCES}{one.name}", partial(self.webhook, one), methods=["POST"]) for one in self.sources),
+            *(
+                Route(where, partial(self.segment_call, call), methods=["POST", "OPTIONS"])
+                for where, call in ({**PATHS, METRICS_PATH: None} if self.segment else {}).items()
+            ),
             Route(f"{CUSTOMERS}{{id:path}}", self.customer),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
@@ -119,26 +143,106 @@ class Gateway:
 
     async def touchpoints(self, request: Request) -> Response:
         """Take events: 202 once Kafka has acknowledged all that can be used."""
-        sender = self._sender(request)
+        if cloudevents.is_cloudevent(request):
+            return await self._of_known_sender(cloudevents.converter(), request)
+        sender = self.senders.of(request)
         with self.bodies.body(sender.owner) as room:
             body = await read_body(request, self.body_bytes_max, room)
-            self.byte_rate.take(sender.owner, len(body))
+            self.senders.take_bytes(sender, len(body))
             async with self.places.place(sender.owner):
                 now_ms = times.now_ms()
-                try:
+                async with self._kept_if_no_json(body, now_ms, sender):
                     events = split_events(body, request.headers.get("content-type", ""))
-                    self.rate.take(sender.owner, max(0, len(events.texts) - 1))
+                    self.senders.take_events(sender, len(events.texts))
                     judged = await self._judged(events, body, now_ms, sender)
-                except NoJson as problem:
-                    await self._keep(body, problem.details.detail, now_ms, sender)
-                    raise
-                await self._deliver(judged, events.texts, now_ms, sender)
+                await self._deliver(judged, now_ms, sender)
         answer = Answer(len(judged.records), judged.refused, judged.given_ids)
         return _json(answer, HTTPStatus.ACCEPTED)
 
+    async def annotations(self, request: Request) -> Response:
+        """Take an annotation: 202 once Kafka has it."""
+        sender = self.senders.of(request)
+        with self.bodies.body(sender.owner) as room:
+            body = await read_body(request, ANNOTATION_BYTES_MAX, room)
+            self.senders.take_bytes(sender, len(body))
+        now_ms = times.now_ms()
+        taken, record = annotation_record(body, now_ms, sender, self.delivery.topic)
+        try:
+            await self.delivery.send([record], now_ms)
+        except EventNotDelivered:
+            raise _kafka_away(JudgedEvents()) from None
+        return _json({"id": taken.id}, HTTPStatus.ACCEPTED)
+
+    async def webhook(self, source: WebhookSource, request: Request) -> Response:
+        """Take the messages of a foreign system: mapped, judged, and answered as events are."""
+        if source.verifier is None:
+            return await self._of_known_sender(source.converter, request)
+        # Who sends is known once the body has been read, for that is what is signed.
+        claim = self.senders.claimed(source, request)
+        with self.bodies.body(source.owner) as room:
+            body = await read_body(request, self.body_bytes_max, room)
+            sender = self.senders.signed(source, claim, body)
+            mapped = await self._take_messages(source.converter, request, body, sender, cloudevents.unfolded(request))
+        return _mapped(mapped)
+
+    async def _of_known_sender(self, converter: MessageConverter, request: Request) -> Response:
+        sender = self.senders.of(request)
+        with self.bodies.body(sender.owner) as room:
+            body = await read_body(request, self.body_bytes_max, room)
+            mapped = await self._take_messages(converter, request, body, sender, cloudevents.unfolded(request))
+        return _mapped(mapped)
+
+    async def segment_call(self, call: str | None, request: Request) -> Response:
+        """Take what an SDK of Segment's sends, for web pages of an origin as well, or tell a browser that it may.
+
+        call: None for what it tells of itself.
+        """
+        given = request.headers.get("origin")
+        origin = given if given is not None and self.senders.takes_pages_of(given) else None
+        if request.method == "OPTIONS":
+            if origin is None:
+                raise Problem(403, "Not from this origin", "no API key is made for web pages of this origin")
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=preflight(origin))
+        try:
+            response = await self._segment_messages(call, request) if call else _json(SegmentAnswer(True, 0, [], {}))
+        except Problem as problem:
+            response = problem.response()
+        response.headers.update(cross_origin(origin))
+        return response
+
+    async def _segment_messages(self, call: str, request: Request) -> Response:
+        assert self.segment is not None  # noqa: S101
+        key = key_of_header(request)
+        known = None if key is None else self.senders.of_write_key(request, key)
+        with self.bodies.body(known.owner if known else BODY_OWNER) as room:
+            body = await read_body(request, self.body_bytes_max, room)
+            sender = known or self.senders.of_write_key(request, key_of_body(body))
+            mapped = await self._take_messages(self.segment, request, body, sender, prepared(call))
+        return _json(SegmentAnswer(True, len(mapped.judged.records), mapped.judged.refused, dict(mapped.skipped)))
+
+    async def _take_messages(
+        self,
+        converter: MessageConverter,
+        request: Request,
+        body: bytes,
+        sender: Sender,
+        prepare: Callable[[Any], Any] | None = None,
+    ) -> MappedEvents:
+        self.senders.take_bytes(sender, len(body))
+        async with self.places.place(sender.owner):
+            now_ms = times.now_ms()
+            async with self._kept_if_no_json(body, now_ms, sender):
+                documents = _documents(request, body)
+                with self._said_of_no_json(documents, body):
+                    intake = MappedIntake(converter, self.delivery.encoder, now_ms, self._terms(sender), prepare)
+                    mapped = await intake.take(documents.texts)
+            self.senders.take_events(sender, len(mapped.judged.records) + len(mapped.judged.refused))
+            await self._deliver(mapped.judged, now_ms, sender)
+        return mapped
+
     async def customer(self, request: Request) -> Response:
         """One view of a person, for keys that may read."""
-        self._sender(request, Permission.READ)
+        self.senders.of(request, Permission.READ)
         return _json(await person(self.customers, request), headers={"Cache-Control": "no-store"})
 
     async def healthz(self, _: Request) -> Response:
@@ -164,65 +268,41 @@ class Gateway:
         async with self.delivery:
             yield
 
-    def _sender(self, request: Request, to: Permission = Permission.SEND) -> Sender:
-        """The sender of a request, charged for one event in advance. Raises Problem: 401, 403, 429, 503."""
-        sender = self._allowed(request, to)
-        for rate, what in ((self.rate, "events"), (self.byte_rate, "bytes")):
-            wait_seconds = rate.wait_seconds(sender.owner)
-            if wait_seconds:
-                detail = f"more {what} a second than this key may send; retry in {wait_seconds:.1f} s"
-                raise come_back(429, f"Too many {what}", detail, wait_seconds)
-        self.rate.take(sender.owner, 1)
-        return sender
+    async def _judged(self, events: EventTexts, body: bytes, now_ms: int, sender: Sender) -> JudgedEvents:
+        with self._said_of_no_json(events, body):
+            return await judge(events, self.delivery.encoder, now_ms, self._terms(sender))
 
-    def _allowed(self, request: Request, to: Permission) -> Sender:
-        if self.keys is None:
-            # Any web page may have its visitors' browsers post to their own machine; browsers say so, programs don't.
-            if "origin" in request.headers or not is_this_machine(request):
-                raise Problem(
-                    403,
-                    "Not for web pages",
-                    "without API keys, requests from web pages and under other host names than localhost are refused",
-                )
-            return Sender(NOBODY)
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        try:
-            found = self.keys.find(key.strip()) if scheme.lower() == "bearer" else None
-        except KeysUnavailable as error:
-            raise come_back(503, "No key can be checked now", f"{error}; send it again later", RETRY_SECONDS) from None
-        if found is None:
-            raise _no_key("send a valid API key: Authorization: Bearer KEY")
-        if self.keys.has_expired(found):
-            raise _no_key(f"this key expired at {found.expires_at:%Y-%m-%dT%H:%M:%SZ}; ask for a new one")
-        if to not in found.may:
-            detail = f"this key may not {to}: `touchstream gateway key NAME --may {to}` makes one that may"
-            raise Problem(403, "Not with this key", detail)
-        return Sender(found.owner, found.bounds)
+    def _terms(self, sender: Sender) -> Terms:
+        return Terms(sender.bounds, sender.sent_by, self.void_ids)
 
-    async def _judged(self, events: EventTexts, body: bytes, now_ms: int, sender: Sender) -> Judged:
+    @contextmanager
+    def _said_of_no_json(self, texts: EventTexts, body: bytes) -> Iterator[None]:
         try:
-            terms = Terms(sender.bounds, self._sent_by(sender), self.void_ids)
-            return await judge(events, self.delivery.encoder, now_ms, terms)
+            yield
         except Undecodable as error:
-            raise NoJson(f"{error} (no line is JSON)" if events.lines else why_no_json(body)) from None
-        except NotDelivered:
-            raise _kafka_away(Judged()) from None
+            raise NoJson(f"{error} (no line is JSON)" if texts.lines else why_no_json(body)) from None
+        except EventNotDelivered:
+            raise _kafka_away(JudgedEvents()) from None
 
-    def _sent_by(self, sender: Sender) -> str | None:
-        return None if self.keys is None else sender.owner
+    @asynccontextmanager
+    async def _kept_if_no_json(self, body: bytes, now_ms: int, sender: Sender) -> AsyncIterator[None]:
+        """A body in which no events could be told apart becomes one letter; an empty one holds nothing to keep."""
+        try:
+            yield
+        except NoJson as problem:
+            if body.strip():
+                whole = JudgedEvents()
+                detail = problem.details.detail[:DETAIL_CHARS_MAX]
+                whole.refuse(Refusal(0, Reason.UNDECODABLE, detail), body)
+                await self._deliver(whole, now_ms, sender)
+            raise
 
-    async def _keep(self, body: bytes, why: str, now_ms: int, sender: Sender) -> None:
-        """A body that holds no event that could be told apart, as one letter; an empty one holds nothing to keep."""
-        if body.strip():
-            whole = Judged(refused=[RefusedEvent(0, Reason.UNDECODABLE, why[:DETAIL_CHARS_MAX])])
-            await self._deliver(whole, [body], now_ms, sender)
-
-    async def _deliver(self, judged: Judged, texts: Sequence[bytes], now_ms: int, sender: Sender) -> None:
+    async def _deliver(self, judged: JudgedEvents, now_ms: int, sender: Sender) -> None:
         """Publish accepted and refused events, and wait until Kafka has acknowledged both. Raises Problem: 503."""
-        letters = self.letters.of(judged.refused, texts, sender.owner, self._sent_by(sender))
+        letters = self.letters.of(judged.refused, judged.refused_texts, sender.owner, sender.sent_by)
         try:
             await self.delivery.send([*judged.records, *letters], now_ms)
-        except NotDelivered:
+        except EventNotDelivered:
             self.letters.give_back(sender.owner, len(letters))
             metrics.GATEWAY_EVENTS.labels("unacknowledged").inc(len(judged.records))
             raise _kafka_away(judged) from None
@@ -231,6 +311,18 @@ class Gateway:
             metrics.GATEWAY_EVENTS.labels(refused.reason.value).inc()
         for refused in judged.refused[len(letters) :]:
             metrics.GATEWAY_REFUSED_NOT_KEPT.labels(refused.reason.value).inc()
+
+
+def _documents(request: Request, body: bytes) -> EventTexts:
+    """The texts of a request, each a document. The body of a binary CloudEvent is one whatever it holds, or nothing."""
+    if cloudevents.is_binary(request):
+        return EventTexts([body if body.strip() else b"null"], lines=False)
+    return split_events(body, request.headers.get("content-type", ""))
+
+
+def _mapped(mapped: MappedEvents) -> Response:
+    answer = Answer(len(mapped.judged.records), mapped.judged.refused, skipped=dict(mapped.skipped))
+    return _json(answer, HTTPStatus.ACCEPTED)
 
 
 class Observed:
@@ -269,11 +361,7 @@ class Observed:
         return None
 
 
-def _no_key(detail: str) -> Problem:
-    return Problem(401, "No valid API key", detail, {"WWW-Authenticate": 'Bearer realm="touchstream"'})
-
-
-def _kafka_away(judged: Judged) -> Problem:
+def _kafka_away(judged: JudgedEvents) -> Problem:
     detail = "Kafka has not acknowledged all events in time; send them again, with the same event_id none counts twice"
     return come_back(503, "Kafka doesn't take events", detail, RETRY_SECONDS, judged.given_ids)
 

@@ -6,12 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from touchstream.schemas.codec import Undecodable, parse_json
-from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, NAME_BYTES_MAX
-from touchstream.streams.channels.files.lines import UTF8_BOM
-from touchstream.streams.channels.gateway.intake import Record
-from touchstream.streams.channels.gateway.problems import RefusedEvent
-from touchstream.streams.measure.refused import REFUSED, REFUSED_DETAIL, SENT_BY, TRUNCATED
+from touchstream.streams.channels.judged import Record, RefusedEvent, refused_record
 
 EXCERPT_BYTES: Final = 64 * 1024
 _BLANK: Final = b" \t\r\n"
@@ -30,12 +25,12 @@ class Letters:
     def of(
         self, refused: Sequence[RefusedEvent], texts: Sequence[bytes], owner: str, sent_by: str | None
     ) -> list[Record]:
-        """The first of a request's refused texts, which `refused` names by index, as far as there is room.
+        """The first of what a request was refused, with what is kept of each, as far as there is room.
 
         `give_back` the room if Kafka doesn't take them.
         """
-        some = refused[: self._room(owner, len(refused))]
-        return [_letter(one, texts[one.index], sent_by) for one in some]
+        room = self._room(owner, len(refused))
+        return [refused_record(one, text, sent_by) for one, text in zip(refused[:room], texts[:room], strict=True)]
 
     def give_back(self, owner: str, letters: int) -> None:
         """Return the places of records that were not delivered: they will be sent again."""
@@ -49,28 +44,3 @@ class Letters:
         room = min(wanted, self._per_minute - kept)
         self._kept[owner] = now, kept + room
         return room
-
-
-def _letter(refused: RefusedEvent, text: bytes, sent_by: str | None) -> Record:
-    text = text.removeprefix(UTF8_BOM).strip(_BLANK)  # as an event begins, if it is one once something is mended
-    said = {REFUSED: refused.reason.value, REFUSED_DETAIL: refused.detail}
-    if sent_by is not None:
-        said[SENT_BY] = sent_by
-    key = _key(text)
-    if len(text) > EVENT_BYTES_MAX:
-        said[TRUNCATED] = str(len(text))
-        text = text[:EXCERPT_BYTES]
-    return Record(key, text, tuple((name, value.encode()) for name, value in said.items()))
-
-
-def _key(text: bytes) -> bytes | None:
-    """The Kafka key of the event, if it identifies a customer: its dead letter then returns to that customer's lane."""
-    try:
-        fields = parse_json(text)
-    except Undecodable:
-        return None
-    if not isinstance(fields, dict):
-        return None
-    given = fields.get("customer_id") or fields.get("anonymous_id")
-    key = given.encode() if isinstance(given, str) else b""
-    return key if 0 < len(key) <= NAME_BYTES_MAX else None

@@ -13,11 +13,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
+from touchstream.streams.broker.topic_error import TopicError
 from touchstream.streams.broker.topic_first import TopicFirstProducer
-from touchstream.streams.broker.topics import EVENT_MESSAGE_BYTES_MAX, TopicError
-from touchstream.streams.channels.bulk import BATCH_BYTES, Destination
+from touchstream.streams.broker.topics import EVENT_MESSAGE_BYTES_MAX
+from touchstream.streams.channels.bulk import BATCH_BYTES, BulkDestination
 from touchstream.streams.channels.encoding import Encoder
-from touchstream.streams.channels.gateway.intake import Record
+from touchstream.streams.channels.judged import Record
 from touchstream.streams.channels.partitioner import lane_of
 
 log = structlog.get_logger(__name__)
@@ -29,19 +30,19 @@ PROBE_SECONDS: Final = 2.0
 """Timeout of Kafka's answer; a readiness probe seldom waits longer."""
 
 
-class NotDelivered(RuntimeError):  # noqa: N818  it says what happened
+class EventNotDelivered(RuntimeError):  # noqa: N818  it says what happened
     """Kafka didn't acknowledge all events in time. Some may be in the log; sent again, all count once."""
 
 
 @dataclass(frozen=True)
-class Health:
+class DeliveryHealth:
     """`ready`, `disconnected` (Kafka can't be reached) or `stuck` (it is there and doesn't acknowledge), and why."""
 
     state: str
     detail: str = ""
 
 
-class Delivery:
+class GatewayDelivery:
     """The way to Kafka; use it in an `async with` block, which begins connecting and doesn't wait for it.
 
     aiokafka gathers the events of all requests in batches for each lane, and has one batch of a lane on its way at a
@@ -49,7 +50,7 @@ class Delivery:
     acknowledgement got lost may be in the log twice, and its events count once, by their ids.
     """
 
-    def __init__(self, destination: Destination, delivery_seconds: float) -> None:
+    def __init__(self, destination: BulkDestination, delivery_seconds: float) -> None:
         self._destination = destination
         self._seconds = delivery_seconds
         self._link: tuple[AIOKafkaProducer, Encoder] | None = None
@@ -57,7 +58,7 @@ class Delivery:
         self._failed_at: float | None = None
         self._connecting: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Delivery:
+    async def __aenter__(self) -> GatewayDelivery:
         self._connecting = asyncio.create_task(self._connect_until_it_works())
         return self
 
@@ -68,16 +69,21 @@ class Delivery:
             await self._link[0].stop()
 
     @property
+    def topic(self) -> str:
+        """The topic of events."""
+        return self._destination.topic
+
+    @property
     def encoder(self) -> Encoder:
-        """How events are written. Raises NotDelivered before the first connection: the registry may know better."""
+        """How events are written. Raises EventNotDelivered before the first connection: a registry may know more."""
         if self._link is None:
-            raise NotDelivered(self._problem)
+            raise EventNotDelivered(self._problem)
         return self._link[1]
 
     async def send(self, records: Sequence[Record], timestamp_ms: int) -> None:
         """Events in their order, with their records' timestamp, until Kafka has acknowledged all.
 
-        Raises NotDelivered.
+        Raises EventNotDelivered.
         """
         if not records:
             return
@@ -90,32 +96,33 @@ class Delivery:
             for future in sent:
                 future.cancel()  # no caller waits for it any more; the event itself may still arrive
             self._failed(error)
-            raise NotDelivered(str(error) or type(error).__name__) from error
+            raise EventNotDelivered(str(error) or type(error).__name__) from error
         self._worked()
 
-    async def health(self) -> Health:
+    async def health(self) -> DeliveryHealth:
         """How it stands now: asks Kafka."""
         if self._link is None:
-            return Health("disconnected", self._problem)
+            return DeliveryHealth("disconnected", self._problem)
         client, topic = self._link[0].client, self._destination.topic
         try:
             answered = await asyncio.wait_for(client.force_metadata_update(), PROBE_SECONDS)
         except TimeoutError:
             answered = False
         if not answered:
-            return Health("disconnected", "Kafka doesn't answer")
+            return DeliveryHealth("disconnected", "Kafka doesn't answer")
         partitions = client.cluster.partitions_for_topic(topic)
         if not partitions or partitions != client.cluster.available_partitions_for_topic(topic):
-            return Health("disconnected", f"Kafka has no leader for every partition of {topic}")
+            return DeliveryHealth("disconnected", f"Kafka has no leader for every partition of {topic}")
         if self._failed_at is not None and time.monotonic() - self._failed_at < self._seconds:
-            return Health("stuck", "Kafka answers, and doesn't acknowledge events")
-        return Health("ready")
+            return DeliveryHealth("stuck", "Kafka answers, and doesn't acknowledge events")
+        return DeliveryHealth("ready")
 
     async def _enqueue(self, records: Sequence[Record], timestamp_ms: int, sent: list[asyncio.Future[Any]]) -> None:
         if self._link is None:
-            raise NotDelivered(self._problem)
-        producer, topic = self._link[0], self._destination.topic
+            raise EventNotDelivered(self._problem)
+        producer = self._link[0]
         for record in records:
+            topic = record.topic or self.topic
             lanes = len(await producer.partitions_for(topic))
             lane = lane_of(record.key or b"", lanes)
             sent.append(

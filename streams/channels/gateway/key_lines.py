@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote
 
+from touchstream.streams.channels.judged import ANYTHING, Bounds
 from touchstream.streams.process.settings import SettingsError
 
 KEY_PREFIX: Final = "touchstream_"  # lets scanners of code and logs find a key that leaked
@@ -22,6 +23,7 @@ _NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 _LINE: Final = re.compile(
     rf"({_NAME})\s+sha256:([0-9a-f]{{64}})(?:\s+((?:send|read)(?:,(?:send|read))*))?((?:\s+[a-z]+=[^\s=]+)*)"
 )
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[1-9]\d{0,4})?", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -40,19 +42,6 @@ class KeyFileError(SettingsError):
     """The file of keys, or a line for it, can't be used; the message is one line that says what to do."""
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """What the events of a key may say: names that are allowed, None where all are.
-
-    sources: of an event that names none it is the channel.
-    """
-
-    channels: frozenset[str] | None = None
-    actions: frozenset[str] | None = None
-    sources: frozenset[str] | None = None
-
-
-ANYTHING: Final = Bounds()
 BOUNDED: Final = ("channels", "actions", "sources")
 """What a line may bound, as it is written there."""
 
@@ -61,7 +50,8 @@ BOUNDED: Final = ("channels", "actions", "sources")
 class Key:
     """Whose key it is, and the SHA-256 of it. Two keys may have one name: the old and the new one of a change.
 
-    expires_at, created_at: UTC; the key is refused from `expires_at` on.
+    expires_at, created_at: UTC; the key is refused from `expires_at` on. origins: the web pages that may use it, as
+    browsers name them; such a key is public, and useless to anything that names no origin. None: it is for programs.
     """
 
     owner: str
@@ -70,6 +60,7 @@ class Key:
     bounds: Bounds = ANYTHING
     created_at: datetime | None = None
     expires_at: datetime | None = None
+    origins: frozenset[str] | None = None
 
 
 def new_key() -> str:
@@ -94,11 +85,12 @@ def key_line(
     owner: str,
     key: str,
     may: Iterable[Permission] = LEAST,
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = ANYTHING,
     created_at: datetime | None = None,
     expires_at: datetime | None = None,
+    origins: frozenset[str] | None = None,
 ) -> str:
-    """The line for the file of keys. Raises KeyFileError for a name that can't stand there."""
+    """The line for the file of keys. Raises KeyFileError for a name or an origin that can't stand there."""
     if not re.fullmatch(_NAME, owner):
         raise KeyFileError(f"{owner!r} can't name a key: take 1 to 64 of the characters A-Z a-z 0-9 . _ -")
     may = frozenset(may)
@@ -112,6 +104,11 @@ def key_line(
         names = getattr(bounds, name)
         if names is not None:
             parts.append(f"{name}={','.join(quote(one, safe='') for one in sorted(names))}")
+    if origins is not None:
+        try:
+            parts.append(f"origins={','.join(quote(one, safe='') for one in sorted(map(_origin, origins)))}")
+        except ValueError as error:
+            raise KeyFileError(str(error)) from None
     return " ".join(parts)
 
 
@@ -150,15 +147,26 @@ def _with(key: Key, name: str, value: str) -> Key:
         return replace(key, created_at=_moment(value))
     if name == "expires":
         return replace(key, expires_at=_moment(value))
+    if name == "origins":
+        return replace(key, origins=frozenset(_origin(unquote(one, errors="strict")) for one in value.split(",")))
     if name not in BOUNDED:
         # A line of a newer version may bound the key in a way that is not known here: it isn't used at all.
-        raise ValueError(f"{name} isn't known; take created, expires, {', '.join(BOUNDED[:-1])} or {BOUNDED[-1]}")
+        raise ValueError(
+            f"{name} isn't known; take created, expires, origins, {', '.join(BOUNDED[:-1])} or {BOUNDED[-1]}"
+        )
     names = frozenset(unquote(one, errors="strict") for one in value.split(","))
     if name == "actions":
         names = frozenset(one.lower() for one in names)  # as events are read
     if "" in names:
         raise ValueError(f"{name} holds an empty name")
     return replace(key, bounds=replace(key.bounds, **{name: names}))
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it."""
+    if not _ORIGIN.fullmatch(text.lower()):
+        raise ValueError("an origin must be https://HOST, with :PORT where it has one, and nothing behind that")
+    return text.lower()
 
 
 def _moment(text: str) -> datetime:

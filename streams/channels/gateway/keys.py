@@ -119,6 +119,11 @@ class KeyFile:
                 found = known
         return found
 
+    def takes_pages_of(self, origin: str) -> bool:
+        """Whether web pages of an origin may use one of the keys. False where the keys are not known now."""
+        self._read_again()
+        return self._stale_seconds() <= STALE_SECONDS_MAX and any(origin in (one.origins or ()) for one in self._keys)
+
     def has_expired(self, key: Key) -> bool:
         """Whether its time is over."""
         return key.expires_at is not None and key.expires_at <= self._now()

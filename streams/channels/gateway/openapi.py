@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -9,8 +10,11 @@ import msgspec
 
 from touchstream.schemas.touchpoint import NAME_BYTES_MAX
 from touchstream.sinks.clickhouse.customers.view import CustomerView
+from touchstream.streams.channels.gateway.annotations import ANNOTATION_SCHEMA
 from touchstream.streams.channels.gateway.body import EVENTS_MAX
 from touchstream.streams.channels.gateway.problems import PROBLEM_TYPE, Answer, ProblemDetails
+from touchstream.streams.channels.gateway.segment import CALLS, SegmentAnswer
+from touchstream.streams.channels.gateway.sources import WebhookSource
 from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE, Schema, touchpoint_schema
 
 _Problem = tuple[str, str, Schema]
@@ -30,6 +34,8 @@ _ANSWER: Final[Schema] = {
     "refused": [{"index": 1, "reason": "out_of_scale", "detail": "nps is 11; the scale is 0 to 10"}],
     "event_ids": [{"index": 2, "event_id": "0198f0a2-7a4e-7c3b-9d52-5b1f0e6a9c11"}],
 }
+_MAPPED_ANSWER: Final[Schema] = {"accepted": 1, "refused": [], "skipped": {"it is a test order": 1}}
+_SEGMENT_ANSWER: Final[Schema] = {"success": True, **_MAPPED_ANSWER}
 _PROBLEMS: Final[dict[int, _Problem]] = {
     400: ("The body is no JSON", "JSON is malformed: expected ',' or ']' (byte 12)", {}),
     408: ("The body comes too slowly", "it has to be there within 30 s; send smaller requests", {}),
@@ -53,6 +59,13 @@ _NOT_ALLOWED: Final[dict[int, _Problem]] = {
         {},
     )
 }
+_SIGNED: Final[dict[int, _Problem]] = {
+    401: (
+        "No valid signature",
+        "the signature is not that of this body: was it changed, or signed by another key?",
+        _CHALLENGE,
+    )
+}
 _CUSTOMER_PROBLEMS: Final[dict[int, _Problem]] = {
     400: ("No such id", f"an id has 1 to {NAME_BYTES_MAX} bytes, none of them 0", {}),
     404: ("No person has this ID", "no touches with this id were measured", {}),
@@ -69,9 +82,22 @@ _WITHOUT_KEYS: Final[dict[int, _Problem]] = {
 }
 
 
-def document(*, keys_needed: bool, body_bytes_max: int, customers: bool = False) -> Schema:
-    """The document of a gateway that asks for API keys, or doesn't, and that reads customers, or doesn't."""
-    schemes = {"apiKey": {"type": "http", "scheme": "bearer", "description": "`touchstream gateway key` makes one."}}
+def document(
+    *,
+    keys_needed: bool,
+    body_bytes_max: int,
+    customers: bool = False,
+    sources: Sequence[WebhookSource] = (),
+    segment: bool = False,
+) -> Schema:
+    """The document of a gateway that asks for API keys, or doesn't, and that reads customers, or doesn't.
+
+    segment: whether it has Segment's paths; those that are one letter long are not described.
+    """
+    schemes = {
+        "apiKey": {"type": "http", "scheme": "bearer", "description": "`touchstream gateway key` makes one."},
+        "writeKey": {"type": "http", "scheme": "basic", "description": "The same key as the user name."},
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -82,6 +108,9 @@ def document(*, keys_needed: bool, body_bytes_max: int, customers: bool = False)
         },
         "paths": {
             "/v1/touchpoints": {"post": _touchpoints(keys_needed, body_bytes_max)},
+            "/v1/annotations": {"post": _annotations(keys_needed)},
+            **{f"/v1/in/{one.name}": {"post": _webhook(one, keys_needed)} for one in sources},
+            **{f"/v1/{call}": {"post": _segment(call, keys_needed)} for call in (CALLS if segment else ())},
             **({"/v1/customers/{id}": {"get": _customer(keys_needed)}} if customers else {}),
             "/healthz": {"get": _get("healthz", "Whether the process answers.", _state("alive"))},
             "/readyz": {"get": _readyz()},
@@ -89,7 +118,8 @@ def document(*, keys_needed: bool, body_bytes_max: int, customers: bool = False)
             "/openapi.json": {"get": _get("openapi", "This document.", _json({"type": "object"}))},
         },
         "components": {
-            "schemas": {"Touchpoint": touchpoint_schema()} | _answers(customers),
+            "schemas": {"Touchpoint": touchpoint_schema(), "AnnotationRequest": ANNOTATION_SCHEMA}
+            | _answers(customers),
             **({"securitySchemes": schemes} if keys_needed else {}),
         },
     }
@@ -119,6 +149,81 @@ def _touchpoints(keys_needed: bool, body_bytes_max: int) -> Schema:
     }
 
 
+def _annotations(keys_needed: bool) -> Schema:
+    problems = _PROBLEMS | (_WITH_KEYS | _NOT_ALLOWED if keys_needed else _WITHOUT_KEYS)
+    answer = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    return {
+        "operationId": "annotate",
+        "summary": "Note what happened.",
+        "description": (
+            "A deploy, a campaign, an outage, a change of prices: alerts about that time show it. Without `id` it is"
+            " given one; the last annotation with an id counts. Without `at` it is of now."
+        ),
+        **({"security": [{"apiKey": []}]} if keys_needed else {}),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": f"{_REF}AnnotationRequest"}}},
+        },
+        "responses": {
+            "202": {
+                "description": "Kafka has acknowledged it.",
+                "content": {"application/json": {"schema": answer}},
+            },
+            **_all(problems, "It was not accepted."),
+        },
+    }
+
+
+def _webhook(source: WebhookSource, keys_needed: bool) -> Schema:
+    """A source's own messages; their schema is that system's."""
+    problems = _PROBLEMS | _SIGNED
+    if source.verifier is None:
+        problems = _PROBLEMS | (_WITH_KEYS | _NOT_ALLOWED if keys_needed else _WITHOUT_KEYS)
+    messages = {"anyOf": [{"type": ["object", "array"], "description": "One message, or several."}, _ANYTHING]}
+    signature = source.verifier.form.header if source.verifier else None
+    parameter = {"name": signature, "in": "header", "required": True, "schema": {"type": "string", "minLength": 1}}
+    return {
+        "operationId": f"sendMessagesOf_{source.name}",
+        "summary": f"Send messages of {source.name}, in its own form.",
+        "description": "Each message becomes no, one or several events, as the source's mapping says; refused and"
+        " skipped ones are listed.",
+        **({"parameters": [parameter]} if signature else {}),
+        **({"security": [{"apiKey": []}]} if keys_needed and not signature else {}),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": messages}}},
+        "responses": {
+            "202": {
+                "description": "Kafka has acknowledged all accepted events.",
+                "content": {"application/json": {"schema": {"$ref": f"{_REF}Answer"}, "example": _MAPPED_ANSWER}},
+            },
+            **_all(problems, "Nothing was accepted."),
+        },
+    }
+
+
+def _segment(call: str, keys_needed: bool) -> Schema:
+    problems = _PROBLEMS | (_WITH_KEYS | _NOT_ALLOWED if keys_needed else _WITHOUT_KEYS)
+    messages = {"anyOf": [{"type": "object", "description": "As Segment's SDKs send it."}, _ANYTHING]}
+    return {
+        "operationId": f"segment_{call}",
+        "summary": f"Segment's {call}.",
+        "description": "The key may stand in the body as `writeKey` instead. Web pages need a key for their origin.",
+        **({"security": [{"writeKey": []}, {"apiKey": []}]} if keys_needed else {}),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": messages}},
+        },
+        "responses": {
+            "200": {
+                "description": "Kafka has acknowledged all accepted events.",
+                "content": {
+                    "application/json": {"schema": {"$ref": f"{_REF}SegmentAnswer"}, "example": _SEGMENT_ANSWER}
+                },
+            },
+            **_all(problems, "Nothing was accepted."),
+        },
+    }
+
+
 def _bodies() -> Schema:
     event = {"anyOf": [{"$ref": f"{_REF}Touchpoint"}, _ANYTHING]}
     one_or_many = {"anyOf": [{"$ref": f"{_REF}Touchpoint"}, {"type": "array", "items": event}, _ANYTHING]}
@@ -130,6 +235,8 @@ def _bodies() -> Schema:
                 "many": {"summary": "Two events", "value": [EXAMPLE, EXAMPLE | {"event_id": "order-4712"}]},
             },
         },
+        "application/cloudevents+json": {"schema": _ANYTHING},
+        "application/cloudevents-batch+json": {"schema": _ANYTHING},
         "application/x-ndjson": {
             "schema": {
                 "type": "string",
@@ -221,6 +328,6 @@ def _metrics() -> Schema:
 
 
 def _answers(customers: bool) -> dict[str, Any]:
-    types = [Answer, ProblemDetails, *([CustomerView] if customers else [])]
+    types = [Answer, SegmentAnswer, ProblemDetails, *([CustomerView] if customers else [])]
     _, components = msgspec.json.schema_components(types, ref_template=_REF + "{name}")
     return components

@@ -9,32 +9,21 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from touchstream.schemas.touchpoint import Reason
+from touchstream.streams.channels.judged import GivenId, RefusedEvent
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
 
-class GivenId(msgspec.Struct, frozen=True):
-    """The `event_id` that the gateway gave to the event at `index`, which had none."""
-
-    index: int
-    event_id: str
-
-
-class RefusedEvent(msgspec.Struct, frozen=True):
-    """An event that can't be used: its place among the request's events, from 0, and what to mend."""
-
-    index: int
-    reason: Reason
-    detail: str
-
-
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a request's events: all that were accepted are acknowledged by Kafka."""
+    """What became of a request's events: all that were accepted are acknowledged by Kafka.
+
+    skipped: messages of a foreign system that are no events, by why.
+    """
 
     accepted: int
     refused: list[RefusedEvent]
     event_ids: list[GivenId] = []
+    skipped: dict[str, int] = {}
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):

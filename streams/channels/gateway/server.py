@@ -12,13 +12,14 @@ from touchstream.schemas.void_ids import VoidIds
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.http import server
 from touchstream.sinks.http.server import is_loopback, stop_signals_held, url_of
-from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.bulk import BulkDestination
 from touchstream.streams.channels.gateway.app import Gateway
 from touchstream.streams.channels.gateway.dead_letters import Letters
-from touchstream.streams.channels.gateway.delivery import Delivery
+from touchstream.streams.channels.gateway.delivery import GatewayDelivery
 from touchstream.streams.channels.gateway.key_lines import KeyFileError
 from touchstream.streams.channels.gateway.keys import KeyFile
 from touchstream.streams.channels.gateway.rate import Rate
+from touchstream.streams.channels.gateway.sources import read_sources, segment_converter
 from touchstream.streams.process.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,10 +30,10 @@ def serve(settings: Settings) -> None:
 
     Starts without Kafka, too: it answers 503 and connects as soon as it can.
 
-    Raises KeyFileError if the keys can't be used or there are none where they are needed, and OSError if the address
-    can't be had.
+    Raises KeyFileError if the keys can't be used or there are none where they are needed, SourcesError if the sources
+    can't be used, and OSError if the address can't be had.
     """
-    # It says every attempt, several times a second while Kafka is away; `Delivery` says what changes.
+    # It says every attempt, several times a second while Kafka is away; `GatewayDelivery` says what changes.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     application = gateway(settings).application()
     with server.listening(settings.gateway_host, settings.gateway_port, "gateway") as listener:
@@ -46,7 +47,7 @@ def serve(settings: Settings) -> None:
 
 
 def gateway(settings: Settings) -> Gateway:
-    """The gateway as the settings ask for it. Raises KeyFileError."""
+    """The gateway as the settings ask for it. Raises KeyFileError, SourcesError."""
     keys = KeyFile(settings.gateway_keys_file) if settings.gateway_keys_file else None
     if keys is None and not is_loopback(settings.gateway_host):
         raise KeyFileError(
@@ -54,7 +55,7 @@ def gateway(settings: Settings) -> Gateway:
             " (`touchstream gateway key NAME` makes a key), or TOUCHSTREAM_GATEWAY_HOST to 127.0.0.1"
         )
     return Gateway(
-        delivery=Delivery(Destination.of(settings), settings.gateway_delivery_seconds),
+        delivery=GatewayDelivery(BulkDestination.of(settings), settings.gateway_delivery_seconds),
         keys=keys,
         rate=Rate(settings.gateway_events_per_second),
         byte_rate=Rate(settings.gateway_bytes_per_second),
@@ -62,6 +63,8 @@ def gateway(settings: Settings) -> Gateway:
         letters=Letters(settings.gateway_letters_per_minute),
         customers=_customers(settings),
         void_ids=VoidIds.of(settings.void_words),
+        sources=read_sources(settings.gateway_sources_file) if settings.gateway_sources_file else (),
+        segment=segment_converter(settings.gateway_segment_mapping),
     )
 
 

@@ -26,8 +26,8 @@ from touchstream.streams.channels.simulate.scenario import (
     Mood,
     Outcomes,
     Scenario,
+    ScenarioStage,
     Segment,
-    Stage,
     Survey,
     surveyed,
 )
@@ -67,7 +67,7 @@ class Planned(NamedTuple):
 class _Step(NamedTuple):
     """A contact in a stage, or with `answer` what the customer says in the survey after it."""
 
-    stage: Stage
+    stage: ScenarioStage
     contact: Contact
     answer: Survey | None = None
 
@@ -144,7 +144,7 @@ class Customers:
                 if contact.action == UNSUBSCRIBE:
                     return
 
-    def _visit(self, stage: Stage, rng: Random) -> list[Contact]:
+    def _visit(self, stage: ScenarioStage, rng: Random) -> list[Contact]:
         places = [place for place, one in enumerate(stage.touchpoints) if one.chance and rng.random() < one.chance]
         contacts = _rounded(rng, stage.contacts * (0.5 + rng.random()))
         weights = self._contact_weights[stage.id]
@@ -289,7 +289,7 @@ def _rounded(rng: Random, value: float) -> int:
     return whole + (rng.random() < value - whole)
 
 
-def _events_max(stage: Stage) -> int:
+def _events_max(stage: ScenarioStage) -> int:
     """The most events that a visit can have."""
     once = sum(bool(contact.chance) for contact in stage.touchpoints)
     return (math.ceil(1.5 * stage.contacts) + once) * (2 if stage.survey else 1)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from touchstream.schemas.times import now_ms
-from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.bulk import BulkDestination, LaneBatches
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.simulate.clocks import LeapingClock, WallClock
-from touchstream.streams.channels.simulate.runner import PATIENCE_SECONDS, TICK_MS, Runner, Summary
+from touchstream.streams.channels.simulate.runner import PATIENCE_SECONDS, TICK_MS, Runner, SimulationSummary
 from touchstream.streams.channels.simulate.scenario import Scenario
 from touchstream.streams.channels.simulate.simulator import Simulator
 
@@ -37,11 +37,11 @@ class SimulateOptions:
 
 
 def publish_simulation(
-    destination: Destination,
+    destination: BulkDestination,
     scenario: Scenario,
     options: SimulateOptions,
     progress: Callable[[int], None] | None = None,
-) -> Summary:
+) -> SimulationSummary:
     """Publish a scenario's events. Ctrl-C or SIGTERM ends it after a flush; `progress` gets the number published.
 
     Raises TopicError if Kafka can't be reached at first or doesn't have the topic, RegistryUnavailable, SchemaRefused.
@@ -51,8 +51,8 @@ def publish_simulation(
 
 
 async def _publish(
-    destination: Destination, scenario: Scenario, options: SimulateOptions, progress: Callable[[int], None] | None
-) -> Summary:
+    destination: BulkDestination, scenario: Scenario, options: SimulateOptions, progress: Callable[[int], None] | None
+) -> SimulationSummary:
     url, topic = destination.schema_registry_url, destination.topic
     encoder = Encoder.registered(url, topic) if url else Encoder()
     stack = AsyncExitStack()

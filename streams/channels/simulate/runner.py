@@ -38,7 +38,7 @@ RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Summary:
+class SimulationSummary:
     """What was published, that is, acknowledged by Kafka, of a simulation that starts at `start_ms` (since 1970).
 
     `by_stage` counts all of it, in the scenario's order; `duplicates`, `late` and `out_of_scale` are among it.
@@ -82,7 +82,7 @@ class Runner:
             raise KeyboardInterrupt
         self._stopped.set()
 
-    async def run(self, clock: Clock, until_ms: int | None = None, tick_ms: int = TICK_MS) -> Summary:
+    async def run(self, clock: Clock, until_ms: int | None = None, tick_ms: int = TICK_MS) -> SimulationSummary:
         """Publish from the simulator's start until `until_ms` (None: for ever), or until `stop`.
 
         Kafka may be away meanwhile: events wait, and are published when it is back.
@@ -148,8 +148,8 @@ class Runner:
         await delivery
         return True
 
-    def _summary(self, seconds: float) -> Summary:
-        return Summary(
+    def _summary(self, seconds: float) -> SimulationSummary:
+        return SimulationSummary(
             start_ms=self._simulator.start_ms,
             published=self._stages.total(),
             by_stage=dict(self._stages),

@@ -143,7 +143,7 @@ class Survey(Definition):
         return self
 
 
-class Stage(Definition):
+class ScenarioStage(Definition):
     """A stage: which share of those who were in the stage before come here, and what they do.
 
     Those who don't come leave; those who don't come to an `optional` stage go on to the next. `contacts`: how many
@@ -262,7 +262,7 @@ class Scenario(Definition):
     segments: Annotated[tuple[Segment, ...], Field(min_length=1, max_length=100)] = (Segment(id="customer", weight=1),)
     rhythm: Rhythm = Rhythm()
     disorder: Disorder = Disorder()
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=STAGES_MAX)]
+    stages: Annotated[tuple[ScenarioStage, ...], Field(min_length=1, max_length=STAGES_MAX)]
     incidents: Annotated[tuple[Incident, ...], Field(max_length=INCIDENTS_MAX)] = ()
 
     @property

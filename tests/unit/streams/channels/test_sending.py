@@ -54,7 +54,7 @@ def test_a_customer_goes_to_the_lane_that_aiokafka_would_choose(key: bytes, part
     assert lane_of(key, partitions) == (aiokafka_murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-def test_what_is_in_flight_is_bounded() -> None:
+def test_the_bytes_in_flight_are_bounded() -> None:
     in_flight = InFlight(bytes_max=100, max_block_seconds=0)
     in_flight.add(60)
     in_flight.add(40)

@@ -74,7 +74,7 @@ def test_a_foreign_row_becomes_an_event(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", float("nan")])
-def test_what_is_empty_is_null(nothing: Any, tmp_path: Path) -> None:
+def test_an_empty_cell_is_null(nothing: Any, tmp_path: Path) -> None:
     row = dict.fromkeys(["Customer ID", "InvoiceDate", "Price", "Paid", "Country"], nothing)
     assert converted(mapping(tmp_path, RETAIL), row) == {"channel": "web", "touchpoint": "checkout", "nps": 9}
 

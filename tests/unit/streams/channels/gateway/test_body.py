@@ -80,7 +80,7 @@ def test_a_few_bytes_that_would_become_gigabytes_are_refused_in_little_memory() 
         tracemalloc.stop()
 
 
-def test_what_becomes_little_but_is_large_itself_is_refused() -> None:
+def test_a_large_body_that_becomes_little_is_refused() -> None:
     plain = gzip.compress(b"[]", mtime=0)
     name = b"x" * BOUND + b"\0"
     assert (

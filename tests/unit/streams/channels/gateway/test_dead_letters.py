@@ -9,8 +9,7 @@ import pytest
 
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
 from touchstream.streams.channels.gateway.dead_letters import Letters
-from touchstream.streams.channels.gateway.intake import Record
-from touchstream.streams.channels.gateway.problems import RefusedEvent
+from touchstream.streams.channels.judged import Record, RefusedEvent
 
 
 class Clock:
@@ -54,7 +53,7 @@ def test_its_key_is_the_customer_where_one_can_be_read(fields: Any, key: bytes |
     assert [one.key for one in kept(b'{"customer_id": "ann"')] == [None]
 
 
-def test_what_no_event_may_be_as_large_as_is_kept_as_an_excerpt_that_says_how_large_it_was() -> None:
+def test_a_text_larger_than_any_event_is_kept_as_an_excerpt_that_says_how_large_it_was() -> None:
     largest = b'"' + b"x" * (EVENT_BYTES_MAX - 2) + b'"'
     whole, cut = kept(largest, largest + b"y")
     assert (whole.value, len(whole.headers)) == (largest, 3)
@@ -71,7 +70,7 @@ def test_a_sender_has_room_for_so_many_a_minute_others_have_their_own_and_what_w
 
     def more(owner: str, count: int) -> list[bytes]:
         refused = [RefusedEvent(at, Reason.WRONG_TYPE, "") for at in range(count)]
-        return [one.value for one in letters.of(refused, texts, owner, owner)]
+        return [one.value for one in letters.of(refused, texts[:count], owner, owner)]
 
     assert [more("a", 3), more("a", 9), more("a", 1), more("b", 1)] == [[b"0", b"1", b"2"], [b"0", b"1"], [], [b"0"]]
     letters.give_back("a", 2)
@@ -80,4 +79,4 @@ def test_a_sender_has_room_for_so_many_a_minute_others_have_their_own_and_what_w
     assert more("a", 1) == []
     clock.now += 0.1
     assert more("a", 9) == texts[:5]
-    assert Letters(0).of([RefusedEvent(0, Reason.WRONG_TYPE, "")], texts, "a", None) == []
+    assert Letters(0).of([RefusedEvent(0, Reason.WRONG_TYPE, "")], texts[:1], "a", None) == []

@@ -14,20 +14,20 @@ from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
 from touchstream.schemas.void_ids import VoidIds
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.gateway.body import EventTexts
-from touchstream.streams.channels.gateway.intake import SLICE_EVENTS, Judged, Terms, judge
-from touchstream.streams.channels.gateway.key_lines import Bounds
+from touchstream.streams.channels.gateway.intake import SLICE_EVENTS, judge
+from touchstream.streams.channels.judged import Bounds, JudgedEvents, Terms
 
 NOW = 1_800_000_000_000
 EVENT: dict[str, Any] = {"event_id": "e", "occurred_at": NOW, "customer_id": "c", "channel": "web", "touchpoint": "t"}
 
 
-def judged(*events: Any, lines: bool = False, encoder: Encoder | None = None) -> Judged:
+def judged(*events: Any, lines: bool = False, encoder: Encoder | None = None) -> JudgedEvents:
     """Bytes are texts already."""
     texts = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
     return asyncio.run(judge(EventTexts(texts, lines), encoder or Encoder(), NOW))
 
 
-def decoded(found: Judged) -> list[dict[str, Any]]:
+def decoded(found: JudgedEvents) -> list[dict[str, Any]]:
     frame, refused = decode_batch([record.value for record in found.records], WriterSchemas())
     assert refused == []
     return frame.to_dicts()
@@ -132,7 +132,7 @@ def test_a_key_that_is_bound_to_sources_sends_no_event_under_anothers_numbers() 
     assert found.refused[2].detail.startswith("source is 'phone'; this key may send 'shop', 'web'")
 
 
-def test_what_is_no_id_is_for_the_setting_to_say() -> None:
+def test_words_that_are_no_ids_are_those_of_the_setting() -> None:
     texts = [json.dumps(EVENT | {"customer_id": name}).encode() for name in ("undefined", "walk-in")]
     found = asyncio.run(judge(EventTexts(texts, False), Encoder(), NOW, Terms(void_ids=VoidIds.of(("walk-in",)))))
     assert ([one.index for one in found.refused], len(found.records)) == ([1], 1)

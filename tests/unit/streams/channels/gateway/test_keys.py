@@ -10,7 +10,6 @@ import pytest
 import structlog
 
 from touchstream.streams.channels.gateway.key_lines import (
-    Bounds,
     KeyFileError,
     Permission,
     expiry,
@@ -26,6 +25,7 @@ from touchstream.streams.channels.gateway.keys import (
     KeysUnavailable,
     read_keys,
 )
+from touchstream.streams.channels.judged import Bounds
 
 
 def written(path: Path, *lines: str) -> Path:
@@ -84,7 +84,7 @@ def test_a_key_is_withdrawn_and_another_added_while_the_gateway_runs(tmp_path: P
         "\ufffd" * 100,
     ],
 )
-def test_what_is_gone_from_the_file_is_withdrawn_whatever_else_it_says(rest: str, tmp_path: Path) -> None:
+def test_a_key_that_is_gone_from_the_file_is_withdrawn_whatever_else_it_says(rest: str, tmp_path: Path) -> None:
     old, kept = new_key(), new_key()
     path = written(tmp_path / "keys", key_line("old", old), key_line("kept", kept))
     keys = KeyFile(path)
@@ -186,9 +186,23 @@ def test_a_line_says_what_a_key_may_speak_of() -> None:
     assert parse_line(line).bounds == bounds
     hexes = "0" * 64
     for rest in ("channels=", "channels=a,,b", "channels=%ff", "expires=soon", "expires=2027-13-01", "stages=a",
-                 "sources=", "channels=a channels=b", "expires=2027-01-01 x"):  # fmt: skip
+                 "sources=", "channels=a channels=b", "expires=2027-01-01 x", "origins=", "origins=*", "origins=a.b",
+                 "origins=https://shop.example/x", "origins=https://shop.example:0", "origins=https://a,"):  # fmt: skip
         with pytest.raises(ValueError, match=r"must|known|twice|empty|decode"):
             parse_line(f"shop sha256:{hexes} {rest}")
+
+
+def test_a_line_names_the_web_pages_that_may_use_a_key(tmp_path: Path) -> None:
+    pages = frozenset({"https://shop.example", "http://localhost:3000"})
+    line = key_line("pages", "key", origins=frozenset({"https://Shop.example", "http://localhost:3000"}))
+    assert parse_line(line).origins == pages
+    assert parse_line(key_line("server", "key")).origins is None
+    with pytest.raises(KeyFileError, match="an origin must be https://HOST"):
+        key_line("pages", "key", origins=frozenset({"https://shop.example/"}))
+    (tmp_path / "keys").write_text(f"{line}\n{key_line('server', 'other')}\n")
+    keys = KeyFile(tmp_path / "keys")
+    asked = [*pages, "https://evil.example", "https://shop.example:443", "null", ""]
+    assert [one for one in asked if keys.takes_pages_of(one)] == list(pages)
 
 
 def test_a_file_that_cannot_be_used_is_named_with_its_line_and_without_what_it_says(tmp_path: Path) -> None:

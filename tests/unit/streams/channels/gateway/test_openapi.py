@@ -114,6 +114,6 @@ def test_an_event_is_accepted_if_and_only_if_the_schema_says_so(event: dict[str,
 
 
 @pytest.mark.parametrize("name", ["Answer", "ProblemDetails", "Touchpoint"])
-def test_what_is_referred_to_is_there(name: str) -> None:
+def test_every_schema_that_is_referred_to_is_there(name: str) -> None:
     assert f"#/components/schemas/{name}" in str(DOCUMENT)
     jsonschema_rs.meta.validate(DOCUMENT["components"]["schemas"][name])

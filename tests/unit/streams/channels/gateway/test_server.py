@@ -11,12 +11,12 @@ import pytest
 import structlog
 
 from touchstream.sinks.http.server import is_loopback, listening
-from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.bulk import BulkDestination
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.gateway import KeyFileError
 from touchstream.streams.channels.gateway.app import Gateway
 from touchstream.streams.channels.gateway.dead_letters import Letters
-from touchstream.streams.channels.gateway.delivery import Delivery
+from touchstream.streams.channels.gateway.delivery import GatewayDelivery
 from touchstream.streams.channels.gateway.key_lines import key_line
 from touchstream.streams.channels.gateway.rate import Rate
 from touchstream.streams.channels.gateway.server import gateway
@@ -25,7 +25,7 @@ from touchstream.streams.process.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])  # noqa: S104  that is the point
-def test_it_does_not_start_for_others_without_keys(host: str, tmp_path: Path) -> None:
+def test_a_gateway_does_not_start_for_others_without_keys(host: str, tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="TOUCHSTREAM_GATEWAY_KEYS_FILE"):
         gateway(Settings(gateway_host=host))
     (tmp_path / "keys").write_text("# none yet\n")
@@ -55,7 +55,7 @@ def test_an_address_that_is_taken_is_said_to_be() -> None:
         listening("no.such.host.invalid", 80, "gateway").__enter__()
 
 
-class Broken(Delivery):
+class Broken(GatewayDelivery):
     """Fails in a way that nobody thought of."""
 
     @property
@@ -66,8 +66,8 @@ class Broken(Delivery):
         return self
 
 
-def test_what_goes_wrong_inside_stays_inside() -> None:
-    delivery = Broken(Destination(KafkaConnection.from_url("kafka://127.0.0.1:1")), 1)
+def test_an_internal_error_shows_nothing_of_the_inside() -> None:
+    delivery = Broken(BulkDestination(KafkaConnection.from_url("kafka://127.0.0.1:1")), 1)
     application = Gateway(delivery, None, Rate(1000), Rate(1000), 1000, Letters(10)).application()
 
     async def post() -> httpx.Response:

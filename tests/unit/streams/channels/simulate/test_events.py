@@ -63,7 +63,9 @@ def test_another_start_tells_the_same_story() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 10 * MINUTE_MS), max_size=6), st.booleans())
-def test_what_is_due_does_not_depend_on_how_it_is_asked_for(cuts: list[int], backwards: bool) -> None:
+def test_events_that_are_due_do_not_depend_on_the_intervals_that_are_asked_for(
+    cuts: list[int], backwards: bool
+) -> None:
     bounds = [0, *sorted(cuts), 10 * MINUTE_MS]
     pieces = list(pairwise(bounds))
     simulator = Simulator(scenario(2), SEED, START_MS)

@@ -98,7 +98,9 @@ def test_a_small_scenario_is_read() -> None:
         ("stages:\n", "segments: []\nstages:\n", 5, "segments"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line_and_what_to_do(written: str, wrong: str, line: int, advice: str) -> None:
+def test_an_error_of_a_scenario_is_named_with_its_line_and_its_remedy(
+    written: str, wrong: str, line: int, advice: str
+) -> None:
     assert SMALL.count(written) == 1
     found = errors(SMALL.replace(written, wrong))
     matching = [error for error in found if error.startswith(f"file.yaml:{line}: ") and advice in error]
