@@ -30,13 +30,19 @@ _PLURALS: Final = {
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert that is firing. stage and channel: None for all together; `since_ms`: milliseconds since 1970."""
+    """An alert that is firing. stage and channel: None for all together; `since_ms`: milliseconds since 1970.
+
+    address: of its page, below `alerts/`; empty without one.
+    """
 
     rule: str
     stage: str | None
     channel: str | None
     text: str
     since_ms: int
+    handled: str = ""
+    """Who acknowledged or silenced it."""
+    address: str = ""
 
     @property
     def since(self) -> datetime:
@@ -151,7 +157,7 @@ class Board:
 
 def board(journeys: Sequence[Journey], catalogue: Catalogue, selection: Selection, readings: Readings) -> Board:
     """Put together what the page shows."""
-    journey = journey_of(journeys, selection)
+    journey = journey_of(journeys, selection.journey)
     declared = declared_stages(journeys, journey)
     rows = {row["stage"]: row for row in readings.stages.rows}
     whole = rows.pop(None, None)
@@ -167,18 +173,18 @@ def board(journeys: Sequence[Journey], catalogue: Catalogue, selection: Selectio
         ),
         other_stages=_other(readings.stages, [rows[name] for name in shown if name in rows]),
         folded=tuple((readings.names[key].total, _PLURALS[of]) for key, of in OTHER.items() if key in readings.names),
-        journeys=_choice(_journey_names(journeys, readings), journey),
-        channels=_choice(readings.names.get("channel", _NO_NAMES), selection.channel),
-        segments=_choice(readings.names.get("segment", _NO_NAMES), selection.segment),
+        journeys=choice_of(journey_names(journeys, readings.names), journey),
+        channels=choice_of(readings.names.get("channel"), selection.channel),
+        segments=choice_of(readings.names.get("segment"), selection.segment),
         unknown=_unknown(journeys, selection, shown, readings),
         until=_instant(readings.newest.tick_ms),
         complete_until=_instant(_complete_until(readings)),
     )
 
 
-def journey_of(journeys: Sequence[Journey], selection: Selection) -> str:
+def journey_of(journeys: Sequence[Journey], chosen: str | None) -> str:
     """The journey that is looked at: the first one declared, unless another is chosen."""
-    return journeys[0].id if selection.journey is None else selection.journey
+    return journeys[0].id if chosen is None else chosen
 
 
 def declared_stages(journeys: Sequence[Journey], journey: str) -> dict[str, Stage]:
@@ -257,7 +263,7 @@ def _unknown(
         for kind, name in chosen.items()
         if name is not None and name not in readings.names.get(kind, _NO_NAMES).shown and not readings.stages.rows
     }
-    if selection.journey is not None and selection.journey not in _journey_names(journeys, readings).shown:
+    if selection.journey is not None and selection.journey not in journey_names(journeys, readings.names).shown:
         found |= {"journey": selection.journey} if not readings.stages.rows else {}
     if selection.opened is not None and selection.opened not in shown:
         found["stage"] = selection.opened
@@ -270,16 +276,17 @@ def _other(groups: Groups, shown: Sequence[Mapping[str, Any]]) -> Other | None:
     return Other(names, touches, len(shown)) if names > 0 else None
 
 
-def _journey_names(journeys: Sequence[Journey], readings: Readings) -> Names:
-    """The declared ones, then those that were heard of, at most NAMES_MAX."""
-    heard = readings.names.get("journey", _NO_NAMES)
+def journey_names(journeys: Sequence[Journey], names: Mapping[str, Names]) -> Names:
+    """The declared journeys, then those that were heard of, at most NAMES_MAX."""
+    heard = names.get("journey", _NO_NAMES)
     declared = tuple(journey.id for journey in journeys)
     both = (*declared, *(name for name in heard.shown if name not in declared))
     return Names(both[:NAMES_MAX], max(heard.total, len(both)))
 
 
-def _choice(names: Names, chosen: str | None) -> Choice:
-    """What is chosen is in its list, also when it is silent."""
+def choice_of(names: Names | None, chosen: str | None) -> Choice:
+    """A list of names to choose from. What is chosen is in it, also when it is silent."""
+    names = names or _NO_NAMES
     absent = () if chosen is None or chosen in names.shown else (chosen,)
     return Choice((*absent, *names.shown), chosen, max(0, names.total - len(names.shown)))
 

@@ -3,22 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from touchstream.schemas.groups import spelled
 from touchstream.schemas.metrics import Catalogue
+from touchstream.schemas.times import instant
 from touchstream.schemas.windows import WINDOWS
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.page.board import Board
 from touchstream.sinks.page.customer_words import facts, sections, warnings
 from touchstream.sinks.page.figures import NOTHING, number, shown
-from touchstream.sinks.page.health import Health
-from touchstream.sinks.page.selection import Selection
+from touchstream.sinks.page.health import PageHealth
+from touchstream.sinks.page.stage import chart
+from touchstream.sinks.page.stage.selection import COMPARES, LASTS, PARTS
+from touchstream.sinks.page.stage.view import metrics_of_course
 from touchstream.sinks.page.trend import HEIGHT, WIDTH
 
 _NAME_CHARS: Final = 80
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a page is. root: the address of the page's root, from there; stream: of its events, from the root."""
+
+    root: str
+    stream: str
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Sought:
 
 
 class Drawing:
-    """Draws the whole page, its board, and its health."""
+    """Draws documents, their boards, and their health."""
 
     def __init__(self, catalogue: Catalogue, notice: str | None = None, customers: bool = False) -> None:
         """notice: a line at the top of the page, such as that the customers are simulated; customers: are shown."""
@@ -45,6 +57,7 @@ class Drawing:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"named": _named, "attribute": _attribute, "spelled": spelled, "amount": _amount}
+        self._templates.filters |= {"quoted": _quoted, "time_of_day": _time_of_day}
         on_page = shown(catalogue)
         metrics = [(catalogue.title(name), catalogue.metrics[name]) for name in (*on_page.rolling, *on_page.visits)]
         self._templates.globals |= {
@@ -54,17 +67,34 @@ class Drawing:
             "customers": customers,
             "number": number,
             "trend_box": f"0 0 {WIDTH} {HEIGHT}",
+            "chart_box": (chart.WIDTH, chart.HEIGHT),
+            "of_course": frozenset(metrics_of_course(catalogue)),
+            "lasts": LASTS,
+            "compares": COMPARES,
+            "part_names": PARTS,
+            "ways": [
+                ("", "Overview"),
+                ("alerts", "Alerts"),
+                ("catalogue", "Catalogue"),
+                ("health", "Health"),
+                *([("customers", "Customers")] if customers else []),
+            ],
         }
 
-    def page(self, selection: Selection, board: str, health: Health) -> str:
-        """The document; `board` is drawn already."""
-        return self._draw("page.html", {"selection": selection, "board": Markup(board), "health": health})  # noqa: S704
+    def document(self, template: str, frame: Frame, selection: Any, board: str, health: PageHealth) -> str:
+        """A live page's document; `board` is drawn already."""
+        shown = {"frame": frame, "selection": selection, "board": Markup(board), "health": health}  # noqa: S704
+        return self._draw(template, shown)
 
     def board(self, board: Board) -> str:
-        """All that changes with new numbers."""
+        """All that changes with new numbers on the overview."""
         return self._draw("board.html", {"board": board})
 
-    def health(self, health: Health) -> str:
+    def part(self, template: str, view: object) -> str:
+        """All that changes with new numbers on another page."""
+        return self._draw(template, {"view": view})
+
+    def health(self, health: PageHealth) -> str:
         """All that changes every second."""
         return self._draw("health.html", {"health": health})
 
@@ -72,10 +102,22 @@ class Drawing:
         """The document of one person, or of the form to look for one."""
         view = sought.view
         about = {"facts": facts(view), "warnings": warnings(view), "sections": sections(view)} if view else {}
-        return self._draw("customer.html", {"sought": sought, "view": view} | about)
+        frame = Frame(sought.root, "")
+        return self._draw("customer.html", {"frame": frame, "sought": sought, "view": view} | about)
 
     def _draw(self, template: str, values: Mapping[str, Any]) -> str:
         return self._templates.get_template(template).render(values)
+
+
+def _quoted(name: str) -> str:
+    """A name as a part of a path: any character may stand in it, a slash too."""
+    return quote(name, safe="")
+
+
+def _time_of_day(at_ms: int, format_: str = "%H:%M:%S") -> Markup:
+    """An instant (milliseconds since 1970) in UTC; the page's script adds the viewer's own time."""
+    at = instant(at_ms)
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), at.strftime(format_))
 
 
 def _named(name: str) -> Markup:

@@ -6,21 +6,16 @@ While ClickHouse is away, slow or refuses, the last board stays and its health s
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.sinks.clickhouse.errors import Kind, first_line, kind, remedy
-from touchstream.sinks.clickhouse.rolling import live
-from touchstream.sinks.page import metrics
-from touchstream.sinks.page.board import Readings
-from touchstream.sinks.page.health import clickhouse_away
-from touchstream.sinks.page.reader import View
-from touchstream.sinks.page.selection import Selection
+from touchstream.sinks.page.health import PageHealth, clickhouse_away
 
 log = structlog.get_logger(__name__)
 
@@ -34,36 +29,54 @@ _VIEWS_AT_ONCE: Final = 4
 _SILENT: Final = "it does not answer; trying again"
 
 
-class Boards(Protocol):
-    """Where views come from: `sinks.page.reader.Reader`. Blocking, for several threads."""
+Asked = TypeVar("Asked", bound=Hashable, contravariant=True)
+"""What a viewer has chosen."""
+Read = TypeVar("Read")
+"""What a board was made of."""
 
-    def board(self, selection: Selection, readings: Readings) -> str:
-        """A board of these readings."""
 
-    def view(self, selection: Selection, before: tuple[Readings, str] | None) -> tuple[Readings, View]:
+@dataclass(frozen=True)
+class View:
+    """What a viewer gets: the board as HTML, the same object as long as nothing newer was written, and its health."""
+
+    board: str
+    health: PageHealth
+
+
+class Boards(Protocol[Asked, Read]):
+    """Where views of one kind of page come from, such as `sinks.page.reader.Reader`. Blocking, for several threads."""
+
+    def nothing(self, selection: Asked) -> str:
+        """The board before anything was read."""
+
+    def view(self, selection: Asked, before: tuple[Read, str] | None) -> tuple[Read, View]:
         """The view as of now, and what it was made of; the board before it where nothing newer was written."""
 
 
-class Feed:
-    """The newest view of each selection that has viewers."""
+class Feed(Generic[Asked, Read]):
+    """The newest view of each selection that has viewers; fresh_seconds: how old it may be."""
 
     def __init__(
-        self, reader: Boards, clock: Callable[[], float] = time.monotonic, patience_seconds: float = PATIENCE_SECONDS
+        self,
+        reader: Boards[Asked, Read],
+        clock: Callable[[], float] = time.monotonic,
+        patience_seconds: float = PATIENCE_SECONDS,
+        fresh_seconds: float = FRESH_SECONDS,
     ) -> None:
         self._reader, self._clock, self._patience_seconds = reader, clock, patience_seconds
-        self._selections: OrderedDict[Selection, _Watched] = OrderedDict()
+        self._fresh_seconds = fresh_seconds
+        self._selections: OrderedDict[Asked, _Watched[Read]] = OrderedDict()
         self._threads = ThreadPoolExecutor(_VIEWS_AT_ONCE, "page")
-        metrics.SELECTIONS.set_function(lambda: self.watched)
 
     @property
     def watched(self) -> int:
         """Selections that are remembered, at most SELECTIONS_MAX."""
         return len(self._selections)
 
-    async def view(self, selection: Selection) -> View:
-        """The view of FRESH_SECONDS ago at most. Raises nothing of ClickHouse: its absence is a state of the view."""
+    async def view(self, selection: Asked) -> View:
+        """The view of `fresh_seconds` ago at most. Raises nothing of ClickHouse: its absence is a state of the view."""
         watched = self._watched(selection)
-        if watched.reading is None and self._clock() - watched.read_at >= FRESH_SECONDS:
+        if watched.reading is None and self._clock() - watched.read_at >= self._fresh_seconds:
             watched.reading = asyncio.create_task(self._read(selection, watched))
         if watched.reading is not None:
             answered, _ = await asyncio.wait({watched.reading}, timeout=self._patience_seconds)
@@ -71,17 +84,17 @@ class Feed:
                 watched.view = replace(watched.view, health=clickhouse_away(_SILENT))
         return watched.view
 
-    def _watched(self, selection: Selection) -> "_Watched":
+    def _watched(self, selection: Asked) -> "_Watched[Read]":
         watched = self._selections.get(selection)
         if watched is None:
-            nothing = self._reader.board(selection, Readings(live.Newest(0, 0, 0)))
-            watched = self._selections[selection] = _Watched(View(nothing, clickhouse_away(_SILENT)))
+            view = View(self._reader.nothing(selection), clickhouse_away(_SILENT))
+            watched = self._selections[selection] = _Watched(view)
             if len(self._selections) > SELECTIONS_MAX:
                 self._selections.popitem(last=False)
         self._selections.move_to_end(selection)
         return watched
 
-    async def _read(self, selection: Selection, watched: "_Watched") -> None:
+    async def _read(self, selection: Asked, watched: "_Watched[Read]") -> None:
         before = None if watched.readings is None else (watched.readings, watched.view.board)
         try:
             watched.readings, watched.view = await asyncio.get_running_loop().run_in_executor(
@@ -100,11 +113,11 @@ class Feed:
 
 
 @dataclass
-class _Watched:
+class _Watched(Generic[Read]):
     """A selection that has viewers; `reading` while it is being read."""
 
     view: View
-    readings: Readings | None = None
+    readings: Read | None = None
     read_at: float = float("-inf")
     reading: "asyncio.Task[None] | None" = None
     trouble: str | None = None

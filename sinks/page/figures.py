@@ -139,6 +139,8 @@ def _interval(row: Mapping[str, Any], metric: Metric) -> str | None:
     low, high = row.get(f"{metric.name}_low"), row.get(f"{metric.name}_high")
     if not metric.interval or low is None or high is None:
         return None
+    if metric.unit in ("milliseconds", "minor_units"):
+        return f"{number(low, metric.unit)} to {number(high, metric.unit)}"
     if metric.unit == "share":
         low, high = 100 * low, 100 * high
     digits = 2 if metric.unit == "score" else 1

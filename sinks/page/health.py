@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from touchstream.schemas.lane_row import WrittenLaneRow
 from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.alerts.rounds import Round
 from touchstream.sinks.clickhouse.rolling.live import Newest
 from touchstream.sinks.page.figures import duration, instant
-from touchstream.sinks.sink import LaneRow
 
 LANE_SILENT_MS: Final = 20_000
 """A heartbeat makes a worker write each of its lanes every five seconds, and a dead worker's lanes move in six."""
@@ -33,7 +33,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Health:
+class PageHealth:
     """A state, its name for people, what it means for them, and how far alerts have been judged."""
 
     state: State
@@ -43,7 +43,7 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAlerts:
     """What is known of alerts: the newest round of `watch`, None where there never was one, and how many are firing."""
 
     round: Round | None
@@ -63,20 +63,20 @@ class Absent:
 
 
 def health(
-    window: Window, newest: Newest, lanes: Sequence[LaneRow], judged: Judged, absent: Absent = Absent()
-) -> Health:
+    window: Window, newest: Newest, lanes: Sequence[WrittenLaneRow], judged: JudgedAlerts, absent: Absent = Absent()
+) -> PageHealth:
     """The state of a window's numbers and of the alerts: when rows, lanes and judgements behind them were written."""
     numbers = _numbers(window, newest, lanes, absent)
     alerts = _alerts(judged)
     unjudged = _unjudged(judged.round, min((lane.watermark_ms for lane in lanes), default=0))
     if numbers.state is State.LIVE and unjudged:
-        return Health(State.UNJUDGED, "Alerts not judged", unjudged, alerts)
+        return PageHealth(State.UNJUDGED, "Alerts not judged", unjudged, alerts)
     if unjudged:
         return replace(numbers, detail=f"{numbers.detail}; {unjudged}", alerts=alerts)
     return replace(numbers, alerts=alerts)
 
 
-def _alerts(judged: Judged) -> str:
+def _alerts(judged: JudgedAlerts) -> str:
     """What is firing, as of when. Without a recent check nothing is reported as well."""
     if judged.round is not None and not judged.round.rules:
         return "alerts: there is no rule"
@@ -92,6 +92,8 @@ def _unjudged(round_: Round | None, watermark_ms: int) -> str:
         return "no watch has ever judged this topic: start touchstream watch"
     if round_.is_silent:
         return f"watch was last heard of {duration(round_.silent_ms)} ago: alerts since then are not shown"
+    if round_.rules and not round_.judged_to_ms:
+        return "watch has judged no window yet"
     if late_ms := round_.late_ms(watermark_ms):
         return f"watch is {duration(late_ms)} behind the windows that are complete"
     return ""
@@ -102,13 +104,15 @@ def is_late(window: Window, newest: Newest) -> bool:
     return newest.now_ms - newest.written_at_ms > window.refresh_ms + ROWS_LATE_MS
 
 
-def _numbers(window: Window, newest: Newest, lanes: Sequence[LaneRow], absent: Absent) -> Health:
+def _numbers(window: Window, newest: Newest, lanes: Sequence[WrittenLaneRow], absent: Absent) -> PageHealth:
     silent = [lane for lane in lanes if newest.now_ms - lane.written_at_ms > LANE_SILENT_MS]
     if not lanes:
-        return Health(State.WAITING, "No events yet", "no worker has measured anything: start one, and publish events")
+        return PageHealth(
+            State.WAITING, "No events yet", "no worker has measured anything: start one, and publish events"
+        )
     if len(silent) == len(lanes):
         age = duration(newest.now_ms - max(lane.written_at_ms for lane in lanes))
-        return Health(
+        return PageHealth(
             State.WORKERS_AWAY, "Workers away", f"nothing was written for {age}: is one running, does Kafka answer?"
         )
     last_ms = absent.last_event_ms
@@ -116,31 +120,33 @@ def _numbers(window: Window, newest: Newest, lanes: Sequence[LaneRow], absent: A
         detail = (
             f"the newest event is of the hour of {instant(last_ms, newest.now_ms)}: touchstream metrics has all times"
         )
-        return Health(State.WAITING, "No events lately", detail)
+        return PageHealth(State.WAITING, "No events lately", detail)
     if newest.tick_ms == 0 and absent.waited_ms > FIRST_ROWS_MS:
         waited = duration(absent.waited_ms)
         detail = (
             f"for {waited} no window was written: the worker that owns lane 0 writes them, and its log says why not"
         )
-        return Health(State.STALE, "No numbers", detail)
+        return PageHealth(State.STALE, "No numbers", detail)
     if newest.tick_ms == 0:
-        return Health(
+        return PageHealth(
             State.WAITING, "No numbers yet", f"the first numbers of the window {window.name} are on their way"
         )
     rows_age_ms = newest.now_ms - newest.written_at_ms
     if is_late(window, newest):
         detail = f"the workers measure, but these numbers were last written {duration(rows_age_ms)} ago"
-        return Health(State.STALE, "Stale", detail)
+        return PageHealth(State.STALE, "Stale", detail)
     behind = [lane for lane in lanes if newest.now_ms - lane.lane_clock_ms > LANE_SILENT_MS]
     if behind:
         age = duration(newest.now_ms - min(lane.lane_clock_ms for lane in behind))
-        return Health(State.STALE, "Stale", f"{len(behind)} of {len(lanes)} lanes are up to {age} behind their events")
-    return Health(State.LIVE, "Live", f"written {_ago(rows_age_ms)}, again every {window.refresh_ms / 1_000:g} s")
+        return PageHealth(
+            State.STALE, "Stale", f"{len(behind)} of {len(lanes)} lanes are up to {age} behind their events"
+        )
+    return PageHealth(State.LIVE, "Live", f"written {_ago(rows_age_ms)}, again every {window.refresh_ms / 1_000:g} s")
 
 
-def clickhouse_away(reason: str) -> Health:
+def clickhouse_away(reason: str) -> PageHealth:
     """The state while ClickHouse doesn't answer."""
-    return Health(State.CLICKHOUSE_AWAY, "ClickHouse away", reason)
+    return PageHealth(State.CLICKHOUSE_AWAY, "ClickHouse away", reason)
 
 
 def _ago(milliseconds: int) -> str:

@@ -12,6 +12,7 @@ from touchstream.sinks.clickhouse.customers.reader import CustomerReader, Custom
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.errors import code
 from touchstream.sinks.page.drawing import Drawing, Sought
+from touchstream.sinks.page.live_page import root_of
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +37,7 @@ class People:
         wanted = request.path_params.get("id") or request.query_params.get("id", "")
         anonymous = request.query_params.get("anonymous") == "true"
         status, view, trouble = (200, None, None) if not wanted else await _found(self._reader, wanted, anonymous)
-        # The way back to the root, wherever a proxy has put it: an encoded slash in an id is none.
-        root = "../" * (request.scope["raw_path"].count(b"/") - 1)
-        sought = Sought(wanted, anonymous, view, trouble, root or "./")
+        sought = Sought(wanted, anonymous, view, trouble, root_of(request))
         return HTMLResponse(self._drawing.customer(sought), status, _HEADERS)
 
 

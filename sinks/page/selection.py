@@ -16,6 +16,13 @@ class SelectionError(ValueError):
     """An address asks for what there isn't; the message says what there is."""
 
 
+def require_names(query: Mapping[str, str], *names: str) -> None:
+    """Refuse an address in which one of these names is longer than events can have it. Raises SelectionError."""
+    for name in names:
+        if len(query.get(name, "").encode(errors="replace")) > NAME_BYTES_MAX:
+            raise SelectionError(f"{name} is too long: a name has at most {NAME_BYTES_MAX} bytes")
+
+
 @dataclass(frozen=True)
 class Selection:
     """A view of the journey. channel, segment: a name, or None for all; an empty segment is that of events without one.
@@ -35,9 +42,7 @@ class Selection:
         window = query.get("window", DEFAULT_WINDOW)
         if window not in BY_NAME:
             raise SelectionError(f"there is no such window: choose one of {', '.join(BY_NAME)}")
-        for name in ("journey", "channel", "segment", "open"):
-            if len(query.get(name, "").encode(errors="replace")) > NAME_BYTES_MAX:
-                raise SelectionError(f"{name} is too long: a name has at most {NAME_BYTES_MAX} bytes")
+        require_names(query, "journey", "channel", "segment", "open")
         return cls(
             window=window,
             journey=query.get("journey"),
@@ -58,6 +63,18 @@ class Selection:
         chosen = {"channel": self.channel, "segment": self.segment}
         given |= {name: spelled(value) for name, value in chosen.items() if value is not None}
         return urlencode({"window": self.window} | {name: value for name, value in given.items() if value is not None})
+
+    @property
+    def stage_query(self) -> str:
+        """The parameters of a stage's page with the same choices, to which the metric is added."""
+        given = {"journey": self.journey}
+        given |= {
+            name: spelled(one)
+            for name, one in (("channel", self.channel), ("segment", self.segment))
+            if one is not None
+        }
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        return f"{query}&" if query else ""
 
     def opening(self, stage: str | None) -> "Selection":
         """The same view with a stage opened, or none."""

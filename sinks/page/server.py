@@ -11,11 +11,13 @@ from touchstream.schemas.journey import Journey
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.http import server
-from touchstream.sinks.http.server import Names, is_loopback, only_for, stop_signals_held, url_of
-from touchstream.sinks.page.app import VIEWERS_MAX, Console
+from touchstream.sinks.http.server import HostNames, is_loopback, only_for, stop_signals_held, url_of
+from touchstream.sinks.page.app import Console
 from touchstream.sinks.page.drawing import Drawing
-from touchstream.sinks.page.feed import Feed
-from touchstream.sinks.page.reader import CurrentAlerts, Reader
+from touchstream.sinks.page.live_page import VIEWERS_MAX
+from touchstream.sinks.page.pages import live_pages
+from touchstream.sinks.page.people import People
+from touchstream.sinks.page.surroundings import CurrentAlerts, Surroundings
 
 log = structlog.get_logger(__name__)
 
@@ -46,15 +48,15 @@ def serve(
     """
     people = CustomerReader(clickhouse_url, topic) if _shows_customers(customers, host) else None
     drawing = Drawing(catalogue, notice, customers=people is not None)
-    feed = Feed(Reader(clickhouse_url, topic, journeys, catalogue, drawing.board, current_alerts))
-    console = Console(feed, drawing, people)
+    surroundings = Surroundings(clickhouse_url, topic, current_alerts)
+    console = Console(live_pages(surroundings, journeys, catalogue, drawing), People(people, drawing).routes())
     with server.listening(host, port, "page") as listener, stop_signals_held():
         log.info("page answers", url=url_of(listener))
         if not is_loopback(host):
             log.warning("the page has no login: whoever reaches this address sees the metrics", host=host)
             if people is not None:
                 log.warning("the page has no login: whoever reaches this address sees all customers", host=host)
-        application = only_for(Names.of(host, hosts), console.application(), "TOUCHSTREAM_PAGE_HOSTS")
+        application = only_for(HostNames.of(host, hosts), console.application(), "TOUCHSTREAM_PAGE_HOSTS")
         config = server.config(application, lifespan="off", stop_seconds=_STOP_SECONDS, connections_max=2 * VIEWERS_MAX)
         _Server(config, console).run(sockets=[listener])
     log.info("page stopped")

@@ -58,14 +58,18 @@ def trend(rows: Sequence[Mapping[str, Any]], metric: Metric, until_ms: int, step
     return Trend(paths[True], paths[False], _words(points, metric))
 
 
+def narrowest(high: float, unit: str) -> float:
+    """The least that a line's height stands for, where `high` is the largest value."""
+    return _NARROWEST.get(unit, _NARROWEST_PART * abs(high)) or 1.0
+
+
 def _known(row: Mapping[str, Any], metric: Metric) -> bool:
     return row.get(metric.name) is not None
 
 
 def _range(values: Sequence[float], unit: str) -> tuple[float, float]:
     low, high = min(values), max(values)
-    narrowest = _NARROWEST.get(unit, _NARROWEST_PART * abs(high)) or 1.0
-    missing = max(0.0, narrowest - (high - low)) / 2
+    missing = max(0.0, narrowest(high, unit) - (high - low)) / 2
     return low - missing, high + missing
 
 

@@ -14,8 +14,9 @@ OpenPage = Callable[..., Page]
 expect.set_options(timeout=30_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ends with the module: it runs an event loop in this process, beside which other modules could run none."""
     if chromium_path() is None:
         pytest.skip(NONE_FOUND)
     with chromium() as running:

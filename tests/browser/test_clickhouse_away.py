@@ -11,11 +11,11 @@ from playwright.sync_api import expect
 from tests.browser.conftest import OpenPage
 from tests.browser.rolling_rows import journey, write_lanes, write_round, write_rows
 from tests.browser.running_page import expect_state, figures, running_page
-from tests.support.clickhouse_rows import database_url
 from tests.support.stack import eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Process, running
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 

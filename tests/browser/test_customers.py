@@ -16,10 +16,12 @@ from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import OpenPage
 from tests.browser.running_page import RunningPage, running_page, too_wide
 from tests.integration.test_journeys import write
-from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, database_url, lane, migrated_database, table, touchpoint
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.deploy.local.ports import free_port
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
 from touchstream.sinks.clickhouse.metrics.journeys import record_stages
 
@@ -99,7 +101,7 @@ def test_the_form_leads_to_the_person(shown: Shown, open_page: OpenPage) -> None
     assert visits == STEPS[::-1]
     expect(page.locator(".person")).to_contain_text("premium")
     expect(page.locator(".doubt").nth(1)).to_contain_text("laptop was identified as 2 customers (ann, bob)")
-    page.get_by_role("link", name="The journey now").click()
+    page.get_by_role("link", name="Overview").click()
     expect(page).to_have_url(f"{shown.page.url}/")
 
 
@@ -112,7 +114,7 @@ def test_a_namesake_is_shown_when_asked_for(shown: Shown, open_page: OpenPage) -
     expect(page.get_by_role("table", name="Channels")).to_contain_text("app")
 
 
-def test_it_needs_no_javascript(shown: Shown, browser: Browser) -> None:
+def test_the_page_of_a_customer_needs_no_javascript(shown: Shown, browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False)
     try:
         page = context.new_page()
@@ -139,13 +141,13 @@ def test_a_strange_id_can_stand_in_the_path(shown: Shown, open_page: OpenPage) -
     page = open_page(shown.customer(STRANGE))
     expect(page.get_by_label("Customer or anonymous id")).to_have_value(STRANGE)
     assert page.evaluate("getComputedStyle(document.querySelector('.person')).borderTopWidth") == "3px"
-    page.get_by_role("link", name="The journey now").click()
+    page.get_by_role("link", name="Overview").click()
     expect(page).to_have_url(f"{shown.page.url}/")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_it_fits_the_screen_and_anybody_can_read_it(
+def test_the_page_of_a_customer_fits_the_screen_and_anybody_can_read_it(
     shown: Shown, open_page: OpenPage, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
     page = open_page(shown.customer("ann"), size, scheme)
@@ -185,4 +187,4 @@ def test_people_are_shown_on_loopback_only_unless_somebody_says_so(
         monkeypatch.setenv("TOUCHSTREAM_PAGE_CUSTOMERS", setting)
     with running_page(tmp_path, f"http://127.0.0.1:{free_port()}/x") as served:
         assert httpx.get(f"{served.url}/customers").status_code == status
-        assert ('href="customers"' in httpx.get(served.url).text) == (status == 200)
+        assert ('href="./customers"' in httpx.get(served.url).text) == (status == 200)

@@ -27,8 +27,9 @@ from tests.browser.rolling_rows import (
     write_visits,
 )
 from tests.browser.running_page import RunningPage, expect_state, figures, overlapping, running_page, stages, too_wide
-from tests.support.clickhouse_rows import database_url, migrated_database
-from touchstream.sinks.page.app import VIEWERS_MAX
+from tests.support.databases import migrated_database
+from touchstream.sinks.clickhouse.client import database_url
+from touchstream.sinks.page.live_page import VIEWERS_MAX
 
 ALL = None
 
@@ -123,7 +124,7 @@ def test_newer_numbers_appear_without_a_reload_and_keep_the_focus(shown: Shown, 
     write_rows(shown.tables, journey(), ticks=3)
     page = open_live(shown.page.url)
     page.evaluate("window.kept = 1")
-    page.locator("[data-stage=use] a").focus()
+    page.locator("[data-stage=use] h3 a").focus()
     write_rows(shown.tables, [row("use", touches=123_456)])
     expect(page.locator("[data-stage=use] [data-metric=touches] .value")).to_have_text("123,456", timeout=20_000)
     assert page.evaluate("window.kept") == 1
@@ -161,7 +162,7 @@ def test_window_channel_and_segment_are_chosen_and_stay_in_the_address(shown: Sh
 def test_a_stage_opens_to_its_channels_by_keyboard_and_closes_again(shown: Shown, open_live: OpenPage) -> None:
     write_rows(shown.tables, journey())
     page = open_live(shown.page.url)
-    link = page.locator("[data-stage=support] a")
+    link = page.locator("[data-stage=support] h3 a")
     link.focus()
     page.keyboard.press("Enter")
     expect(page.locator(".channel h4")).to_have_text(["call_centre", "chat"])
@@ -245,7 +246,7 @@ def test_any_name_can_be_chosen_and_opened(shown: Shown, open_live: OpenPage, na
     page.get_by_label("Segment").select_option(index=1)
     stage = page.locator(".stage.undeclared")
     expect(stage.locator("[data-metric=touches] .value")).to_have_text("7")
-    stage.locator("a").click()
+    stage.locator("h3 a").click()
     expect(page.locator(".channel h4 bdi")).to_have_text(as_shown(name), use_inner_text=False)
     page.reload()
     expect(page.locator(".channel [data-metric=touches] .value")).to_have_text("7")
@@ -253,7 +254,9 @@ def test_any_name_can_be_chosen_and_opened(shown: Shown, open_live: OpenPage, na
     assert too_wide(page) == []
 
 
-def test_it_says_what_is_away_and_recovers_when_the_lanes_are_written_again(shown: Shown, open_page: OpenPage) -> None:
+def test_the_page_says_that_workers_are_away_and_recovers_when_the_lanes_are_written_again(
+    shown: Shown, open_page: OpenPage
+) -> None:
     write_lanes(shown.tables, ago_ms=60_000)
     write_rows(shown.tables, journey())
     page = open_page(shown.page.url)

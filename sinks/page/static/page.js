@@ -4,6 +4,7 @@ import { Idiomorph } from "./idiomorph-0.8.0/idiomorph.esm.js";
 const SILENT_MS = 10000; // the server says something every second, or after four where ClickHouse hangs
 const AGAIN_MS = 2000;
 
+const address = document.body.dataset.stream;
 const board = document.getElementById("board");
 const health = document.getElementById("health");
 const lost = document.getElementById("lost");
@@ -20,12 +21,18 @@ function morph(element, html) {
   });
 }
 
+// Times are in UTC; their titles have them in the viewer's own zone.
+function addLocalTimes() {
+  for (const time of board.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
+}
+
 function connect() {
   disconnect();
-  stream = new EventSource("events" + location.search);
+  stream = new EventSource(address + location.search);
   stream.addEventListener("board", (event) => {
     heard();
     morph(board, event.data);
+    addLocalTimes();
     board.removeAttribute("aria-busy");
   });
   stream.addEventListener("health", (event) => {
@@ -44,7 +51,7 @@ function connect() {
 async function refused() {
   again = setTimeout(connect, AGAIN_MS);
   try {
-    const answer = await fetch("events" + location.search);
+    const answer = await fetch(address + location.search);
     if (answer.ok) return answer.body.cancel();
     full.textContent = (await answer.text()).slice(0, 200);
     full.hidden = false;
@@ -65,8 +72,8 @@ function heard() {
   lost.hidden = true;
 }
 
-function show(address) {
-  history.pushState(null, "", address);
+function show(where) {
+  history.pushState(null, "", where);
   board.setAttribute("aria-busy", "true");
   connect();
 }
@@ -104,4 +111,5 @@ setInterval(() => {
   if (silentSeconds % 10 === 0) connect();
 }, 1000);
 
+addLocalTimes();
 connect();

@@ -1,0 +1,1 @@
+"""The pages of alerts: all of them as they stand, and one with its history."""
