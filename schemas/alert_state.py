@@ -57,7 +57,7 @@ class About:
     @classmethod
     def of(cls, rule: Rule) -> "About":
         """The description of a rule."""
-        return cls(rule.metric, rule.window, rule.condition, rule.severity, rule.owner or "", rule.summary)
+        return cls(rule.metric, rule.span, rule.condition, rule.severity, rule.owner or "", rule.summary)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class AlertRow:
     """A rule in one group as of a tick. state: ok, pending, firing, resolved, since the tick `since_ms`.
 
     verdict: clear or breach; too_few, no_value or no_baseline where it was not judged, and the state stayed as it was;
-    gone (the group had no rows any more) or retired (the rule doesn't look at it any more).
+    gone (the group had no rows any more) or retired (the rule doesn't look at it any more); no_data where the feed is
+    silent. reason: why it can't be judged. mutes: what a silent feed mutes, as people read it.
+    incident: as JSON, where this is a change of one.
     """
 
     rule: str
@@ -77,8 +79,25 @@ class AlertRow:
     about: About
     reading: Reading
     baseline: Baseline | None = None
+    reason: str = ""
+    mutes: tuple[str, ...] = ()
+    incident: str = ""
+    namespace: str = ""
+    """As it is stored: empty for the first one of a topic, whose keys are those of before there were namespaces."""
+
+    def id(self, topic: str) -> str:
+        """What identifies the alert, whatever becomes of it."""
+        return _digest([topic, self.rule, *self._place])[:12]
 
     def key(self, topic: str) -> str:
         """What identifies this change: the same whoever saw it, and however often."""
-        identity = json.dumps([topic, self.rule, *map(spelled, astuple(self.group)), self.tick_ms, self.state])
-        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+        version = [json.loads(self.incident)["version"]] if self.incident else []
+        return _digest([topic, self.rule, *self._place, self.tick_ms, self.state, *version])
+
+    @property
+    def _place(self) -> list[str]:
+        return [*map(spelled, astuple(self.group)), *([self.namespace] if self.namespace else [])]
+
+
+def _digest(identity: list[str | int]) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]

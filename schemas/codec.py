@@ -58,7 +58,7 @@ class Undecodable(ValueError):  # noqa: N818
     """The bytes are not what they claim to be."""
 
 
-class Writer(msgspec.Struct, frozen=True):
+class WriterSchema(msgspec.Struct, frozen=True):
     """A schema that messages were written with.
 
     in_columns: how whole batches of it are read: where it is ours, or ours of before nullable fields were added at its
@@ -93,7 +93,7 @@ class WriterSchemas:
         except UnknownSchema as error:
             raise UnknownSchema(f"{path}: {error}") from error
 
-    def find(self, header: bytes) -> Writer:
+    def find(self, header: bytes) -> WriterSchema:
         """The writer's schema for a message's first 10 (single object) or 5 (Confluent) bytes.
 
         Raises UnknownSchema; or RegistryUnavailable, and then nothing is known and nothing may be refused.
@@ -122,7 +122,7 @@ def encode_confluent(event: Touchpoint, schema_number: int) -> bytes:
     return CONFLUENT + schema_number.to_bytes(4, "big") + _body(event)
 
 
-def decode_avro(payload: bytes, writer: Writer, position: int = 0) -> Touchpoint | Refusal:
+def decode_avro(payload: bytes, writer: WriterSchema, position: int = 0) -> Touchpoint | Refusal:
     """Reads one Avro record, without its header, by all rules of schema resolution. Slow: some 50 µs."""
     try:
         require_record(writer.schema, payload)
@@ -297,7 +297,7 @@ def _body(event: Touchpoint) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _writer(text: str) -> Writer:
+def _writer(text: str) -> WriterSchema:
     """Raises UnknownSchema for a schema that can't be read as a Touchpoint."""
     try:
         verdict = compatible(SCHEMA_TEXT, text)
@@ -307,11 +307,11 @@ def _writer(text: str) -> Writer:
         raise UnknownSchema(f"its schema is no Avro schema: {error}") from error
     if not verdict.compatible:
         raise UnknownSchema(f"its schema can't be read as a Touchpoint: {'; '.join(verdict.messages)}")
-    return Writer(_in_columns(text), schema, resolved)
+    return WriterSchema(_in_columns(text), schema, resolved)
 
 
 def _in_columns(text: str) -> str:
-    """As `Writer.in_columns`."""
+    """As `WriterSchema.in_columns`."""
     ours, theirs = _canonical(SCHEMA_TEXT), _canonical(text)
     fields = ours.pop("fields"), theirs.pop("fields", None)
     added = json.loads(SCHEMA_TEXT)["fields"][len(fields[1] or ()) :]

@@ -21,7 +21,7 @@ from touchstream.schemas.codec import (
     SINGLE_OBJECT,
     SINGLE_OBJECT_HEADER_BYTES,
     UnknownSchema,
-    Writer,
+    WriterSchema,
     WriterSchemas,
     decode_avro,
     name_twice,
@@ -161,7 +161,7 @@ def _objects(messages: list[bytes], group: list[int]) -> Decoded:
     return Decoded(frame, [*read.refused, *refused])
 
 
-def _in_columns(payloads: list[bytes], group: list[int], writer: Writer) -> Decoded:
+def _in_columns(payloads: list[bytes], group: list[int], writer: WriterSchema) -> Decoded:
     """Records of one schema, without their headers: all at once."""
     refused, schema = [], writer.in_columns
     try:

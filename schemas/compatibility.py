@@ -16,7 +16,7 @@ class NotASchema(ValueError):  # noqa: N818 - says what the text is
     """The text is no Avro schema."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class CompatibilityVerdict(msgspec.Struct, frozen=True):
     """Whether the reader can read all that the writer may write.
 
     If not, `messages` say what is in the way, and where.
@@ -26,7 +26,7 @@ class Verdict(msgspec.Struct, frozen=True):
     messages: tuple[str, ...] = ()
 
 
-def compatible(reader_json: str, writer_json: str) -> Verdict:
+def compatible(reader_json: str, writer_json: str) -> CompatibilityVerdict:
     """Judges two schemas given as JSON texts. Raises NotASchema."""
     reader, writer = parsed(reader_json), parsed(writer_json)
     try:
@@ -35,10 +35,10 @@ def compatible(reader_json: str, writer_json: str) -> Verdict:
     except AvroException as error:  # a protocol's `error`, which is no schema of data
         raise NotASchema(f"no Avro schema of data: {error}") from error
     if result.compatibility is SchemaCompatibilityType.compatible:
-        return Verdict(True)
+        return CompatibilityVerdict(True)
     kinds = sorted({kind.value for kind in result.incompatibilities})
     places = sorted(result.locations - {"/"}) or ["/"]
-    return Verdict(False, (*sorted(result.messages), f"{', '.join(kinds)} at {', '.join(places)}"))
+    return CompatibilityVerdict(False, (*sorted(result.messages), f"{', '.join(kinds)} at {', '.join(places)}"))
 
 
 def parsed(text: str) -> Schema:

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-import polars as pl
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from touchstream.schemas.definitions import (
@@ -20,6 +19,10 @@ from touchstream.schemas.definitions import (
     read_source,
 )
 from touchstream.schemas.touchpoint import NAME_BYTES_MAX, shown
+
+if TYPE_CHECKING:
+    # Loaded where frames are resolved: rules of alerts and commands read journeys without any.
+    import polars as pl
 
 UNDECLARED: Final = "undeclared"
 """The stage of an event that names none and that no entry of its journey matches."""
@@ -226,16 +229,18 @@ class Journeys:
         """The columns that `with_attributes` adds: one for each attribute that an entry asks for."""
         return tuple(f"attributes.{name}" for name in self._attributes)
 
-    def with_attributes(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def with_attributes(self, frame: "pl.DataFrame") -> "pl.DataFrame":
         """Adds what `resolve` needs of the column `attributes` (a map of text), null where an event has none."""
         if not self._attributes:
             return frame
+        import polars as pl
+
         return frame.with_columns(
             pl.col("attributes").map.get(name).alias(column)
             for name, column in zip(self._attributes, self.attribute_columns, strict=True)
         )
 
-    def resolve(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def resolve(self, frame: "pl.DataFrame") -> "pl.DataFrame":
         """Says of each event in which journey and stage it counts.
 
         Needs the text columns journey, stage, channel, touchpoint, action and `attribute_columns`; fills `journey` and
@@ -252,8 +257,10 @@ class Journeys:
             resolved["to_journey"].alias("journey"), resolved["to_stage"].alias("stage"), resolved["declared"]
         )
 
-    def answers(self, distinct: pl.DataFrame) -> pl.DataFrame:
+    def answers(self, distinct: "pl.DataFrame") -> "pl.DataFrame":
         """As `resolve`, of each row in its order: columns to_journey, to_stage, declared. For few rows."""
+        import polars as pl
+
         return pl.DataFrame(
             [self._answer(key) for key in distinct.select(*_KEYS, *self.attribute_columns).iter_rows()],
             schema={"to_journey": pl.String, "to_stage": pl.String, "declared": pl.Boolean},

@@ -101,3 +101,50 @@ class Computed(Definition):
         one = {self.count: "count", self.by_currency: "sum_by_currency", self.sum: "sum", self.n: "count"}
         named = {name: kind for name, kind in one.items() if name is not None}
         return named | ({self.sketch: "sketch"} if self.sketch else {}) | dict.fromkeys(self.formula, "")
+
+
+class Statistic(Definition):
+    """What a metric with an interval is made of, answer by answer, so that each person's answers can be put together.
+
+    share and of: events of some counts among those of others. histogram and top: the share of answers from `top` on;
+    with `bottom` too, less the share of those up to it. histogram alone: the mean answer. sum and n: a mean.
+    sketch and percent: a quantile.
+    """
+
+    share: tuple[FieldName, ...] = ()
+    of: tuple[FieldName, ...] = ()
+    histogram: FieldName | None = None
+    top: int | None = None
+    bottom: int | None = None
+    sum: FieldName | None = None
+    n: FieldName | None = None
+    sketch: FieldName | None = None
+    percent: Annotated[int, Field(gt=0, lt=100)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_form(self) -> "Statistic":
+        given = {name for name in Statistic.model_fields if getattr(self, name) not in (None, ())}
+        forms = (
+            {"share", "of"}, {"histogram"}, {"histogram", "top"}, {"histogram", "top", "bottom"}, {"sum", "n"},
+            {"sketch", "percent"},
+        )  # fmt: skip
+        if given not in forms:
+            raise ValueError(
+                "give share and of, or histogram (with top, or top and bottom), or sum and n, or sketch and percent"
+            )
+        return self
+
+    @property
+    def kind(self) -> Literal["share", "net_share", "mean", "quantile"]:
+        """Which formula its interval has."""
+        if self.sketch:
+            return "quantile"
+        if self.sum or (self.histogram and self.top is None):
+            return "mean"
+        return "net_share" if self.bottom is not None else "share"
+
+    @property
+    def measures(self) -> Mapping[str, str]:
+        """The measures that it rests on, each with the kind that it has to be of ('' for any)."""
+        one = {self.histogram: "histogram", self.sum: "", self.n: "count", self.sketch: "sketch"}
+        return dict.fromkeys((*self.share, *self.of), "count") | {name: kind for name, kind in one.items() if name}

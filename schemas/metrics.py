@@ -4,7 +4,7 @@ The file that comes with this version (`shipped`) says what is computed. A user'
 and what it is held to; what it says of the rest has to agree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from touchstream.schemas.definitions import (
     model_of,
     read_source,
 )
-from touchstream.schemas.measures import MEASURES_MAX, Computed, FieldName, Measure
+from touchstream.schemas.measures import MEASURES_MAX, Computed, FieldName, Measure, Statistic
 
 METRICS_MAX: Final = 500
 PAGE_MAX: Final = 20
@@ -52,6 +52,8 @@ class Metric(Definition):
     n: FieldName | None = None
     interval: bool = False
     """Whether it comes with `<name>_low` and `<name>_high`, its 95 % interval."""
+    statistic: Statistic | None = None
+    """What its interval is made of; an interval without one stands in SQL of its own."""
     n_min: Annotated[int, Field(ge=0)] = 0
     """The smallest n to be shown as reliable."""
     computed: Computed | None = None
@@ -66,9 +68,14 @@ class Metric(Definition):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of a result that this metric accounts for: itself, its n, its interval."""
+        """The fields of a rolling row that this metric accounts for: itself, its n, its interval."""
         bounds = (f"{self.name}_low", f"{self.name}_high") if self.interval else ()
         return (self.name, *((self.n,) if self.n else ()), *bounds)
+
+    @property
+    def people(self) -> str | None:
+        """The field of an exact result that says how many people the n answers come from; None without one."""
+        return f"{self.name}_people" if self.statistic else None
 
 
 class MetricsFile(Definition):
@@ -106,7 +113,14 @@ class Catalogue:
     @property
     def fields(self) -> frozenset[str]:
         """Every field that the metrics account for."""
-        return frozenset(field for metric in self.metrics.values() for field in metric.fields)
+        people = frozenset(metric.people for metric in self.metrics.values() if metric.people)
+        return people | frozenset(field for metric in self.metrics.values() for field in metric.fields)
+
+    @property
+    def statistics(self) -> Mapping[str, Statistic]:
+        """By name, the metrics whose interval counts people, in the file's order but with quantiles last."""
+        found = {metric.name: metric.statistic for metric in self.metrics.values() if metric.statistic}
+        return dict(sorted(found.items(), key=lambda one: one[1].kind == "quantile"))
 
     def check(self) -> list[Finding]:
         """What is left open in a file that can be used: metrics without an owner, or without a target to be held to."""
@@ -155,7 +169,8 @@ class Catalogue:
             else:
                 for name in ("unit", "n", "interval"):
                     said, done = getattr(metric, name), getattr(known, name)
-                    if said != done:
+                    # A file of an earlier version may leave out an interval that there is now.
+                    if said != done and (name, said) != ("interval", False):
                         message = f"{metric.name} has the {name} {done}, not {said}; say so"
                         findings.append(self._source.error((*at, name), message))
             if metric.freshness_seconds is not None:
@@ -207,11 +222,13 @@ def _unfounded(source: Source, declared: MetricsFile) -> Iterator[Finding]:
     """Metrics of measures that are not declared, or are of another kind, and figures of unknown metrics."""
     kinds = {measure.name: measure.kind for measure in declared.measures}
     for number, metric in enumerate(declared.metrics):
-        for name, kind in metric.computed.measures.items() if metric.computed else ():
-            if name not in kinds:
-                yield source.error(("metrics", number, "computed"), f"there is no measure {name}; declare it above")
-            elif kind not in ("", kinds[name]):
-                yield source.error(("metrics", number, "computed"), f"{name} is a {kinds[name]}; name a {kind}")
+        for part in ("computed", "statistic"):
+            made = getattr(metric, part)
+            for name, kind in made.measures.items() if made else ():
+                if name not in kinds:
+                    yield source.error(("metrics", number, part), f"there is no measure {name}; declare it above")
+                elif kind not in ("", kinds[name]):
+                    yield source.error(("metrics", number, part), f"{name} is a {kinds[name]}; name a {kind}")
     names = {metric.name for metric in declared.metrics}
     for number, name in enumerate(declared.page):
         if name not in names:

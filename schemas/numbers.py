@@ -22,14 +22,14 @@ class Unclear(ValueError):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Reading:
+class NumberReading:
     """A number, and what it is if a sign of decimals was one between thousands: `1.230` is 1.230 or 1230."""
 
     value: Decimal
     by_thousands: Decimal | None = None
 
 
-def read(text: str, decimal: DecimalSign | None) -> Reading | None:
+def read(text: str, decimal: DecimalSign | None) -> NumberReading | None:
     """What a text says, or None if it is no number. `decimal` None: nothing was declared, and the sign is a point.
 
     Raises Unclear.
@@ -37,13 +37,15 @@ def read(text: str, decimal: DecimalSign | None) -> Reading | None:
     bare = text.strip()
     if decimal != "," and _PLAIN.fullmatch(bare):
         value = Decimal(bare)
-        return Reading(value, Decimal(bare.replace(".", "")) if decimal is None and _THOUSAND.fullmatch(bare) else None)
+        return NumberReading(
+            value, Decimal(bare.replace(".", "")) if decimal is None and _THOUSAND.fullmatch(bare) else None
+        )
     found = _grouped(bare, decimal or ".")
     other = _grouped(bare, "." if decimal == "," else ",")
     if decimal is None and found is not None and other is not None and found != other:
         raise Unclear(f"is {found} with commas between thousands, {other} with a decimal comma; declare which")
     if found is not None:
-        return Reading(found)
+        return NumberReading(found)
     if other is not None:
         raise Unclear(f"is {other} with a decimal {'point' if decimal == ',' else 'comma'}, and no number without")
     return None

@@ -37,6 +37,8 @@ _PLAUSIBLE_BEFORE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 _LEAP_SECOND = re.compile(r"(\d{4}-?\d\d-?\d\d[T ]\d\d:?\d\d:?)60([.,]\d+)?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 
+_WEEK_ALONE = re.compile(r"\d{4}-?W\d\d(?!-?\d)", re.ASCII | re.IGNORECASE)
+
 
 class NeverWas(ValueError):  # noqa: N818
     """The clocks of a zone were put forward over that hour."""
@@ -65,6 +67,11 @@ def milliseconds_of(number: Decimal, unit: Unit, zone: tzinfo = UTC) -> int:
 def since_epoch(moment: datetime) -> int:
     """A moment with a zone as milliseconds since 1970 in UTC, rounded down."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def instant(moment_ms: int) -> datetime:
+    """Milliseconds since 1970 as a moment in UTC."""
+    return _EPOCH + timedelta(milliseconds=moment_ms)
 
 
 def is_plausible(moment_ms: int) -> bool:
@@ -100,6 +107,8 @@ def moment(text: str, zone: tzinfo = UTC) -> datetime:
 
     Raises ValueError; NeverWas for an hour that the zone's clocks left out.
     """
+    if _WEEK_ALONE.match(text):
+        raise ValueError(f"{text} names a week, and no day of it")  # fromisoformat() takes its Monday
     try:
         return in_zone(datetime.fromisoformat(text), zone, whole_day=":" not in text and len(text) <= len("2026-01-31"))
     except NeverWas:

@@ -51,7 +51,7 @@ RECORD_AT: Final = "record_at_ms"
 
 
 @dataclass(frozen=True)
-class Rule:
+class ValidityRule:
     """A condition under which an event is refused, for columns and for one event. A missing value breaks none.
 
     demand: what to mend, given the value. in_columns: given the module `polars`, whether rows break it.
@@ -70,26 +70,26 @@ def _on(
     demand: str,
     in_column: Callable[[polars.Expr], polars.Expr],
     broken_by: Callable[[Any], bool],
-) -> Rule:
+) -> ValidityRule:
     """A rule on one field's value, if there is one."""
 
     def of_event(event: Touchpoint, _: int) -> bool:
         value = getattr(event, field)
         return value is not None and broken_by(value)
 
-    return Rule(field, reason, lambda _: demand, lambda pl: in_column(pl.col(field)), of_event)
+    return ValidityRule(field, reason, lambda _: demand, lambda pl: in_column(pl.col(field)), of_event)
 
 
-def _at_least(field: str, low: int, reason: Reason, demand: str) -> Rule:
+def _at_least(field: str, low: int, reason: Reason, demand: str) -> ValidityRule:
     return _on(field, reason, demand, lambda column: column < low, lambda v: v < low)
 
 
-def _at_most(field: str, high: int, reason: Reason, demand: str) -> Rule:
+def _at_most(field: str, high: int, reason: Reason, demand: str) -> ValidityRule:
     """NaN breaks it too: hence "not at most" rather than "above"."""
     return _on(field, reason, demand, lambda column: ~(column <= high), lambda v: not v <= high)
 
 
-def _rules(void_ids: VoidIds) -> Iterator[Rule]:
+def _rules(void_ids: VoidIds) -> Iterator[ValidityRule]:
     for field in _REQUIRED:
         yield _on(field, Reason.MISSING_FIELD, "name it", lambda column: column == "", lambda v: v == "")
     yield from _id_rules(void_ids)
@@ -116,9 +116,9 @@ def _rules(void_ids: VoidIds) -> Iterator[Rule]:
     yield from _time_rules()
 
 
-def _id_rules(void_ids: VoidIds) -> Iterator[Rule]:
+def _id_rules(void_ids: VoidIds) -> Iterator[ValidityRule]:
     demand = "that is no id, but what programs write for none; send the id that was meant, or leave the field out"
-    yield Rule(
+    yield ValidityRule(
         "customer_id",
         Reason.NO_CUSTOMER,
         lambda _: "send it or an anonymous_id",
@@ -143,7 +143,7 @@ def _id_rules(void_ids: VoidIds) -> Iterator[Rule]:
     )
 
 
-def _money_rules() -> Iterator[Rule]:
+def _money_rules() -> Iterator[ValidityRule]:
     yield _on(
         "currency",
         Reason.WRONG_TYPE,
@@ -151,7 +151,7 @@ def _money_rules() -> Iterator[Rule]:
         lambda column: ~column.str.contains(_CURRENCY),
         lambda v: v not in EXPONENTS,
     )
-    yield Rule(
+    yield ValidityRule(
         "currency",
         Reason.MISSING_FIELD,
         lambda _: "revenue_minor means nothing without it; send its ISO 4217 code, such as EUR",
@@ -160,7 +160,7 @@ def _money_rules() -> Iterator[Rule]:
     )
 
 
-def _time_rules() -> Iterator[Rule]:
+def _time_rules() -> Iterator[ValidityRule]:
     bounds = {
         "received_at": (Reason.OUT_OF_SCALE, Reason.OUT_OF_SCALE),
         "occurred_at": (Reason.TOO_OLD, Reason.FROM_THE_FUTURE),
@@ -174,7 +174,7 @@ def _time_rules() -> Iterator[Rule]:
         lambda column: column.is_between(0, MISTAKEN_MS_MAX),
         lambda v: not is_plausible(v),
     )
-    yield Rule(
+    yield ValidityRule(
         "occurred_at",
         Reason.FROM_THE_FUTURE,
         lambda _: f"that is more than {FUTURE_LIMIT_MS // 60_000} minutes ahead of its record's timestamp",
@@ -185,14 +185,14 @@ def _time_rules() -> Iterator[Rule]:
 
 def _of_time(
     field: str, reason: Reason, in_column: Callable[[polars.Expr], polars.Expr], broken_by: Callable[[Any], bool]
-) -> Rule:
+) -> ValidityRule:
     rule = _on(field, reason, "", in_column, broken_by)
     demand = "send milliseconds since 1970, of a year from 1900 to 2299"
     return replace(rule, demand=lambda value: f"that is {readings(value)}; {demand}")
 
 
 @lru_cache(maxsize=8)
-def rules(void_ids: VoidIds) -> tuple[Rule, ...]:
+def rules(void_ids: VoidIds) -> tuple[ValidityRule, ...]:
     """The rules in their order, given what is no id: the first that is broken gives the reason."""
     return tuple(_rules(void_ids))
 
@@ -224,7 +224,7 @@ def check(event: Touchpoint, record_at_ms: int, void_ids: VoidIds = DEFAULT_VOID
     return refusal(rule, 0, getattr(event, rule.field)) if rule else None
 
 
-def refusal(rule: Rule, position: int, value: object) -> Refusal:
+def refusal(rule: ValidityRule, position: int, value: object) -> Refusal:
     """What is said of a row or event, at its position in a batch, that breaks a rule by this value."""
     said = "missing" if value is None else shown(value)
     return Refusal(position, rule.reason, f"{rule.field} is {said}; {rule.demand(value)}")

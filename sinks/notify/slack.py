@@ -22,9 +22,8 @@ class Slack:
         """POST it. Raises NotDelivered, RefusedForGood."""
         # Slack's own three characters: a name in an event must not ring for everybody (<!channel>).
         text = re.sub("[&<>]", lambda found: _ESCAPES[found[0]], notification.text)
-        mark = _MARK.get(notification.state, "")
+        mark = _MARK.get(notification.headline, "⚪")
         self._post({"text": f"{mark} {text}".strip()}, {"Idempotency-Key": notification.key})
 
     def close(self) -> None:
-        """End the connection."""
-        self._post.close()
+        """Nothing is kept open."""

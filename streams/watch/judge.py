@@ -3,7 +3,7 @@
     ok ──breach──► pending ──breach for `for`──► firing ──clear──► resolved ──breach──► pending …
                       └──clear──► ok
 
-Where it can't be judged (too few answers, no value, nothing to hold it against), a state stays as it is.
+Where it can't be judged (too few answers, no value, nothing to hold it against, a silent feed), a state stays as it is.
 """
 
 from collections.abc import Mapping
@@ -25,14 +25,16 @@ BREACH: Final = "breach"
 TOO_FEW: Final = "too_few"
 NO_VALUE: Final = "no_value"
 NO_BASELINE: Final = "no_baseline"
+NO_DATA: Final = "no_data"
 GONE: Final = "gone"
 RETIRED: Final = "retired"
-UNJUDGED: Final = frozenset({TOO_FEW, NO_VALUE, NO_BASELINE})
+UNJUDGED: Final = frozenset({TOO_FEW, NO_VALUE, NO_BASELINE, NO_DATA})
 
 TOLD: Final = frozenset({FIRING, RESOLVED})
 """States that are notified; the others are history."""
 
-_ACTIVE: Final = frozenset({PENDING, FIRING})
+ACTIVE: Final = frozenset({PENDING, FIRING})
+"""States of an alert that a group without rows ends."""
 _NOTHING: Final = Reading(None)
 
 
@@ -40,7 +42,8 @@ _NOTHING: Final = Reading(None)
 class Tick:
     """A complete window and the one before it, which ends where it begins.
 
-    whole: whether all groups of the tick are in `readings`, so that one that isn't has no rows.
+    whole: whether all groups of the tick are in `readings`, so that one that isn't has no rows. muted: those whose
+    feed is silent.
     """
 
     tick_ms: int
@@ -48,20 +51,21 @@ class Tick:
     readings: Mapping[Group, Reading]
     before: Mapping[Group, Reading]
     whole: bool = True
+    muted: frozenset[Group] = frozenset()
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """Alerts of the groups that were judged, and those among them whose state has changed."""
 
     alerts: tuple[AlertRow, ...]
     changes: tuple[AlertRow, ...]
 
 
-def judge(rule: Rule, metric: Metric, known: Mapping[Group, AlertRow], tick: Tick) -> Judged:
+def judge(rule: Rule, metric: Metric, known: Mapping[Group, AlertRow], tick: Tick) -> Judgement:
     """Judge a tick. A group that has been judged at this tick or a later one is left as it is."""
     alerts, changes = [], []
-    groups = {*tick.readings, *(group for group, alert in known.items() if alert.state in _ACTIVE)}
+    groups = {*tick.readings, *(group for group, alert in known.items() if alert.state in ACTIVE)}
     for group in sorted(groups, key=lambda group: group.key):
         old = known.get(group) or AlertRow(rule.name, group, -1, OK, tick.tick_ms, CLEAR, About.of(rule), Reading(None))
         if old.tick_ms < tick.tick_ms:
@@ -69,12 +73,12 @@ def judge(rule: Rule, metric: Metric, known: Mapping[Group, AlertRow], tick: Tic
             alerts.append(new)
             if new.state != old.state:
                 changes.append(new)
-    return Judged(tuple(alerts), tuple(changes))
+    return Judgement(tuple(alerts), tuple(changes))
 
 
 def retire(rule: Rule | None, alert: AlertRow) -> AlertRow | None:
     """The end of an alert that no rule looks at any more; None where it needs none. rule: of its name now, if any."""
-    if alert.state not in _ACTIVE or (rule is not None and _looks_at(rule, alert.group)):
+    if alert.state not in ACTIVE or (rule is not None and _looks_at(rule, alert.group)):
         return None
     state = RESOLVED if alert.state == FIRING else OK
     return replace(alert, state=state, since_ms=alert.tick_ms, verdict=RETIRED)
@@ -91,6 +95,8 @@ def _judged(rule: Rule, metric: Metric, old: AlertRow, tick: Tick) -> AlertRow:
     reading = tick.readings.get(old.group)
     baseline = _baseline(rule, metric, old, tick)
     verdict = _verdict(rule, metric, reading, baseline) if reading else _absent(old, tick)
+    if old.group in tick.muted:
+        verdict = NO_DATA
     state = _state(rule, old, verdict, tick.tick_ms)
     return AlertRow(
         rule=rule.name,
@@ -117,7 +123,7 @@ def _baseline(rule: Rule, metric: Metric, old: AlertRow, tick: Tick) -> Baseline
     """
     if rule.difference is None:
         return None
-    if old.state in _ACTIVE and old.baseline and tick.before_ms - old.baseline.tick_ms <= rule.hold_ms:
+    if old.state in ACTIVE and old.baseline and tick.before_ms - old.baseline.tick_ms <= rule.hold_ms:
         return old.baseline
     before = tick.before.get(old.group, _NOTHING)
     size = before.n if metric.n else before.value

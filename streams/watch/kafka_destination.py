@@ -21,8 +21,9 @@ class AlertsTopic:
 
     name: Final = "topic"
 
-    def __init__(self, connection: KafkaConnection, topic: str = ALERTS_TOPIC) -> None:
-        self._connection, self._topic = connection, topic
+    def __init__(self, connection: KafkaConnection, topic: str = ALERTS_TOPIC, namespace: str = "") -> None:
+        """Namespace: as it is stored; keys of messages begin with it."""
+        self._connection, self._topic, self._namespace = connection, topic, namespace
         self._producer: Any = None
 
     def send(self, notification: Notification) -> None:
@@ -41,7 +42,7 @@ class AlertsTopic:
             self._producer.send(
                 self._topic,
                 msgspec.json.encode(notification),
-                _message_key(notification),
+                _message_key(notification, self._namespace),
                 headers=[(KEY_HEADER, notification.key.encode())],
             ).get(_ACKNOWLEDGED_SECONDS)
         except (KafkaError, OSError) as error:
@@ -55,8 +56,11 @@ class AlertsTopic:
             producer.close(timeout=1)
 
 
-def _message_key(of: Notification) -> bytes:
-    """rule, then |dimension=name, with % and | of a name percent-encoded: one alert keeps its order."""
+def _message_key(of: Notification, namespace: str) -> bytes:
+    """[namespace/]rule, then |dimension=name, % and | of a name percent-encoded: one alert keeps its order."""
     group = Group(of.journey, of.stage, of.channel, of.segment)
-    parts = (of.rule, *(f"{dimension}={name}" for dimension, name in group.key))
+    parts = (
+        f"{namespace}/{of.rule}" if namespace else of.rule,
+        *(f"{dimension}={name}" for dimension, name in group.key),
+    )
     return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts).encode()

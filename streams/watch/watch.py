@@ -1,4 +1,4 @@
-"""Every rule at every complete tick, once and in order: also after a restart, and where ticks wait.
+"""Every rule of windows at every complete tick, once and in order: also after a restart, and where ticks wait.
 
 All state is in the tables: whenever a window has become complete a step reads how alerts stand, judges the ticks behind
 the rule's cursor, and writes changes, then alerts, then the cursor. A crash between two of them judges the same ticks
@@ -12,11 +12,15 @@ import structlog
 
 from touchstream.schemas.alert_state import AlertRow, Group, Reading
 from touchstream.schemas.alerts import Rule, Rules
+from touchstream.schemas.feed_rules import feed_rules
 from touchstream.schemas.metrics import Catalogue, Metric
 from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.alerts.store import GROUPS_MAX
 from touchstream.streams.process import metrics
+from touchstream.streams.watch.dead_destinations import own_rules_left_out
 from touchstream.streams.watch.judge import FIRING, TOLD, UNJUDGED, Tick, judge, retire
+from touchstream.streams.watch.muting import Muting
+from touchstream.streams.watch.policy import destinations_of
 
 log = structlog.get_logger(__name__)
 
@@ -25,14 +29,14 @@ TICKS_MAX: Final = 30
 _FAR_MS: Final = 1 << 42
 
 
-class Readings(Protocol):
+class TickReadings(Protocol):
     """What rules look at."""
 
     def readings(self, rule: Rule, metric: Metric, ticks: Sequence[int]) -> dict[int, dict[Group, Reading]]:
         """By complete tick; ticks are in order."""
 
 
-class Tables(Readings, Protocol):
+class WatchTables(TickReadings, Protocol):
     """What a watch reads and writes: see `sinks.clickhouse.alerts.store.AlertTables`."""
 
     def alerts(self, rules: Sequence[str] = (), states: Sequence[str] = ()) -> list[AlertRow]:
@@ -58,26 +62,30 @@ class Watch:
     """Judges what is to be judged. Blocking.
 
     destinations: notified when an alert fires or is resolved. written: called after such a change was written.
+    muting: what silent feeds mute.
     """
 
     def __init__(
         self,
-        tables: Tables,
+        tables: WatchTables,
         rules: Rules,
         catalogue: Catalogue,
         destinations: Sequence[str],
         written: Callable[[], None] = lambda: None,
+        muting: Muting | None = None,
     ) -> None:
+        self._muting = muting
         self._tables, self._catalogue, self._destinations = tables, catalogue, tuple(destinations)
         self._written = written
-        self._rules = {rule.name: rule for rule in rules.rules}
+        self._rules = {rule.name: rule for rule in rules.by_window}
+        self._all_rules = {rule.name: rule for rule in (*rules.rules, *feed_rules(rules, catalogue))}
         self._cursors: dict[str, int] | None = None
         self.judged_to_ms = 0
         """As of the last step: complete windows that end by then have been judged by every rule."""
 
     @property
     def rules(self) -> Mapping[str, Rule]:
-        """The rules by name."""
+        """The rules by name, those of windows."""
         return self._rules
 
     @property
@@ -129,7 +137,7 @@ class Watch:
         alerts: dict[Group, AlertRow] = {}
         changes: dict[AlertRow, Sequence[str]] = {}
         metric = self._catalogue.metrics[rule.metric]
-        for tick in ticks_of(self._tables, rule, metric, ticks):
+        for tick in ticks_of(self._tables, rule, metric, ticks, self._muting):
             found = judge(rule, metric, known | alerts, tick)
             alerts |= {alert.group: alert for alert in found.alerts}
             changes |= {change: self._told(change) for change in found.changes}
@@ -139,7 +147,7 @@ class Watch:
 
     def _retire(self) -> None:
         """End alerts whose rule was removed, or looks elsewhere now."""
-        ended = [retire(self._rules.get(alert.rule), alert) for alert in self._tables.alerts()]
+        ended = [retire(self._all_rules.get(alert.rule), alert) for alert in own_rules_left_out(self._tables.alerts())]
         changes = {alert: self._told(alert) for alert in ended if alert is not None}
         self._record(list(changes), changes)
         for alert in changes:
@@ -151,10 +159,12 @@ class Watch:
             self._written()
 
     def _told(self, change: AlertRow) -> Sequence[str]:
-        return self._destinations if change.state in TOLD else ()
+        return destinations_of(self._all_rules.get(change.rule), self._destinations) if change.state in TOLD else ()
 
 
-def ticks_of(tables: Readings, rule: Rule, metric: Metric, ticks: Sequence[int]) -> list[Tick]:
+def ticks_of(
+    tables: TickReadings, rule: Rule, metric: Metric, ticks: Sequence[int], muting: Muting | None = None
+) -> list[Tick]:
     """What a rule looks at, at each of these ticks and in the window before it."""
     length_ms = BY_NAME[rule.window].length_ms
     wanted = {*ticks, *(tick - length_ms for tick in ticks if rule.difference is not None)}
@@ -166,6 +176,7 @@ def ticks_of(tables: Readings, rule: Rule, metric: Metric, ticks: Sequence[int])
             readings=readings.get(tick, {}),
             before=readings.get(tick - length_ms, {}),
             whole=len(readings.get(tick, {})) < GROUPS_MAX,
+            muted=muting.muted(rule, tick, readings.get(tick, {})) if muting else frozenset(),
         )
         for tick in ticks
     ]

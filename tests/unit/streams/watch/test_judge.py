@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.alert_rows import ALL, CATALOGUE, CSAT_LOW, NPS_DROP, Died, at, rules
+from tests.support.numbers import how_many
 from touchstream.schemas.alert_state import AlertRow, Group, Reading
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.metrics import Metric
@@ -15,6 +16,7 @@ from touchstream.streams.watch.judge import (
     FIRING,
     GONE,
     NO_BASELINE,
+    NO_DATA,
     NO_VALUE,
     OK,
     PENDING,
@@ -55,13 +57,26 @@ def states(text: str, values: Sequence[Reading | float | None]) -> list[str]:
     return [alert.state for alert in story(text, values)]
 
 
-def test_it_fires_when_it_has_been_so_for_long_enough_and_is_resolved_at_once() -> None:
+def test_a_group_whose_feed_is_silent_is_not_judged_and_stays_as_it_is() -> None:
+    one = rule(CSAT_LOW)
+    known: dict[Group, AlertRow] = {}
+    found = []
+    for number, csat in enumerate([50.0, 50.0, 50.0, 50.0, 90.0, 90.0]):
+        muted = frozenset([SUPPORT]) if number in (0, 1, 4) else frozenset[Group]()
+        tick = Tick(at(number), at(number - LENGTH), {SUPPORT: Reading(csat, 100)}, {}, muted=muted)
+        known |= {alert.group: alert for alert in judge(one, CATALOGUE.metrics["csat"], known, tick).alerts}
+        found.append((known[SUPPORT].state, known[SUPPORT].verdict))
+    assert found[:4] == [(OK, NO_DATA), (OK, NO_DATA), (PENDING, BREACH), (PENDING, BREACH)]
+    assert found[4:] == [(PENDING, NO_DATA), (OK, CLEAR)]
+
+
+def test_a_rule_fires_when_it_has_held_for_long_enough_and_is_resolved_at_once() -> None:
     found = story(CSAT_LOW, [70.0, 50.0, 50.0, 50.0, 50.0, 60.0, 70.0, 59.9])
     assert [alert.state for alert in found] == [OK, PENDING, PENDING, FIRING, FIRING, RESOLVED, RESOLVED, PENDING]
     assert [alert.since_ms for alert in found] == [at(n) for n in (0, 1, 1, 3, 3, 5, 5, 7)]
 
 
-def test_what_was_not_so_for_long_enough_is_forgotten() -> None:
+def test_a_rule_that_has_not_held_for_long_enough_is_forgotten() -> None:
     assert states(CSAT_LOW, [50.0, 50.0, 70.0, 50.0, 50.0]) == [PENDING, PENDING, OK, PENDING, PENDING]
 
 
@@ -243,7 +258,7 @@ def judged(tables: MemoryTables, pauses: Sequence[int], *, restarts: bool = True
 DEATHS = st.frozensets(st.integers(1, 40), min_size=4, max_size=20)
 
 
-@settings(max_examples=200)
+@settings(max_examples=how_many(60, 200))
 @given(TICKS, st.lists(st.integers(0, 9), min_size=2, max_size=8), DEATHS, st.booleans(), st.booleans())
 def test_whatever_dies_and_however_long_nobody_looks_each_tick_is_judged_once_and_in_order(
     found: list[dict[Group, Reading]], pauses: list[int], dies_before: frozenset[int], gaps: bool, restarts: bool

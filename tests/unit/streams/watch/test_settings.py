@@ -45,7 +45,7 @@ def test_addresses_come_from_files_too_and_show_nowhere(
 
 
 @pytest.mark.parametrize("name", URLS)
-def test_what_is_no_address_is_refused_without_being_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_is_no_address_is_refused_without_being_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"TOUCHSTREAM_{name}", "ftp://me:s3cret@example.com/token")
     with pytest.raises(SettingsError, match=f"TOUCHSTREAM_{name}") as error:
         Settings()
