@@ -6,8 +6,9 @@ DEMO_SECONDS ?= 0
 WORKERS ?= 2
 SCHEDULES ?= 200000
 SOAK_MINUTES ?= 20
+HOSTILE_MINUTES ?= 10
 
-.PHONY: setup dist demo test test-kafka nightly nightly-schedules nightly-failures nightly-soak test-browser lint lint-format lint-code lint-types lint-imports asyncapi check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth lock clean
+.PHONY: setup dist sbom site demo test test-kafka nightly nightly-schedules nightly-numbers nightly-failures nightly-bench nightly-soak nightly-hostile test-browser test-helm lint lint-format lint-code lint-types lint-imports asyncapi helm-schema check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth bench-alerts bench-intervals bench-insight lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -23,10 +24,30 @@ $(BIN)/.installed: requirements.lock pyproject.toml
 
 setup: $(BIN)/.installed ## .venv with .venv/bin/touchstream
 
-dist: setup ## both wheels, touchstream and touchstream-producer, in build/dist
-	rm -rf build/lib build/bdist.*
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/dist .
-	$(BIN)/python deploy/producer/build.py build/dist
+dist: setup ## both wheels of the last commit, touchstream and touchstream-producer, in build/dist; the same bytes each time
+	rm -rf build/dist build/dist-source && mkdir -p build/dist-source
+	git -c tar.umask=0022 archive HEAD | tar --extract --directory build/dist-source
+	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) && \
+		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --wheel-dir build/dist ./build/dist-source && \
+		$(BIN)/python build/dist-source/deploy/producer/build.py build/dist
+	rm -rf build/dist-source
+	cd build/dist && sha256sum *.whl
+
+build/tools/sbom/.installed: deploy/sbom/requirements.txt
+	$(PYTHON) -m venv --clear build/tools/sbom
+	build/tools/sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+sbom: setup build/tools/sbom/.installed ## the bill of materials of the image as CycloneDX, with licences, in build/sbom
+	build/tools/sbom/bin/python deploy/sbom/build.py $(BIN)/python build/sbom/touchstream.cdx.json
+
+build/tools/site/.installed: deploy/site/requirements.txt
+	$(PYTHON) -m venv --clear build/tools/site
+	build/tools/site/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+site: build/tools/site/.installed ## the docs as a site in build/site (npm fetches Mermaid, which draws the diagrams)
+	build/tools/site/bin/python deploy/site/build.py
 
 demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEMO_SECONDS=60 ends by itself)
 	$(BIN)/touchstream up --demo --workers $(WORKERS) $(if $(filter-out 0,$(DEMO_SECONDS)),--for $(DEMO_SECONDS))
@@ -39,19 +60,32 @@ test-kafka: setup ## integration and failure suites and a table of failure runs 
 	TEST_KAFKA=apache $(BIN)/pytest tests/kafka tests/integration tests/failure
 	TEST_KAFKA=apache $(BIN)/python -m tests.kafka.failures
 
-nightly: nightly-schedules nightly-failures test-kafka nightly-soak ## what takes hours: 200,000 schedules, every failure run, on both Kafkas, a soak (make -k nightly)
+nightly: nightly-schedules nightly-numbers nightly-failures test-kafka nightly-bench nightly-soak nightly-hostile ## what takes hours: 200,000 schedules, the tests with their large numbers, every failure run, on both Kafkas, a soak, an attack (make -k nightly)
 
 nightly-schedules: setup
 	$(BIN)/python -m tests.model.nightly --schedules $(SCHEDULES)
 
+nightly-numbers: setup
+	TEST_NUMBERS=large $(BIN)/pytest
+
 nightly-failures: setup
 	$(BIN)/python -m tests.kafka.failures
+
+nightly-bench: setup
+	$(BIN)/pytest tests/bench
 
 nightly-soak: setup
 	TEST_KAFKA=apache $(BIN)/python -m tests.kafka.soak --minutes $(SOAK_MINUTES)
 
+nightly-hostile: setup
+	$(BIN)/python -m tests.kafka.hostile --minutes $(HOSTILE_MINUTES)
+
 test-browser: setup ## the page in headless Chromium (Debian's package), skipped where there is none
 	$(BIN)/pytest -n 2 tests/browser
+
+test-helm: setup ## the Helm chart, rendered by Helm (Go compiles it once) and held against Kubernetes' API; skipped without them
+	-$(BIN)/python -m tests.helm.tools
+	$(BIN)/pytest -n 2 tests/helm
 
 lint: lint-format lint-code lint-types lint-imports ## format, lint, types, import rule (all of them: make -k lint)
 
@@ -66,6 +100,9 @@ lint-types: setup
 
 lint-imports: setup
 	$(BIN)/lint-imports --no-cache
+
+helm-schema: setup ## write again which settings the Helm chart takes
+	$(BIN)/python -m tests.support.helm_schema
 
 asyncapi: setup ## write again what docs/asyncapi.yaml says of events and rolling metrics
 	$(BIN)/python -m tests.support.asyncapi
@@ -96,9 +133,21 @@ bench-queries: setup ## what the page asks of 20 million raw events and 200,000 
 bench-growth: setup ## how cost grows: lanes, memory, flush, roll; with fits (build/bench.json)
 	$(BIN)/python -m tests.bench --growth
 
+bench-alerts: setup ## how often alerts are wrong, how often and how soon they are right, simulated (build/bench.json)
+	$(BIN)/python -m tests.bench.alerts
+
+bench-intervals: setup ## how often 95 % intervals hold the true value, by people and how alike their answers are, simulated (build/bench.json)
+	$(BIN)/python -m tests.bench.intervals
+
+bench-insight: setup ## what insight finds of what was planted, and of what was not, simulated (build/bench.json)
+	$(BIN)/python -m tests.bench.insight
+
 lock: setup ## requirements.lock and those of the image and of a peer, anew from pyproject.toml
 	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra build --extra clv --constraint requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
+	$(COMPILE) --output-file deploy/site/requirements.txt deploy/site/requirements.in
+	$(COMPILE) --output-file deploy/sbom/requirements.txt deploy/sbom/requirements.in
+	$(COMPILE) --output-file tests/helm/requirements.txt tests/helm/requirements.in
 	$(COMPILE) --output-file tests/bench/peers/quix_streams/requirements.txt tests/bench/peers/quix_streams/requirements.in
 
 clean: ## what was built

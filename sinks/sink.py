@@ -75,31 +75,3 @@ class LogsLeft(Exception):  # noqa: N818 (the same)
         """lanes: log id and partition of each."""
         super().__init__(f"logs that have been left for next ones: {sorted(lanes)}")
         self.lanes = frozenset(lanes)
-
-
-@dataclass(frozen=True)
-class LaneRow:
-    """A lane as of its last flush. Instants are milliseconds since 1970, UTC."""
-
-    topic: str
-    partition: int
-    log_id: str
-    generation: int
-    """Counts the logs that this partition has had."""
-    next_offset: int
-    """Where to resume: everything below is in the tables."""
-    lane_clock_ms: int
-    occurred_max_ms: int
-    watermark_ms: int
-    definitions: str
-    predecessor_log_id: str
-    predecessor_next_offset: int
-    ids_since_ms: int
-    """Event ids that were counted at an earlier lane clock are forgotten."""
-    ids_from: int
-    """Event ids that were counted at a lower offset are forgotten; in the log before, −1 is the last."""
-    written_at_ms: int
-    control_sequence: int = 0
-    """The sequence number of the last control record that was applied."""
-    control_keys: str = ""
-    """The keys that may sign control records."""

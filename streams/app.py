@@ -36,8 +36,10 @@ from touchstream.streams.process import metrics
 from touchstream.streams.process.connection import KafkaConnection
 from touchstream.streams.process.health import HealthMonitor
 from touchstream.streams.process.settings import Settings
+from touchstream.streams.rolling.effects import DesignEffects, effects_duty
 from touchstream.streams.rolling.journeys import JourneyRoll, journeys_duty
-from touchstream.streams.rolling.publish import publish_forever
+from touchstream.streams.rolling.outlet import Outlets
+from touchstream.streams.rolling.publish import StageMetricsTopic
 from touchstream.streams.rolling.roll import QUICK, SHARE_MAX, SLOWER, SLOWER_SHARE_MAX, Roll, roll_duty
 from touchstream.streams.rolling.series import Admission, admission_duty
 from touchstream.streams.upkeep.editions import Switched, until_switched
@@ -48,8 +50,8 @@ from touchstream.streams.worker.heartbeat import HEARTBEAT, beat_forever
 from touchstream.streams.worker.lanes import Lanes, Limits
 from touchstream.streams.worker.leader import lead_forever
 from touchstream.streams.worker.observer import Observer
-from touchstream.streams.worker.store import Tables
-from touchstream.streams.worker.transport import BatchConsumer, Poll
+from touchstream.streams.worker.store import WorkerTables
+from touchstream.streams.worker.transport import BatchConsumer, Poll, check_libraries
 
 log = structlog.get_logger(__name__)
 
@@ -127,11 +129,13 @@ class _Source:
 def build(settings: Settings, monitor: HealthMonitor, end_in_time: Callable[[], None]) -> Worker:
     """A worker that measures the settings' topic, once for a process.
 
-    monitor: what it tells of its health. end_in_time: called when it begins to fail.
+    monitor: what it tells of its health. end_in_time: called when it begins to fail. Raises LibraryError where an
+    installed library lacks what is overridden.
     """
+    check_libraries()
     app = Worker(settings.group, **_faust_options(settings))
     app.end_in_time = end_in_time
-    tables = Tables(settings)
+    tables = WorkerTables(settings)
 
     send = _sender(app)
     letters = DeadLetterTopic(settings.dead_letter_topic, send)
@@ -197,19 +201,21 @@ async def _lead(app: Worker, settings: Settings, client: Client, gauges: Rolling
     """The duties of the leading worker, for as long as it leads."""
     partitions = await asyncio.to_thread(partition_count, settings.kafka_connection(), settings.topic)
     admission = Admission(client, settings.topic, settings.series_max)
-    quick = Roll(client, settings.topic, partitions, gauges, QUICK, admission=admission)
-    slower = Roll(client, settings.topic, partitions, gauges, SLOWER, quick.unpublished, admission)
-    metrics.UNPUBLISHED_WINDOWS.set_function(lambda: len(quick.unpublished))
+    outlets = Outlets(StageMetricsTopic(settings.topic, send))
+    quick = Roll(client, settings.topic, partitions, gauges, QUICK, outlets.add, admission)
+    slower = Roll(client, settings.topic, partitions, gauges, SLOWER, outlets.add, admission)
+    metrics.UNPUBLISHED_WINDOWS.set_function(lambda: outlets.waiting)
     duties = (
         roll_duty(quick, SHARE_MAX),
         roll_duty(slower, SLOWER_SHARE_MAX),
         admission_duty(admission),
         journeys_duty(JourneyRoll(client, settings.topic)),
+        effects_duty(DesignEffects(client, settings.topic)),
         erase_again_duty(client),
         reconcile_duty(Reconciler(client, settings.topic)),
     )
     await asyncio.gather(
-        publish_forever(settings.topic, quick.unpublished, quick.rows, send),
+        outlets.serve_forever(quick.rows),
         *(lead_forever(duty, app.leads) for duty in duties),
     )
 

@@ -1,6 +1,8 @@
 """A broker and the local ClickHouse, once per test session and worker; every test has names of its own."""
 
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -15,8 +17,13 @@ from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
 
-STARTS_KAFKA = {"own_broker", "running_stack"}
+STARTS_KAFKA = {"ApacheKafka", "own_broker", "running_stack"}
 """Whoever imports one of these has a Kafka of its own."""
+
+# Images often say that no bytecode is written: then each of the hundreds of processes that tests start would compile
+# our modules anew, and each process of pytest-xdist all tests, which is half of their collection.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("whatever the load", deadline=None)
 settings.load_profile("whatever the load")
@@ -25,12 +32,23 @@ settings.load_profile("whatever the load")
 def talks_to_kafka(item: pytest.Item) -> bool:
     """Whether the result may depend on which Kafka it is."""
     assert isinstance(item, pytest.Function)
+    if item.get_closest_marker("any_kafka") is not None:
+        return False
     return "kafka_url" in item.fixturenames or not STARTS_KAFKA.isdisjoint(vars(item.module))
 
 
 def runs_alone(item: pytest.Item) -> bool:
     """Whether it promises a time, of which others would take some."""
     return item.get_closest_marker("alone") is not None
+
+
+def pytest_report_header() -> str | None:
+    """Says which tests are left out on Apache Kafka."""
+    return (
+        "Apache Kafka: tests that talk to Kafka, without those marked any_kafka; the rest is the same on any"
+        if APACHE
+        else None
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,7 +63,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """A test marked `alone` runs, with what it sets up, while no other process of pytest-xdist runs one."""
-    with turn(item.config.cache.mkdir("turns"), alone=runs_alone(item)):
+    turns = item.config.rootpath / ".pytest_cache" / "turns"  # not by the cache plugin, which may be switched off
+    turns.mkdir(parents=True, exist_ok=True)
+    with turn(turns, alone=runs_alone(item)):
         return (yield)
 
 

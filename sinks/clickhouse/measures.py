@@ -43,8 +43,11 @@ def catalogue_parts(catalogue: Catalogue) -> Mapping[str, str]:
         "rolling_fields": _lines(catalogue.columns_of("stage_metrics")),
         "journey_fields": _lines(catalogue.columns_of("journey_metrics")),
         "response_rates": _lines(map(_response_rate, catalogue.response_rates)),
+        "answers_to_instruments": _lines(
+            f"countIf(isNotNull({field})) AS {field}_answers" for field in catalogue.response_rates
+        ),
         "people_who_answered": _lines(
-            f"toInt64(uniqExactIf(person, known AND isNotNull({field}))) AS {field}_customers"
+            f"toInt64(countIf(known AND {field}_answers > 0)) AS {field}_customers"
             for field in catalogue.response_rates
         ),
         "event_numbers": _lines(NUMBER_COLUMNS),
@@ -95,7 +98,7 @@ def _conditions(one: Measure) -> list[str]:
     ]
 
 
-def _has(one: Measure) -> str:
+def has(one: Measure) -> str:
     """Whether a raw event is one that the measure is made of."""
     present = [f"isNotNull({one.column})"] if one.field else []
     return " AND ".join([*present, *_conditions(one)]) or _TRUE
@@ -103,34 +106,34 @@ def _has(one: Measure) -> str:
 
 def _of_event(one: Measure) -> str:
     """The measure of a single raw event."""
-    has, column = _has(one), one.column
+    present, column = has(one), one.column
     if one.kind == "count":
-        return f"toInt64({has})"
+        return f"toInt64({present})"
     if one.kind == "sum":
-        return f"toInt64(if({has}, assumeNotNull({column}), 0))"
+        return f"toInt64(if({present}, assumeNotNull({column}), 0))"
     if one.kind == "histogram":
         answers = one.answers
         return f"arrayMap(answer -> toInt64(ifNull({column} = answer, 0)), range({answers.start}, {answers.stop}))"
     if one.kind == "sketch":
         # The bucket of a value is ceil(log value / log gamma), gamma = 1.01 / 0.99; 0 stands in bucket -1.
         bucket = f"if({column} = 0, -1, ceil(log(assumeNotNull({column})) / log(1.01 / 0.99)))"
-        return f"CAST(mapFromArrays(if({has}, [{bucket}], []), if({has}, [1], [])), '{_TYPES[one.kind]}')"
-    amounts = f"if({has}, [currency], []), if({has}, [assumeNotNull({column})], [])"
+        return f"CAST(mapFromArrays(if({present}, [{bucket}], []), if({present}, [1], [])), '{_TYPES[one.kind]}')"
+    amounts = f"if({present}, [currency], []), if({present}, [assumeNotNull({column})], [])"
     return f"CAST(mapFromArrays({amounts}), '{_TYPES[one.kind]}')"
 
 
 def _recomputed(one: Measure) -> str:
     """The measure of many raw events, as `reconcile_touches.sql` has them."""
-    has, column = _has(one), one.column
+    present, column = has(one), one.column
     if one.kind == "count":
-        return f"toInt64(countIf({has}))"
+        return f"toInt64(countIf({present}))"
     if one.kind == "sum":
-        return f"ifNull(sumIf({column}, {has}), 0)"
+        return f"ifNull(sumIf({column}, {present}), 0)"
     if one.kind == "histogram":
         return f"[{', '.join(f'countIf({column} = {answer})' for answer in one.answers)}]::Array(Int64)"
     if one.kind == "sketch":
-        return f"sumMapIf(map({column}_bucket, toInt64(1)), {has})"
-    return f"sumMapIf(map(currency_code, ifNull({column}, 0)), {has})"
+        return f"sumMapIf(map({column}_bucket, toInt64(1)), {present})"
+    return f"sumMapIf(map(currency_code, ifNull({column}, 0)), {present})"
 
 
 def _text(one: Measure) -> str:
@@ -183,11 +186,15 @@ def _declared_metrics(catalogue: Catalogue) -> Iterable[str]:
     """The metrics whose form the catalogue says, each with its n."""
     percents, units = _percents(catalogue), {one.name: one.unit for one in catalogue.measures}
     fields: dict[str, str] = {}
+    places = {name: place for place, name in enumerate(catalogue.statistics, 1)}
     for metric in catalogue.metrics.values():
         computed, n = metric.computed, ""
-        if computed is None or computed.formula:
+        if metric.statistic and (metric.statistic.of or metric.statistic.histogram):
+            n, scale = f"n_[{places[metric.name]}]", "100 * " if metric.unit in ("points", "percent") else ""
+            fields[metric.name] = f"{scale}s_[{places[metric.name]}] / nullIf({n}, 0)"
+        elif computed is None or computed.formula:
             continue
-        if computed.sketch and computed.percent:
+        elif computed.sketch and computed.percent:
             place, n = percents[computed.sketch].index(computed.percent) + 1, f"{computed.sketch}_n"
             fields[metric.name] = f"if({n} = 0, NULL, sketched({computed.sketch}_quantiles[{place}]))"
         elif computed.sum:

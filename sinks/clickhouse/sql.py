@@ -1,7 +1,7 @@
 """The texts of queries: files in the rooms beside the code that asks them, put together by name.
 
 `{panes}` in a text stands for another text: the file of that name, in whichever room, or what the caller gives for it,
-or what the catalogue says: lists of measures and metrics (`sinks.clickhouse.measures`).
+or what the catalogue says: lists of measures and metrics (`sinks.clickhouse.measures`, `sinks.clickhouse.intervals`).
 `{name:Type}` is a parameter, which ClickHouse fills in itself.
 """
 
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from touchstream.schemas.metrics import shipped
+from touchstream.sinks.clickhouse.intervals import interval_parts
 from touchstream.sinks.clickhouse.measures import catalogue_parts
 
 _COMMENT: Final = re.compile(r"^\s*--.*\n", re.MULTILINE)
@@ -38,7 +39,7 @@ def query_files() -> Mapping[str, Traversable]:
 @cache
 def catalogue_texts() -> Mapping[str, str]:
     """What the shipped catalogue says, by the names of placeholders that no query has. Raises ValueError if one has."""
-    texts = catalogue_parts(shipped())
+    texts = {**catalogue_parts(shipped()), **interval_parts(shipped())}
     if taken := texts.keys() & query_files().keys():
         raise ValueError(f"a query is called as a part that the catalogue says: {query_files()[min(taken)]}")
     return texts

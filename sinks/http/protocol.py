@@ -34,7 +34,7 @@ STRANGERS_SHARE: Final = 4
 """One connection in this many is reserved for clients that have not sent a request yet."""
 
 
-class Refused(h11.RemoteProtocolError):
+class RequestRefused(h11.RemoteProtocolError):
     """A head that is too large."""
 
 
@@ -56,7 +56,7 @@ class BoundedConnection(h11.Connection):
             head_bytes = before - len(self.trailing_data[0])
             if head_bytes > HEAD_BYTES_MAX:
                 self.status = 431
-                raise Refused(f"{head_bytes} bytes")
+                raise RequestRefused(f"{head_bytes} bytes")
         return event
 
 

@@ -24,7 +24,7 @@ _HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^:@/\[\]\s]+
 
 
 @dataclass(frozen=True)
-class Names:
+class HostNames:
     """The host names that requests may bear: a web page may rebind its own name to this machine's address.
 
     A request that names an address instead of a name can't come from such a page; `addresses` says whether any is
@@ -35,7 +35,7 @@ class Names:
     addresses: bool
 
     @classmethod
-    def of(cls, host: str, also: Collection[str] = ()) -> Names:
+    def of(cls, host: str, also: Collection[str] = ()) -> HostNames:
         """Those of a server that listens on `host` and is asked for under the names `also`, too."""
         given = (_bare(name) or name.lower() for name in (host, *also))
         return cls(_LOOPBACK | frozenset(given), not is_loopback(host))
@@ -46,7 +46,7 @@ class Names:
         return name is not None and (name in self.names or (self.addresses and _is_address(name)))
 
 
-def only_for(names: Names, app: ASGIApp, setting: str) -> ASGIApp:
+def only_for(names: HostNames, app: ASGIApp, setting: str) -> ASGIApp:
     """An application that answers requests under these names only; setting: where more are named."""
     detail = f"this host name isn't known here; if it is one of this server's, add it to {setting}\n"
 

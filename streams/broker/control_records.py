@@ -19,7 +19,8 @@ from touchstream.sinks.clickhouse.lanes.control import (
     verdicts,
 )
 from touchstream.streams.broker.control_key import ControlKeyError, make_key, public_of, read_key
-from touchstream.streams.broker.topics import TopicError, log_identity
+from touchstream.streams.broker.topic_error import TopicError
+from touchstream.streams.broker.topics import log_identity
 from touchstream.streams.measure.controls import (
     CONTROL_BYTES_MAX,
     KEYS,

@@ -9,7 +9,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from touchstream.schemas import times
-from touchstream.streams.broker.topics import LogPosition, TopicError
+from touchstream.streams.broker.topic_error import TopicError
+from touchstream.streams.broker.topics import LogPosition
 from touchstream.streams.measure.records import Records
 from touchstream.streams.process.connection import KafkaConnection
 
@@ -34,12 +35,18 @@ class LogReader:
         """Records by partition, a poll at a time, and how many are left, until each has been read up to its end."""
         moved_at = time.monotonic()
         while left := self._left(ends):
-            polled = self._consumer.poll(timeout_ms=200, max_records=POLL_RECORDS_MAX)
+            polled = self.poll()
             if polled:
-                moved_at, now_ms = time.monotonic(), times.now_ms()
-                yield {place.partition: Records.of(found, now_ms) for place, found in polled.items()}, self._left(ends)
+                moved_at = time.monotonic()
+                yield polled, self._left(ends)
             elif time.monotonic() - moved_at > SILENT_SECONDS:
                 raise TopicError(f"Kafka sends nothing of {self._topic}, though {left} records are left; try again")
+
+    def poll(self) -> dict[int, Records]:
+        """What came next, by partition; empty where nothing did for a fifth of a second."""
+        polled = self._consumer.poll(timeout_ms=200, max_records=POLL_RECORDS_MAX)
+        now_ms = times.now_ms()
+        return {place.partition: Records.of(found, now_ms) for place, found in polled.items()}
 
     def first_timestamps(self, positions: Mapping[int, LogPosition]) -> dict[int, int]:
         """The timestamp (ms) of the first record of each log that holds one."""

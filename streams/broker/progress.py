@@ -8,7 +8,7 @@ from typing import Final
 
 from kafka import KafkaProducer
 
-from touchstream.sinks.sink import LaneRow
+from touchstream.schemas.lane_row import WrittenLaneRow
 from touchstream.streams.broker.topics import LogPosition
 from touchstream.streams.measure.records import CONTROL_HEADER
 from touchstream.streams.process.connection import KafkaConnection
@@ -35,7 +35,7 @@ class Reached:
     next_offset: int
 
 
-def reached(rows: Iterable[LaneRow]) -> dict[int, Reached]:
+def reached(rows: Iterable[WrittenLaneRow]) -> dict[int, Reached]:
     """How far the lanes of these rows are, by partition."""
     return {row.partition: Reached(row.log_id, row.next_offset) for row in rows}
 

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import (
+    ClusterAuthorizationFailedError,
     KafkaError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     UnsupportedVersionError,
     for_code,
 )
 from kafka.protocol.consumer.offsets import IsolationLevel, OffsetSpec
 
+from touchstream.streams.broker.topic_error import TopicError
 from touchstream.streams.process.connection import KafkaConnection
 
 if TYPE_CHECKING:
@@ -34,14 +37,12 @@ STAGE_METRICS_TOPIC = "stage-metrics"
 """Complete rolling rows; those of several topics of events share it, for the topic is part of the key."""
 ALERTS_TOPIC = "alerts"
 """Alerts that fire or are resolved; those of several topics of events share it, which each message names."""
+ANNOTATIONS_TOPIC = "annotations"
+"""What people and systems say happened; about several topics of events, which each message names. Kept for ever."""
 CONNECT_TIMEOUT_MS = 10_000
 HIGH_WATERMARK_SECONDS = 10
 _KNOWN_SECONDS = 10
 _KNOWN_LOOK_SECONDS = 0.1
-
-
-class TopicError(RuntimeError):
-    """Kafka can't be reached, or refuses what is asked of a topic; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
         ),
         TopicSpec(STAGE_METRICS_TOPIC, settings.partitions, settings.replication),
         TopicSpec(ALERTS_TOPIC, settings.partitions, settings.replication),
+        TopicSpec(ANNOTATIONS_TOPIC, 1, settings.replication, {"retention.ms": "-1"}),
     )
 
 
@@ -253,9 +255,16 @@ def _create(admin: Any, spec: TopicSpec) -> bool:
     error = for_code(answer["error_code"])
     if error is TopicAlreadyExistsError:
         return False
+    # Whether one may create is asked before whether there is anything to create: topics may be made by others.
+    if error in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError) and _is_there(admin, spec.name):
+        return False
     if answer["error_code"]:
         raise TopicError(f"Kafka doesn't create the topic {spec.name}: {answer['error_message'] or error.__name__}")
     return True
+
+
+def _is_there(admin: Any, topic: str) -> bool:
+    return any(found["name"] == topic and not found["error_code"] for found in admin.describe_topics([topic]))
 
 
 def _describe(admin: Any, topics: Sequence[str]) -> dict[str, Any]:

@@ -26,10 +26,10 @@ from touchstream.streams.upkeep.dead_letter_replay import (
     ANSWERS,
     LETTERS_MAX,
     UNKNOWN,
+    LetterSelection,
     Replay,
     ReplayError,
-    Selection,
-    Summary,
+    ReplaySummary,
 )
 
 
@@ -87,7 +87,7 @@ def replay_dead_letters(
     """
     settings = load_settings()
     with errors_in_one_line(), progress_bar() as progress:
-        selection = Selection(reason, point_in_time(since) if since else Selection.since_ms, limit)
+        selection = LetterSelection(reason, point_in_time(since) if since else LetterSelection.since_ms, limit)
         bar = progress.add_task("dead letters", total=None)
 
         def show(done: int, total: int) -> None:
@@ -112,7 +112,7 @@ def replay_dead_letters(
         _print(summary, changes, dry_run)
 
 
-def _print(summary: Summary, changes: list[dict[str, Any]], dry_run: bool) -> None:
+def _print(summary: ReplaySummary, changes: list[dict[str, Any]], dry_run: bool) -> None:
     done = "would be published" if dry_run else f"{summary.published:,} published"
     err.print(f"{summary.letters:,} dead letters that have not been used: {done}")
     rows = [{"verdict now": name, "letters": letters} for name, letters in sorted(summary.verdicts.items())]

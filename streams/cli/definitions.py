@@ -23,7 +23,8 @@ from touchstream.streams.cli.output import (
     progress_bar,
 )
 from touchstream.streams.cli.time_arguments import point_in_time
-from touchstream.streams.upkeep.editions import edition_of, switch
+from touchstream.streams.upkeep.asked_edition import edition_of
+from touchstream.streams.upkeep.editions import switch
 from touchstream.streams.upkeep.rederivation import Plan, Restating
 
 _BEGINNING = "the beginning"

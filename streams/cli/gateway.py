@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from touchstream.streams.channels.gateway import serve
-from touchstream.streams.channels.gateway.key_lines import Bounds, expiry, key_line, new_key, permissions
+from touchstream.streams.channels.gateway.key_lines import expiry, key_line, new_key, permissions
+from touchstream.streams.channels.judged import Bounds
 from touchstream.streams.cli.output import Json, err, errors_in_one_line, load_settings, print_json
 from touchstream.streams.process.logs import configure_logs
 
@@ -35,6 +36,10 @@ def key(
     source: Annotated[
         list[str] | None, typer.Option(help="The only source it may send (its channel, without one); may be repeated.")
     ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="For web pages of this origin only, as https://shop.example; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make an API key. It is shown this once: the file of keys holds its hash only.
@@ -44,7 +49,8 @@ def key(
     with errors_in_one_line():
         made, now = new_key(), datetime.now(UTC)
         bounds = Bounds(_names(channel), _names(action), _names(source))
-        line = key_line(name, made, permissions(may), bounds, now, expiry(expires, now) if expires else None)
+        end = expiry(expires, now) if expires else None
+        line = key_line(name, made, permissions(may), bounds, now, end, _names(origin))
     if as_json:
         print_json({"name": name, "key": made, "line": line})
         return

@@ -23,8 +23,9 @@ from touchstream.streams.cli.output import (
     print_table,
     within_limit,
 )
+from touchstream.streams.cli.selection import filters as selected
 from touchstream.streams.cli.time_arguments import point_in_time
-from touchstream.streams.upkeep.editions import connect_to
+from touchstream.streams.upkeep.asked_edition import connect_to
 
 _BOUNDS = f"Unless given, a table has {TABLE_ROWS_MAX:,}, and JSON of more than {JSON_ROWS_MAX:,} is refused."
 
@@ -63,7 +64,7 @@ def ask_metrics(
     """
     settings = load_settings()
     groups = _groups(by)
-    filters = _filters(where or [])
+    filters = selected(where or [])
     rolling = _window(window, start, end)
     with errors_in_one_line():
         from_ms, to_ms = (point_in_time(text) if text else None for text in (start, end))
@@ -80,7 +81,7 @@ def ask_metrics(
         known = {name for name in shown if any(row.get(name) is not None for row in rows)}
         # A survey without answers has n 0 and no value: leave out both.
         measured = [name for name in shown if name in known and name.removesuffix("_n") in known]
-        print_table(rows, [*groups, *measured])
+        print_table(rows, [*groups, *measured], most=len(rows))
 
 
 def _window(name: str | None, start: str | None, end: str | None) -> Window | None:
@@ -114,14 +115,3 @@ def _groups(by: str) -> list[str]:
     if unknown or not names:
         fail(f"--by {by}: take any of {','.join(DIMENSIONS)}, or none", WRONG_USE)
     return names
-
-
-def _filters(pairs: list[str]) -> dict[str, str]:
-    filters: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or name not in DIMENSIONS:
-            fail(f"--where {pair}: write it as {'|'.join(DIMENSIONS)}=value", WRONG_USE)
-        if filters.setdefault(name, value) != value:
-            fail(f"--where {pair}: {name} is asked to be {filters[name]} as well; ask once for each", WRONG_USE)
-    return filters

@@ -4,20 +4,21 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from touchstream.sinks.clickhouse.errors import code, first_line, remedy
 from touchstream.sinks.clickhouse.metrics.exact import IntervalError
 from touchstream.sinks.clickhouse.migrations.migrate import MigrationError
-from touchstream.streams.broker.topics import TopicError
+from touchstream.streams.broker.topic_error import TopicError
 from touchstream.streams.cli.local.identity import addressed
 from touchstream.streams.process.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 FAILED = 1
 WRONG_USE = 2
@@ -88,8 +89,17 @@ def within_limit(rows: Sequence[dict[str, Any]], limit: int | None, as_json: boo
     return [rows[at] for at in sorted(most)]
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str | None = None) -> None:
-    """Rows for people; numbers to the right."""
+def print_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    title: str | None = None,
+    most: int = TABLE_ROWS_MAX,
+) -> None:
+    """Rows for people; numbers to the right. On standard error how many rows beyond `most` are left out."""
+    from rich.table import Table
+
+    # Names are without end, and drawing ten thousand rows takes a minute.
+    left_out, rows = len(rows) - most, rows[:most]
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
@@ -97,10 +107,21 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     out.print(table)
+    if left_out > 0:
+        err.print(f"{left_out:,} more rows are left out; --json has all", soft_wrap=True)
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """A bar on standard error, shown when a person is watching."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

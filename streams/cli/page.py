@@ -9,9 +9,13 @@ from clickhouse_connect.driver.client import Client
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import catalogue_of
+from touchstream.schemas.times import now_ms
+from touchstream.sinks.clickhouse.alerts.actions import ActionTable
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.notify.notification import Notification
-from touchstream.sinks.page import Alert, serve
+from touchstream.sinks.page.alerts.view import address_of, handled_words
+from touchstream.sinks.page.board import Alert
+from touchstream.sinks.page.server import serve
 from touchstream.streams.cli.output import errors_in_one_line, load_settings
 from touchstream.streams.process.logs import configure_logs
 
@@ -46,6 +50,8 @@ def page(
 
 def _firing(topic: str, client: Client) -> tuple[Alert, ...]:
     """The alerts that are firing, those that began last first."""
+    now = now_ms()
+    actions = ActionTable(client, topic).actions(now)
     return tuple(
         Alert(
             rule=alert.rule,
@@ -53,6 +59,8 @@ def _firing(topic: str, client: Client) -> tuple[Alert, ...]:
             channel=alert.group.channel,
             text=f"{alert.about.summary} {Notification.of(alert, topic).evidence}",
             since_ms=alert.since_ms,
+            handled=handled_words(alert, actions, now),
+            address=address_of(alert),
         )
-        for alert in AlertTables(client, topic).alerts(states=["firing"], most=_ALERTS_MAX)
+        for alert in AlertTables(client, topic, None).alerts(states=["firing"], most=_ALERTS_MAX)
     )

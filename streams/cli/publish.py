@@ -9,11 +9,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
 from touchstream.schemas.void_ids import VoidIds
-from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.bulk import BulkDestination
 from touchstream.streams.channels.files.compressed import FileProblem
 from touchstream.streams.channels.files.publish import Progress as Publishing
-from touchstream.streams.channels.files.publish import PublishOptions, Summary, publish_files
-from touchstream.streams.channels.formats.mapping import MappingError, load_mapping
+from touchstream.streams.channels.files.publish import PublishOptions, PublishSummary, publish_files
+from touchstream.streams.channels.formats.mapping import MappingError
+from touchstream.streams.channels.formats.message_mapping import mapping_of
 from touchstream.streams.cli.output import (
     FAILED,
     WRONG_USE,
@@ -29,7 +30,10 @@ from touchstream.streams.cli.output import (
 
 def publish(
     files: Annotated[list[str], typer.Argument(help="NDJSON, CSV or Parquet, also .gz .zst .xz; - is standard input.")],
-    mapping: Annotated[Path | None, typer.Option("--map", help="MAPPING.yaml for foreign columns.")] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option("--map", help="MAPPING.yaml, or the name of a shipped mapping (`touchstream mapping list`)."),
+    ] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="ndjson, csv or parquet; else by name.")] = None,
     rate: Annotated[float | None, typer.Option(help="Most events per second.")] = None,
     shift_to_now: Annotated[bool, typer.Option(help="Move all times so that the newest event is now.")] = False,
@@ -58,13 +62,13 @@ def publish(
         try:
             options = PublishOptions(
                 file_format,
-                load_mapping(mapping) if mapping else None,
+                mapping_of(mapping) if mapping else None,
                 rate,
                 shift_to_now,
                 refused,
                 VoidIds.of(settings.void_words),
             )
-            summary = publish_files(files, Destination.of(settings), options, show)
+            summary = publish_files(files, BulkDestination.of(settings), options, show)
         except (FileProblem, MappingError) as error:
             fail(escaped(str(error)), WRONG_USE)
         except (RegistryUnavailable, SchemaRefused) as error:
@@ -77,7 +81,7 @@ def publish(
         raise typer.Exit(FAILED)
 
 
-def _print(summary: Summary) -> None:
+def _print(summary: PublishSummary) -> None:
     seconds = max(summary.seconds, 1e-9)
     rate = f"{summary.published / seconds:,.0f} a second"
     err.print(
@@ -90,6 +94,8 @@ def _print(summary: Summary) -> None:
     if summary.refused:
         kept = "--refused FILE" if summary.refused_file is None else escaped(summary.refused_file)
         err.print(f"  all of them, with their lines: {kept}", soft_wrap=True)
+    for why, count in sorted(summary.skipped.items()):
+        err.print(f"  no event, because {escaped(why)}: {count:,}")
     _print_oddities(summary)
     if summary.failed:
         err.print(f"  not acknowledged by Kafka: {summary.failed:,}; publish the file again, nothing counts twice")
@@ -99,7 +105,7 @@ def _print(summary: Summary) -> None:
         err.print("interrupted: the rest of the files was not read")
 
 
-def _print_oddities(summary: Summary) -> None:
+def _print_oddities(summary: PublishSummary) -> None:
     if summary.repeated:
         err.print(f"  of them {summary.repeated:,} repeat an event_id with the same content: they count once")
     if summary.conflicting:

@@ -9,7 +9,7 @@ import typer
 
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.upkeep.placing import Placing, Twins
-from touchstream.sinks.clickhouse.upkeep.reconcile import Difference, Reconciled
+from touchstream.sinks.clickhouse.upkeep.reconcile import PaneDifference, Reconciled
 from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile as compare
 from touchstream.streams.cli.output import (
     FAILED,
@@ -102,7 +102,7 @@ def _places(twins: Twins) -> str:
     return "; ".join(f"{key or 'no key'} in {partition} at {offset}" for partition, offset, key in twins.places)
 
 
-def _rows(differences: Sequence[Difference]) -> list[dict[str, Any]]:
+def _rows(differences: Sequence[PaneDifference]) -> list[dict[str, Any]]:
     return [asdict(one) | {"pane_start": _instant(one.start_ms)} for one in differences]
 
 

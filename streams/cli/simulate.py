@@ -9,9 +9,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from touchstream.schemas.definitions import DefinitionError
 from touchstream.schemas.registry import RegistryUnavailable, SchemaRefused
-from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.bulk import BulkDestination
 from touchstream.streams.channels.simulate.publication import SimulateOptions, publish_simulation
-from touchstream.streams.channels.simulate.runner import Summary
+from touchstream.streams.channels.simulate.runner import SimulationSummary
 from touchstream.streams.channels.simulate.scenario import (
     DEFAULT_FILE,
     EVENTS_PER_SECOND_MAX,
@@ -65,7 +65,7 @@ def simulate(
         task = line.add_task("publishing simulated events", total=None)
         try:
             summary = publish_simulation(
-                Destination.of(settings), chosen, options, lambda events: line.update(task, completed=events)
+                BulkDestination.of(settings), chosen, options, lambda events: line.update(task, completed=events)
             )
         except (RegistryUnavailable, SchemaRefused) as error:
             fail(escaped(str(error)))
@@ -88,7 +88,7 @@ def _lines(error: Exception) -> str:
     return "; ".join(map(str, findings))
 
 
-def _print(summary: Summary) -> None:
+def _print(summary: SimulationSummary) -> None:
     seconds = max(summary.seconds, 1e-9)
     err.print(
         f"published {summary.published:,} simulated events in {summary.seconds:.1f} s"

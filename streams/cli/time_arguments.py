@@ -7,6 +7,7 @@ from typing import Final
 from touchstream.schemas.times import now_ms
 
 _AGO: Final = re.compile(r"-(\d+)(s|m|h|d)")
+_LENGTH: Final = re.compile(r"(\d+)(s|m|h|d)")
 _EPOCH_MS: Final = re.compile(r"-?\d{5,}")
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -30,3 +31,11 @@ def point_in_time(text: str) -> int:
         ) from None
     marked = read if read.tzinfo else read.replace(tzinfo=UTC)
     return round(marked.timestamp() * 1000)
+
+
+def length_ms(text: str) -> int:
+    """Milliseconds of a length of time: `90s`, `15m`, `12h`, `28d`. Raises ValueError, saying what is taken."""
+    length = _LENGTH.fullmatch(text.strip())
+    if not length or not int(length[1]):
+        raise ValueError(f"{text!r} is no length of time; take 28d, 12h, 15m or 90s")
+    return int(length[1]) * _UNIT_MS[length[2]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
-from touchstream.schemas.journey import Journeys
+from touchstream.schemas.journey import UNDECLARED, Journeys
 from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.client import redacted
@@ -111,10 +111,13 @@ def _summary(settings: Settings, since_ms: int) -> None:
     client = connect(settings.clickhouse_url)
     journeys = Journeys.load(settings.journey_file or DEFAULT_JOURNEY).journeys
     order = [stage.id for journey in journeys for stage in journey.stages]
-    rows = metrics(client, by=["stage"], topic=settings.topic)
-    rows.sort(key=lambda row: order.index(row["stage"]) if row["stage"] in order else len(order))
+    measured = {row["stage"]: row for row in metrics(client, by=["stage"], topic=settings.topic)}
+    # Ctrl-C waits for this table: names are without end, and a table of ten thousand rows takes a minute.
+    rows = [measured[stage] for stage in dict.fromkeys([*order, UNDECLARED]) if stage in measured]
     print_table(rows, _SUMMARY_COLUMNS, title="measured from simulated customers, who don't exist")
-    changes = AlertTables(client, settings.topic).changes(since_ms, [FIRING, RESOLVED])
+    if others := len(measured) - len(rows):
+        _say(f"{others:,} more stages, which no journey declares: touchstream metrics --by stage")
+    changes = AlertTables(client, settings.topic, None).changes(since_ms, [FIRING, RESOLVED])
     for change in reversed(changes):
         told = Notification.of(change, settings.topic)
         err.print(f"{told.tick:%H:%M:%S} {told.text}", markup=False, soft_wrap=True)

@@ -72,7 +72,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Claim:
+class SignatureClaim:
     """A control record as it came: its kind, and what its signature says, if it can be read."""
 
     kind: str
@@ -95,20 +95,22 @@ class ControlRecord:
     what: str
 
 
-def claim_of(headers: Headers) -> Claim:
+def claim_of(headers: Headers) -> SignatureClaim:
     """What the headers of a control record say. Never raises."""
     kinds = [value or b"" for name, value in headers if name == CONTROL_HEADER]
     signatures = [value or b"" for name, value in headers if name == SIGNATURE_HEADER]
     kind = kinds[0][:40].decode(errors="replace") if len(kinds) == 1 else ""
     if len(signatures) != 1 or len(signatures[0]) > _SIGNATURE_CHARS_MAX:
-        return Claim(kind, bool(signatures))
+        return SignatureClaim(kind, bool(signatures))
     found = _SIGNATURE.fullmatch(signatures[0].decode(errors="replace"))
     if found is None or (sequence := int(found[3])) > SEQUENCE_MAX:
-        return Claim(kind, True)
-    return Claim(kind, True, Position(found[1], int(found[2]), sequence), found[4], urlsafe_b64decode(f"{found[5]}=="))
+        return SignatureClaim(kind, True)
+    return SignatureClaim(
+        kind, True, Position(found[1], int(found[2]), sequence), found[4], urlsafe_b64decode(f"{found[5]}==")
+    )
 
 
-def verify(claim: Claim, value: bytes, lane: Position, keys: Sequence[ControlKey]) -> None:
+def verify(claim: SignatureClaim, value: bytes, lane: Position, keys: Sequence[ControlKey]) -> None:
     """Raises ControlRefused unless the record was signed for this lane, above its last sequence number, by a key of it.
 
     lane: with the last sequence number that was obeyed.

@@ -16,7 +16,8 @@ import polars as pl
 import pyarrow as pa
 
 from touchstream.schemas.codec import WriterSchemas
-from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, Reason, Refusal
+from touchstream.schemas.lane_row import LaneRow
+from touchstream.schemas.touchpoint import Reason, Refusal
 from touchstream.streams.measure import controls
 from touchstream.streams.measure.content import contents
 from touchstream.streams.measure.controls import (
@@ -42,62 +43,8 @@ from touchstream.streams.measure.records import Records
 PENDING_ROW_BYTES: Final = 1_000
 """An event that takes more memory than this while it waits for a flush counts as several rows."""
 
-CLOCK_AHEAD_MS_MAX: Final = 60 * 60 * 1_000
-"""A lane clock further ahead than this is corrected when the lane is taken over; less may be skew between workers."""
-
 PaneLoader = Callable[[pa.Table], pa.Table]
 """Keys of panes (resolution_s, pane_start, journey … segment) to the rows of `stage_panes` that exist for them."""
-
-
-@dataclass(frozen=True)
-class LaneRow:
-    """The lane's own state: what decides how its next event is treated. Times in ms since 1970."""
-
-    topic: str
-    partition: int
-    log_id: str
-    generation: int
-    next_offset: int
-    lane_clock: int
-    occurred_max: int
-    definitions: str
-    predecessor_log_id: str = ""
-    predecessor_next_offset: int = 0
-    ids_since: int = 0
-    """Event ids that were counted at an earlier lane clock are forgotten; never falls."""
-    ids_from: int = 0
-    """Event ids that were counted at a lower offset are forgotten; never falls. In the log before, −1 is the last."""
-    control_sequence: int = 0
-    """The sequence number of the last control record that was obeyed; never falls."""
-    control_keys: str = ""
-    """The keys that may sign control records (`streams.measure.controls.keys_text`)."""
-
-    def watermark(self, lateness_ms: int) -> int:
-        """Event time up to which the lane has probably seen everything; never past the lane clock."""
-        return min(self.occurred_max - lateness_ms, self.lane_clock)
-
-    def not_ahead_of(self, now_ms: int) -> "LaneRow":
-        """The row of a lane whose clock believed a producer: all its times moved back, to ten minutes after now."""
-        if self.lane_clock <= now_ms + CLOCK_AHEAD_MS_MAX:
-            return self
-        clock = now_ms + FUTURE_LIMIT_MS
-        moved_ms = self.lane_clock - clock
-        return replace(
-            self,
-            lane_clock=clock,
-            occurred_max=min(self.occurred_max, clock),
-            ids_since=max(0, self.ids_since - moved_ms),
-        )
-
-    def moved_to(self, next_offset: int, lane_clock: int, definitions: Definitions) -> "LaneRow":
-        """The row once everything below an offset has been applied."""
-        return replace(
-            self,
-            next_offset=next_offset,
-            lane_clock=lane_clock,
-            ids_since=max(self.ids_since, lane_clock - definitions.duplicate_horizon_ms),
-            ids_from=max(self.ids_from, next_offset - definitions.duplicate_ids_max),
-        )
 
 
 @dataclass(frozen=True)
@@ -168,7 +115,7 @@ class Lane:
         whoever may write to the topic could make every event a run of its own.
         """
         records = records.since(self.row.next_offset)
-        clocks, steering = Clocks.of(records, self.row.lane_clock), records.controls()
+        clocks, steering = Clocks.of(records, self.row.lane_clock_ms), records.controls()
         events = np.ones(len(records), np.bool_)
         events[steering] = False
         start = 0
@@ -196,7 +143,7 @@ class Lane:
         """The rows of the last flush are in the tables: keep at most `panes_max` panes, forget ids past the horizon."""
         self.panes.acknowledged()
         self.panes.evict(panes_max, LABELS_MAX)
-        passed = self.row.ids_since, self.row.ids_from
+        passed = self.row.ids_since_ms, self.row.ids_from
         for ids in (self.counted_ids, self._next_ids):
             if ids is not None and ids.expired(*passed) * 2 > len(ids):
                 ids.forget(*passed)
@@ -250,7 +197,7 @@ class Lane:
 
     def _seen(self, frame: pl.DataFrame) -> Seen:
         clocks, offsets = frame["lane_clock"].to_numpy(), frame["log_offset"].to_numpy()
-        clocks_from = np.maximum(clocks - self.definitions.duplicate_horizon_ms, self.row.ids_since)
+        clocks_from = np.maximum(clocks - self.definitions.duplicate_horizon_ms, self.row.ids_since_ms)
         offsets_from = np.maximum(offsets - self.definitions.duplicate_ids_max, self.row.ids_from)
         return Seen(clocks, offsets, clocks_from, offsets_from, contents(frame))
 
@@ -265,7 +212,8 @@ class Lane:
         self._move(run, clocks)
 
     def _move(self, run: Records, clocks: Clocks) -> None:
-        self.row = self.row.moved_to(int(run.offsets[-1]) + 1, int(clocks.lane_clock[-1]), self.definitions)
+        horizon_ms, ids_max = self.definitions.duplicate_horizon_ms, self.definitions.duplicate_ids_max
+        self.row = self.row.moved_to(int(run.offsets[-1]) + 1, int(clocks.lane_clock[-1]), horizon_ms, ids_max)
         self._changed = True
 
     def _order(self, record: Records, clocks: Clocks) -> "_Order | None":
@@ -322,7 +270,7 @@ class Lane:
         self._controls.append(order.noted)
 
     def _occurred(self, occurred_at: int) -> None:
-        self.row = replace(self.row, occurred_max=max(self.row.occurred_max, occurred_at))
+        self.row = replace(self.row, occurred_max_ms=max(self.row.occurred_max_ms, occurred_at))
 
     def _refuse(self, letters: Sequence[DeadLetter]) -> None:
         self._letters.extend(letters)

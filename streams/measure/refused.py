@@ -15,6 +15,8 @@ REFUSED_DETAIL: Final = "touchstream-refused-detail"
 """Header with the detail of a refusal: what to mend, in words."""
 SENT_BY: Final = "touchstream-sent-by"
 """Header with the name of the key that a refused event was sent with, where keys are required."""
+ORIGIN: Final = "touchstream-origin"
+"""Header with the record of another topic that a refused event was read from: topic/partition/offset."""
 TRUNCATED: Final = "touchstream-truncated"
 """Header of a record, or of a dead letter in the topic, whose value was cut: how many bytes it had."""
 

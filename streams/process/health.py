@@ -32,7 +32,7 @@ _READY: Final = frozenset({"ready", "idle"})
 
 
 @dataclass(frozen=True)
-class Health:
+class ProcessHealth:
     """A state, why, and the numbers behind it (records, rows, seconds)."""
 
     state: str
@@ -90,7 +90,7 @@ class HealthRules:
     def __init__(self) -> None:
         self._taking_over, self._reading, self._writing = _Work(), _Work(), _Work()
 
-    def health(self, observation: Observation) -> Health:
+    def health(self, observation: Observation) -> ProcessHealth:
         """The state as of this observation. Observations come in the order of their times."""
         assigned = observation.assigned or frozenset()
         loading = assigned - observation.next_offsets.keys()
@@ -107,19 +107,19 @@ class HealthRules:
             name for name, there in (("Kafka", observation.kafka), ("ClickHouse", observation.clickhouse)) if not there
         ]
         if away:
-            return Health("disconnected", f"{' and '.join(away)} can't be reached", observation.numbers)
+            return ProcessHealth("disconnected", f"{' and '.join(away)} can't be reached", observation.numbers)
         stuck = {what: seconds for what, seconds in stood_still.items() if seconds >= STUCK_SECONDS}
         if stuck:
             detail = "; ".join(f"{what} for {seconds:.0f} s" for what, seconds in stuck.items())
             longest = max(stuck.values())
-            return Health("stuck", f"Kafka and ClickHouse answer, and {detail}", observation.numbers, longest)
+            return ProcessHealth("stuck", f"Kafka and ClickHouse answer, and {detail}", observation.numbers, longest)
         if observation.assigned is None or loading:
-            return Health("starting", "lanes are being taken over", observation.numbers)
+            return ProcessHealth("starting", "lanes are being taken over", observation.numbers)
         if not assigned:
-            return Health("idle", "owns no lane: the others have them all", observation.numbers)
+            return ProcessHealth("idle", "owns no lane: the others have them all", observation.numbers)
         if not observation.records_behind and observation.at - observation.measured_at >= IDLE_SECONDS:
-            return Health("idle", "nothing to read", observation.numbers)
-        return Health("ready", numbers=observation.numbers)
+            return ProcessHealth("idle", "nothing to read", observation.numbers)
+        return ProcessHealth("ready", numbers=observation.numbers)
 
 
 _NOTHING: Final = object()
@@ -146,14 +146,14 @@ class HealthMonitor:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept_at: float | None = None
-        self._health = Health("disconnected", "not connected yet")
+        self._health = ProcessHealth("disconnected", "not connected yet")
 
-    def health(self) -> Health:
+    def health(self) -> ProcessHealth:
         """The result of the last check; stuck if that is out of date, because then the event loop hangs."""
         if self._kept_at is not None and (age := self._clock() - self._kept_at) > _OLD_SECONDS:
             # Nothing that goes on takes that long: looking is a task among others, of which each gives way.
             lost = LOST_SECONDS if age > LOOP_LOST_SECONDS else age
-            return Health("stuck", f"the worker has not looked after itself for {age:.0f} s", stuck_seconds=lost)
+            return ProcessHealth("stuck", f"the worker has not looked after itself for {age:.0f} s", stuck_seconds=lost)
         return self._health
 
     async def keep(self, look: Callable[[], Awaitable[Observation]]) -> None:

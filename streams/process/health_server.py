@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from touchstream.streams.process.health import Health
+from touchstream.streams.process.health import ProcessHealth
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,9 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[[str, Headers], Any]
 
 
-def serve_health(host: str, port: int, health: Callable[[], Health], end: Callable[[], None] | None = None) -> int:
+def serve_health(
+    host: str, port: int, health: Callable[[], ProcessHealth], end: Callable[[], None] | None = None
+) -> int:
     """Serve health checks until the process ends; returns the port. Raises OSError, saying what to do.
 
     port 0: any free one. health: asked for /readyz, which answers 503 unless it is ready, and for /healthz, which
@@ -43,7 +45,7 @@ def serve_health(host: str, port: int, health: Callable[[], Health], end: Callab
     return server.server_port
 
 
-def _end_when_lost(health: Callable[[], Health], end: Callable[[], None]) -> None:
+def _end_when_lost(health: Callable[[], ProcessHealth], end: Callable[[], None]) -> None:
     while not (now := health()).is_lost:
         time.sleep(_LOST_LOOK_SECONDS)
     log.error("this process is stuck and ends, to be started again", state=now.state, detail=now.detail)
@@ -59,7 +61,7 @@ class _Quiet(WSGIRequestHandler):
         """A request; they come every few seconds."""
 
 
-def _application(health: Callable[[], Health]) -> Callable[[dict[str, Any], StartResponse], Iterable[bytes]]:
+def _application(health: Callable[[], ProcessHealth]) -> Callable[[dict[str, Any], StartResponse], Iterable[bytes]]:
     prometheus = make_wsgi_app()
 
     def application(request: dict[str, Any], start: StartResponse) -> Iterable[bytes]:

@@ -102,7 +102,7 @@ REMEMBERED_IDS: Final = LaneGauge(
 )
 UNPUBLISHED_WINDOWS: Final = Gauge(
     "touchstream_unpublished_windows",
-    "Complete windows that wait for the topic stage-metrics; of more than 10,000 the oldest are left out.",
+    "Complete windows that wait for an outlet, the topic stage-metrics; of more than 10,000 the oldest are left out.",
 )
 FLUSH_ROWS: Final = Histogram(
     "touchstream_flush_rows",
@@ -196,6 +196,26 @@ GATEWAY_SECONDS: Final = Histogram(
     "From a request's head to the end of its answer, by path, in seconds.",
     ["path"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)
+
+NORMALISED: Final = Counter(
+    "touchstream_normalised_events",
+    "Events that `normalise` made of foreign messages, by outcome: accepted (Kafka has them), or the reason of their"
+    " refusal (their dead letters are in Kafka).",
+    ["outcome"],
+)
+NORMALISE_SKIPPED: Final = Counter(
+    "touchstream_normalise_skipped_messages", "Messages of the foreign topic that are no events, by why.", ["why"]
+)
+NORMALISE_LAG: Final = LaneGauge(
+    "touchstream_normalise_lag_records",
+    "Records between what `normalise` has read of a partition of the foreign topic and its end as of the last fetch.",
+)
+NORMALISE_LOST: Final = Counter(
+    "touchstream_normalise_lost_records", "Offsets of the foreign topic that Kafka deleted before they were read."
+)
+NORMALISE_FAILURES: Final = Counter(
+    "touchstream_normalise_failures", "Errors after which `normalise` began anew, from what it had committed last."
 )
 
 WATCH_STATE: Final = Enum(

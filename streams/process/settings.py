@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from touchstream.schemas.groups import SERIES_MAX
 from touchstream.schemas.void_ids import VOID_WORDS
+from touchstream.streams.process import setting_values as values
 from touchstream.streams.process.connection import KafkaConnection, kafka_servers
 from touchstream.streams.process.settings_sources import (
     PREFIX,
@@ -48,25 +49,6 @@ class SettingLine:
     description: str
 
 
-def _kafka_url(url: str) -> str:
-    kafka_servers(url)
-    return url
-
-
-def _http_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be http://host:port/… or https://host:port/…")
-    return url
-
-
-def _topic_name(name: str) -> str:
-    # Kafka's own rule; 200 leaves room for the suffix `.dead-letter` within its 249 characters.
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) or name in (".", ".."):
-        raise ValueError("must be 1 to 200 of the characters A-Z a-z 0-9 . _ -")
-    return name
-
-
 class Settings(BaseSettings):
     """Every setting of Touchstream. Frozen; units are in the names and descriptions.
 
@@ -75,7 +57,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    kafka_url: Annotated[str, AfterValidator(_kafka_url)] = Field(
+    kafka_url: Annotated[str, AfterValidator(values.kafka_url)] = Field(
         "kafka://127.0.0.1:9092",
         description="Kafka's servers: kafka://host:port, several separated by commas. Without this and"
         " CLICKHOUSE_URL: those of the stack that `touchstream up` runs in DATA_DIR.",
@@ -92,18 +74,18 @@ class Settings(BaseSettings):
         None,
         description="PEM file with the authorities that Kafka's certificate is checked against; unset: the system's.",
     )
-    clickhouse_url: Annotated[str, AfterValidator(_http_url)] = Field(
+    clickhouse_url: Annotated[str, AfterValidator(values.http_url)] = Field(
         "http://default@127.0.0.1:8123/touchstream",
         description="ClickHouse over HTTP: http[s]://user:password@host:port/database.",
         repr=False,
     )
-    schema_registry_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    schema_registry_url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
         None,
         description="Confluent schema registry: http[s]://user:password@host:port; unset: events carry the schema's"
         " fingerprint and need none.",
         repr=False,
     )
-    topic: Annotated[str, AfterValidator(_topic_name)] = Field(
+    topic: Annotated[str, AfterValidator(values.topic_name)] = Field(
         "touchpoints", description="Topic of the touchpoint events; its dead letters go to <topic>.dead-letter."
     )
     group: str = Field("touchstream", min_length=1, max_length=255, description="Kafka consumer group of the workers.")
@@ -183,14 +165,43 @@ class Settings(BaseSettings):
     journey_file: Path | None = Field(None, description="Your journey.yaml; unset: the default customer journey.")
     metrics_file: Path | None = Field(None, description="Your metrics.yaml; unset: the default catalogue.")
     alerts_file: Path | None = Field(None, description="Your alerts.yaml; unset: the default rules.")
-    alerts_webhook_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    alerts_webhook_url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
         None, description="Where alerts that fire or are resolved are posted as JSON; unset: nowhere.", repr=False
     )
-    alertmanager_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    alerts_webhook_keys: Annotated[str, AfterValidator(values.webhook_keys_text)] | None = Field(
+        None,
+        description="Key by which webhooks are signed (Standard Webhooks): whsec_ and Base64 of 24 to 64 bytes; two,"
+        " separated by a space, while a receiver changes from one to the other. Unset: not signed.",
+        repr=False,
+    )
+    alerts_email_server: Annotated[str, AfterValidator(values.mail_server)] | None = Field(
+        None,
+        description="Server that sends alerts by e-mail: smtp://user:password@host:587 (STARTTLS), smtps://… (TLS), or"
+        " smtp+plain://host without either; unset: none.",
+        repr=False,
+    )
+    alerts_email_from: Annotated[str, AfterValidator(values.one_address)] | None = Field(
+        None, description="Address that e-mail about alerts comes from."
+    )
+    alerts_email_to: Annotated[str, AfterValidator(values.addresses)] | None = Field(
+        None, description="Addresses that get e-mail about alerts, separated by commas."
+    )
+    alerts_email_ca_file: Path | None = Field(
+        None,
+        description="PEM file with the authorities that the e-mail server's certificate is checked against; unset: the"
+        " system's.",
+    )
+    alertmanager_url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
         None, description="Prometheus Alertmanager that receives alerts: http://host:9093; unset: none.", repr=False
     )
-    alerts_slack_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    alerts_slack_url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
         None, description="Slack incoming webhook that receives alerts; unset: none.", repr=False
+    )
+    alerts_heartbeat_url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
+        None,
+        description="Address that gets a POST each minute while `watch` judges: of a service that raises the alarm when"
+        " none comes; unset: none.",
+        repr=False,
     )
     watch_host: str = Field(
         "127.0.0.1",
@@ -206,6 +217,14 @@ class Settings(BaseSettings):
     metrics_host: str = Field(
         "127.0.0.1", description="Address on which a worker's Prometheus metrics listen; 0.0.0.0: all."
     )
+    normalise_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address on which metrics and health of `normalise` listen; 0.0.0.0: all.",
+    )
+    normalise_port: int = Field(
+        9484, ge=0, le=65_535, description="Port of metrics and health of `normalise`; 0: any free one."
+    )
     gateway_host: str = Field(
         "127.0.0.1",
         min_length=1,
@@ -216,6 +235,16 @@ class Settings(BaseSettings):
         None,
         description="File of the gateway's API keys, hashed, one a line (`touchstream gateway key` makes one); unset:"
         " none is asked for.",
+    )
+    gateway_sources_file: Path | None = Field(
+        None,
+        description="File of the systems whose own webhooks the gateway takes: mapping and signature of each"
+        " (docs/webhooks.md); unset: none.",
+    )
+    gateway_segment_mapping: str = Field(
+        "segment",
+        min_length=1,
+        description="Mapping of what comes to Segment's paths: a shipped one's name, or a file.",
     )
     gateway_events_per_second: float = Field(
         20_000, ge=1, le=10_000_000, description="Events a second, on average, that one API key may send."
@@ -286,6 +315,8 @@ class Settings(BaseSettings):
                 f"{PREFIX}RAW_RETENTION_DAYS must be longer than {PREFIX}DUPLICATE_HORIZON_SECONDS"
                 f" ({self.duplicate_horizon_seconds:g} s): a restarted worker finds duplicates in the raw events"
             )
+        if self.alerts_email_server and not (self.alerts_email_from and self.alerts_email_to):
+            raise ValueError(f"{PREFIX}ALERTS_EMAIL_FROM and _TO are needed with {PREFIX}ALERTS_EMAIL_SERVER")
         if self.kafka_security_protocol.startswith("SASL"):
             for name in ("kafka_sasl_username", "kafka_sasl_password"):
                 if getattr(self, name) is None:

@@ -12,7 +12,7 @@ def settings_markdown() -> str:
         f"| `{variable_of(name)}` | {_default(name, field)} | {field.description} |"
         for name, field in declared().items()
     ]
-    secrets = ", ".join(f"`{variable_of(name)}_FILE`" for name in SECRETS)
+    secrets = [f"- `{variable_of(name)}_FILE`" for name in SECRETS]
     return "\n".join(
         [
             "# Settings",
@@ -24,7 +24,9 @@ def settings_markdown() -> str:
             "default. An empty variable counts as unset; a name that isn't known is an error. `touchstream settings`",
             "prints what is in force and where from.",
             "",
-            f"Secrets may be kept in files: {secrets} name a file that holds the value.",
+            "Secrets may be kept in files. These name a file that holds the value:",
+            "",
+            *secrets,
             "",
             "| variable | default | what it sets |",
             "|---|---|---|",

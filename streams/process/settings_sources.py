@@ -24,12 +24,18 @@ SECRETS = (
     "schema_registry_url",
     "kafka_sasl_password",
     "alerts_webhook_url",
+    "alerts_webhook_keys",
+    "alerts_email_server",
     "alertmanager_url",
     "alerts_slack_url",
+    "alerts_heartbeat_url",
     "erasure_key",
 )
 # Their paths hold tokens: nothing of them is shown.
-WHOLLY_SECRET = ("kafka_sasl_password", "alerts_webhook_url", "alerts_slack_url", "erasure_key")
+WHOLLY_SECRET = (
+    "kafka_sasl_password", "alerts_webhook_url", "alerts_webhook_keys", "alerts_slack_url",
+    "alerts_heartbeat_url", "erasure_key",
+)  # fmt: skip
 _ADDRESSES = {"kafka": "kafka_url", "clickhouse": "clickhouse_url"}
 """Settings that the addresses in the ready file stand for."""
 SECRET_BYTES_MAX = 64 * 1024  # a secret is a line; a path to something larger is a mistake

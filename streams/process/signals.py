@@ -26,9 +26,13 @@ class Stop:
     def on_signals(cls) -> Self:
         """One that SIGINT and SIGTERM set, from now on. In the main thread, which signals belong to."""
         stop = cls()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        stop.set_on_signals()
         return stop
+
+    def set_on_signals(self) -> None:
+        """Let SIGINT and SIGTERM set it, from now on. In the main thread."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.set())
 
     def set(self) -> None:
         """Stop. From anywhere, at any moment."""

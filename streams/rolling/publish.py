@@ -6,34 +6,20 @@ and values.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
 
 import msgspec
-import structlog
 from aiokafka.errors import KafkaError
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas.alerts import DIMENSIONS
-from touchstream.schemas.windows import Window
-from touchstream.sinks.clickhouse.errors import first_line
 from touchstream.streams.broker.topics import STAGE_METRICS_TOPIC
 from touchstream.streams.process import metrics
+from touchstream.streams.rolling.outlet import OutletAway, Rows
 from touchstream.streams.worker.dead_letters import Send
 
-log = structlog.get_logger(__name__)
-
-UNPUBLISHED_MAX: Final = 10_000
-"""Windows that wait for Kafka: about a day's. Older ones are left out; they are in the table."""
 _SENT_AT_ONCE_MAX: Final = 500
-_LOOK_SECONDS: Final = 1.0
-
-Complete = tuple[Window, int]
-"""A window and the tick (milliseconds since 1970) at which it became complete."""
-Rows = Callable[[Window, int], Sequence[Mapping[str, Any]]]
-"""The rolling rows of a window at a tick. Blocking."""
 
 
 def message(topic: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
@@ -59,25 +45,21 @@ def message(topic: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
     return key.encode(), msgspec.json.encode(value)
 
 
-async def publish_forever(topic: str, unpublished: deque[Complete], rows: Rows, send: Send) -> None:
-    """Publish the rows of all windows in the queue, the oldest first; waits for Kafka and ClickHouse."""
-    while True:
-        while unpublished:
-            complete = unpublished.popleft()
-            try:
-                found = await asyncio.to_thread(rows, *complete)
-                await _publish([message(topic, row) for row in found], send)
-            except (KafkaError, ClickHouseError) as error:
-                unpublished.appendleft(complete)
-                log.warning(
-                    "rolling rows not published, trying again", topic=STAGE_METRICS_TOPIC, error=first_line(error)
-                )
-                break
-        await asyncio.sleep(_LOOK_SECONDS)
+class StageMetricsTopic:
+    """The outlet that publishes rows of what `topic` measures."""
 
+    name: Final = STAGE_METRICS_TOPIC
 
-async def _publish(messages: Sequence[tuple[bytes, bytes]], send: Send) -> None:
-    for start in range(0, len(messages), _SENT_AT_ONCE_MAX):
-        batch = messages[start : start + _SENT_AT_ONCE_MAX]
-        await asyncio.gather(*(send(STAGE_METRICS_TOPIC, key, value, ()) for key, value in batch))
-        metrics.STAGE_METRICS.inc(len(batch))
+    def __init__(self, topic: str, send: Send) -> None:
+        self._topic, self._send = topic, send
+
+    async def take(self, rows: Rows) -> None:
+        """As `Outlet.take`."""
+        messages = [message(self._topic, row) for row in rows]
+        try:
+            for start in range(0, len(messages), _SENT_AT_ONCE_MAX):
+                batch = messages[start : start + _SENT_AT_ONCE_MAX]
+                await asyncio.gather(*(self._send(STAGE_METRICS_TOPIC, key, value, ()) for key, value in batch))
+                metrics.STAGE_METRICS.inc(len(batch))
+        except KafkaError as error:
+            raise OutletAway(str(error) or type(error).__name__) from error

@@ -5,22 +5,21 @@ event time: those whose end the watermark of every lane has passed.
 """
 
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas import times
+from touchstream.schemas.lane_row import WrittenLaneRow
 from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.rolling.store import completed_ticks, rolling_at, too_expensive, write_rolling
 from touchstream.sinks.prometheus import RollingGauges
-from touchstream.sinks.sink import LaneRow
 from touchstream.streams.broker.progress import Reached, reached
 from touchstream.streams.process import metrics
-from touchstream.streams.rolling.publish import UNPUBLISHED_MAX, Complete
+from touchstream.streams.rolling.outlet import Complete
 from touchstream.streams.rolling.series import Admission
 from touchstream.streams.worker.leader import Duty
 
@@ -38,7 +37,8 @@ BEHIND_SHARE: Final = 0.1
 """Rest between steps as a fraction of the lanes' lag: rows a minute behind may well be six seconds older, and lanes
 that catch up need the machine more."""
 BEHIND_SECONDS_MAX: Final = 10.0
-FAR_BEHIND_SECONDS: Final = 2.0
+FAR_BEHIND_SECONDS: Final = 10.0
+"""A lag from which on lanes catch up; below it the machine is busy, and the page is to be fresh all the same."""
 FAR_BEHIND_SHARE_MAX: Final = 0.1
 """SHARE_MAX while lanes lag by more than FAR_BEHIND_SECONDS: sums that lack recent events are of little use."""
 LONG_MS: Final = 3_600_000
@@ -64,7 +64,7 @@ class _Written:
 _NEVER: Final = _Written(0, 0, {})
 
 
-def behind_seconds(rows: Sequence[LaneRow], now_ms: int) -> float:
+def behind_seconds(rows: Sequence[WrittenLaneRow], now_ms: int) -> float:
     """Lag of the least delayed lane in seconds, so that one stuck lane slows nothing.
 
     A lane that has read nothing yet has no clock, and isn't behind.
@@ -90,16 +90,16 @@ class Roll:
         partitions: int,
         gauges: RollingGauges,
         windows: tuple[Window, ...] = WINDOWS,
-        unpublished: deque[Complete] | None = None,
+        completed: Callable[[Complete], None] = lambda _: None,
         admission: Admission | None = None,
     ) -> None:
-        """unpublished: where windows that have become complete are put, for the topic `stage-metrics`.
+        """completed: called with each window that has become complete, once its rows are written.
 
         admission: bounds how many groups have rows of their own; without it, one with the default bound does.
         """
         self._client, self._topic, self._partitions, self._windows = client, topic, partitions, windows
         self._gauges, self._admission = gauges, admission or Admission(client, topic)
-        self.unpublished = deque[Complete](maxlen=UNPUBLISHED_MAX) if unpublished is None else unpublished
+        self._report = completed
         self._written: dict[str, _Written] = {}
         self._shown_at: dict[str, int] = {}
         self._completed: dict[str, int] | None = None  # not known before the first look
@@ -127,7 +127,7 @@ class Roll:
         self._show(due, now_ms)
         for window, tick in complete:
             self._completed = (self._completed or {}) | {window.name: tick}
-            self.unpublished.append((window, tick))
+            self._report((window, tick))
             metrics.COMPLETE_TICK.labels(window.name).set(tick / 1000)
         return len(due) + len(complete)
 
@@ -173,7 +173,7 @@ class Roll:
     def _last(self, window: Window) -> "_Written":
         return self._written.get(window.name, _NEVER)
 
-    def _newly_complete(self, rows: Sequence[LaneRow]) -> list[tuple[Window, int]]:
+    def _newly_complete(self, rows: Sequence[WrittenLaneRow]) -> list[tuple[Window, int]]:
         if len(rows) < self._partitions or any(row.watermark_ms <= 0 for row in rows):
             return []  # a lane that has seen nothing yet has passed nothing
         if self._completed is None:

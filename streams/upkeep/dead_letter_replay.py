@@ -38,8 +38,8 @@ from touchstream.sinks.clickhouse.upkeep.dead_letters import (
     COUNTED,
     PUBLISHED,
     STARTED,
-    DeadLetter,
     OpenLetter,
+    StoredDeadLetter,
     counted,
     letters_at,
     note_replays,
@@ -80,7 +80,7 @@ class ReplayError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Selection:
+class LetterSelection:
     """Selects dead letters: of a reason, or all but `not_allowed` (None); since (ms since 1970); the `limit` oldest."""
 
     reason: str | None = None
@@ -89,7 +89,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedLetter:
     """The verdict that a lane would reach on a dead letter now.
 
     verdict: ACCEPTED; DUPLICATE, of another of these dead letters; ALREADY_COUNTED; UNKNOWN, where it may have been
@@ -97,13 +97,13 @@ class Judged:
     """
 
     letter: OpenLetter
-    content: DeadLetter
+    content: StoredDeadLetter
     verdict: str
     event: Mapping[str, Any] | None
 
 
 @dataclass
-class Summary:
+class ReplaySummary:
     """The outcome of a replay or a dry run: dead letters by verdict; `changes` by (journey, stage, reason)."""
 
     letters: int = 0
@@ -111,7 +111,7 @@ class Summary:
     verdicts: Counter[str] = field(default_factory=Counter)
     changes: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
 
-    def add(self, judged: Judged) -> None:
+    def add(self, judged: JudgedLetter) -> None:
         """Count one dead letter; one that would be accepted also by what it changes."""
         self.letters += 1
         self.verdicts[judged.verdict] += 1
@@ -137,9 +137,9 @@ class Replay:
         registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
         self._writers = WriterSchemas(registry)
 
-    def rehearse(self, selection: Selection, progress: Progress) -> Summary:
+    def rehearse(self, selection: LetterSelection, progress: Progress) -> ReplaySummary:
         """What would be accepted now, and what it would change; nothing is written."""
-        summary = Summary()
+        summary = ReplaySummary()
         letters = self._open(selection)
         for judged in self._judged(letters):
             for one in judged:
@@ -148,10 +148,10 @@ class Replay:
         return summary
 
     def run(
-        self, selection: Selection, events_per_second: float, patience_seconds: float, progress: Progress
-    ) -> Summary:
+        self, selection: LetterSelection, events_per_second: float, patience_seconds: float, progress: Progress
+    ) -> ReplaySummary:
         """Publish what would be accepted. Raises ReplayError; calling it again goes on where it stopped."""
-        summary = Summary()
+        summary = ReplaySummary()
         letters = self._open(selection)
         if any(one.unacknowledged for one in letters):
             self._wait_for_lanes(patience_seconds)
@@ -177,7 +177,7 @@ class Replay:
             producer.close(_ACKNOWLEDGED_SECONDS)
         return summary
 
-    def _open(self, selection: Selection) -> list[OpenLetter]:
+    def _open(self, selection: LetterSelection) -> list[OpenLetter]:
         limit = min(selection.limit, LETTERS_MAX)
         return open_letters(self._client, self._settings.topic, selection.reason, selection.since_ms, limit)
 
@@ -190,7 +190,7 @@ class Replay:
                 f" after {patience_seconds:g} s: start a worker, and call this again"
             )
 
-    def _judged(self, letters: Sequence[OpenLetter]) -> Iterator[list[Judged]]:
+    def _judged(self, letters: Sequence[OpenLetter]) -> Iterator[list[JudgedLetter]]:
         """All dead letters with a lane's verdict now, a bounded number at a time."""
         raw_since, seen = raw_inserted_since(self._client), set[bytes]()
         for some in _bounded(letters):
@@ -201,7 +201,7 @@ class Replay:
             known = set(_identities(counted(self._client, self._settings.topic, ids))) if ids else set()
             yield [_in_view_of(one, known, seen, raw_since) for one in judged]
 
-    def _judge(self, letters: Sequence[tuple[OpenLetter, DeadLetter]]) -> list[Judged]:
+    def _judge(self, letters: Sequence[tuple[OpenLetter, StoredDeadLetter]]) -> list[JudgedLetter]:
         """Verdicts by the definitions of each dead letter's lane, as if it were recorded now."""
         rows = {row.partition: row for row in lanes(self._client, self._settings.topic)}
         known = known_definitions(self._client)
@@ -216,13 +216,13 @@ class Replay:
             found += _judge(of_lane, definitions, clock, self._writers)
         return found
 
-    def _note(self, judged: Sequence[Judged], outcome: str, started_ms: int | None = None) -> None:
+    def _note(self, judged: Sequence[JudgedLetter], outcome: str, started_ms: int | None = None) -> None:
         now_ms = _now_ms()
         if judged:
             letters = [one.letter for one in judged]
             note_replays(self._client, letters, outcome, now_ms, now_ms if started_ms is None else started_ms)
 
-    def _publish(self, producer: Any, judged: Sequence[Judged], partitions: int) -> None:
+    def _publish(self, producer: Any, judged: Sequence[JudgedLetter], partitions: int) -> None:
         started_ms = _now_ms()
         self._note(judged, STARTED, started_ms)
         try:
@@ -245,8 +245,11 @@ class Replay:
 
 
 def _judge(
-    letters: Sequence[tuple[OpenLetter, DeadLetter]], definitions: Definitions, now_ms: int, writers: WriterSchemas
-) -> list[Judged]:
+    letters: Sequence[tuple[OpenLetter, StoredDeadLetter]],
+    definitions: Definitions,
+    now_ms: int,
+    writers: WriterSchemas,
+) -> list[JudgedLetter]:
     """Letters of one lane."""
     records = Records(
         offsets=np.arange(len(letters), dtype=np.int64),
@@ -262,7 +265,7 @@ def _judge(
     events = _events(frame, definitions) if frame.height else {}
     events = {at: event for at, event in events.items() if at not in cut}
     return [
-        Judged(letter, content, verdicts.get(at, ACCEPTED), events.get(at))
+        JudgedLetter(letter, content, verdicts.get(at, ACCEPTED), events.get(at))
         for at, (letter, content) in enumerate(letters)
     ]
 
@@ -276,7 +279,7 @@ def _events(frame: pl.DataFrame, definitions: Definitions) -> dict[int, dict[str
     return {row["log_offset"]: row for row in rows}
 
 
-def _as_taken(content: DeadLetter) -> DeadLetter:
+def _as_taken(content: StoredDeadLetter) -> StoredDeadLetter:
     """A dead letter as it is published; one that the gateway refused has the gateway's headers, not its sender's."""
     headers = _texts(content.headers)
     if not values(headers, REFUSED) or content.value is None:
@@ -291,7 +294,7 @@ def _as_taken(content: DeadLetter) -> DeadLetter:
     return replace(content, value=msgspec.json.encode(fields | {"received_at": content.record_at_ms, "sent_by": by}))
 
 
-def _is_cut(content: DeadLetter) -> bool:
+def _is_cut(content: StoredDeadLetter) -> bool:
     """Whether it holds the beginning of what was refused: an event by chance at most."""
     return bytes_before_cut(_texts(content.headers)) is not None
 
@@ -300,7 +303,7 @@ def _texts(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, bytes]]:
     return [(name.decode(errors="replace"), value) for name, value in headers]
 
 
-def _in_view_of(judged: Judged, known: set[bytes], seen: set[bytes], raw_since_ms: int) -> Judged:
+def _in_view_of(judged: JudgedLetter, known: set[bytes], seen: set[bytes], raw_since_ms: int) -> JudgedLetter:
     """The verdict once it is known which events have been counted, and which came before among these dead letters."""
     if judged.event is None:
         return judged
@@ -312,7 +315,7 @@ def _in_view_of(judged: Judged, known: set[bytes], seen: set[bytes], raw_since_m
     elif identity in seen:
         verdict = DUPLICATE
     seen.add(identity)
-    return Judged(judged.letter, judged.content, verdict, judged.event)
+    return JudgedLetter(judged.letter, judged.content, verdict, judged.event)
 
 
 def _identities(events: pa.Table) -> pl.Series:
@@ -332,7 +335,7 @@ def _bounded(letters: Sequence[OpenLetter]) -> Iterator[list[OpenLetter]]:
         yield some
 
 
-def _partition(content: DeadLetter, partitions: int) -> int:
+def _partition(content: StoredDeadLetter, partitions: int) -> int:
     """The partition that the dead letter came from; in a topic with fewer partitions, that of its key."""
     return content.partition if content.partition < partitions else lane_of(content.key or b"", partitions)
 

@@ -15,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas import times
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.paths import stage_paths
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, TIME_MS_MIN
 from touchstream.sinks.clickhouse.client import connect_directly, database_url, first_database
@@ -28,13 +29,13 @@ from touchstream.sinks.clickhouse.upkeep.editions import Edition, Span, copy_his
 from touchstream.streams.broker.log_reader import LogReader, log_reader
 from touchstream.streams.broker.topics import LogPosition, log_identity
 from touchstream.streams.measure.definitions import Definitions
-from touchstream.streams.measure.lane import History, Lane, LaneRow
+from touchstream.streams.measure.lane import History, Lane
 from touchstream.streams.measure.records import Records
 from touchstream.streams.process.settings import Settings
-from touchstream.streams.upkeep.editions import EditionError
+from touchstream.streams.upkeep.asked_edition import EditionError
 from touchstream.streams.upkeep.init import definitions_in_settings, migrating_as
 from touchstream.streams.worker.lanes import Limits
-from touchstream.streams.worker.store import Tables
+from touchstream.streams.worker.store import WorkerTables
 
 PENDING_ROWS_MAX: Final = 50_000
 """Most rows of all lanes together that wait to be written: about 15 MB."""
@@ -107,7 +108,7 @@ class Restating:
         settings = self._settings.model_copy(update={"clickhouse_url": self._url(plan.database)})
         client = connect_directly(settings.clickhouse_url)
         migrate(client, migrating_as(settings))
-        tables = Tables(settings)
+        tables = WorkerTables(settings)
         if not plan.begun:
             plan = self._begin(plan, client, tables)
         _Replay(settings, plan, tables).run(progress)
@@ -139,7 +140,7 @@ class Restating:
             spans.append(Span(row.log_id, partition, begin, row.next_offset))
         return tuple(spans)
 
-    def _begin(self, plan: Plan, client: Client, tables: Tables) -> Plan:
+    def _begin(self, plan: Plan, client: Client, tables: WorkerTables) -> Plan:
         """History, the lanes' first rows, and last the note of it: interrupted, all of it is done again."""
         copies = 0
         while not copy_history(client, plan.source, plan.from_ms, plan.spans):
@@ -160,8 +161,8 @@ class Restating:
                 log_id=span.log_id,
                 generation=row.generation,
                 next_offset=span.from_offset,
-                lane_clock=0,
-                occurred_max=TIME_MS_MIN,
+                lane_clock_ms=0,
+                occurred_max_ms=TIME_MS_MIN,
                 definitions=plan.version,
                 predecessor_log_id=row.predecessor_log_id,
                 predecessor_next_offset=row.predecessor_next_offset,
@@ -172,7 +173,7 @@ class Restating:
         note_edition(self._first, _edition(plan, filled=False))
         return plan
 
-    def _as_of(self, first: LaneRow, client: Client, tables: Tables) -> LaneRow:
+    def _as_of(self, first: LaneRow, client: Client, tables: WorkerTables) -> LaneRow:
         """The row with what the lane had seen when it was there, as far as counted events and the log before say."""
         before = [
             row for row in tables.lane_rows(first.topic, first.partition) if row.log_id == first.predecessor_log_id
@@ -180,16 +181,17 @@ class Restating:
         for row in before:
             first = replace(
                 first,
-                lane_clock=row.lane_clock,
-                occurred_max=row.occurred_max,
-                ids_since=row.ids_since,
+                lane_clock_ms=row.lane_clock_ms,
+                occurred_max_ms=row.occurred_max_ms,
+                ids_since_ms=row.ids_since_ms,
                 ids_from=row.ids_from - first.predecessor_next_offset,
                 control_sequence=max(row.control_sequence, first.control_sequence),
             )
         clock, occurred_max = seen_below(client, first.log_id, first.partition, first.next_offset) or (0, TIME_MS_MIN)
-        first = replace(first, occurred_max=max(first.occurred_max, occurred_max))
-        clock = max(first.lane_clock, clock)
-        return first.moved_to(first.next_offset, clock, self._definitions)
+        first = replace(first, occurred_max_ms=max(first.occurred_max_ms, occurred_max))
+        clock = max(first.lane_clock_ms, clock)
+        horizon_ms, ids_max = self._definitions.duplicate_horizon_ms, self._definitions.duplicate_ids_max
+        return first.moved_to(first.next_offset, clock, horizon_ms, ids_max)
 
     def _url(self, database: str) -> str:
         return database_url(self._settings.clickhouse_url, database)
@@ -198,7 +200,7 @@ class Restating:
 class _Replay:
     """Reads the log again, into an edition that has been begun. settings: of its database."""
 
-    def __init__(self, settings: Settings, plan: Plan, tables: Tables) -> None:
+    def __init__(self, settings: Settings, plan: Plan, tables: WorkerTables) -> None:
         self._settings, self._plan, self._tables = settings, plan, tables
         self._lanes = {span.partition: self._lane(span) for span in plan.spans}
 

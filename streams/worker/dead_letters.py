@@ -8,9 +8,10 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
 
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.streams.broker.topics import DEAD_LETTER_MESSAGE_BYTES_MAX
 from touchstream.streams.measure.events import DeadLetter
-from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
+from touchstream.streams.measure.lane import Lane, LaneRows
 from touchstream.streams.measure.records import Headers
 from touchstream.streams.measure.refused import REFUSED, REFUSED_DETAIL, TRUNCATED, bytes_before_cut, values
 from touchstream.streams.process import metrics

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import TIME_MS_MIN
 from touchstream.sinks.clickhouse.rows import (
     CONTROL_RECORDS,
@@ -20,7 +21,7 @@ from touchstream.sinks.clickhouse.rows import (
 )
 from touchstream.sinks.sink import REJECTED, Flush, Rejected
 from touchstream.streams.measure.events import DeadLetter
-from touchstream.streams.measure.lane import LaneRow, LaneRows
+from touchstream.streams.measure.lane import LaneRows
 from touchstream.streams.measure.panes import Panes
 
 _INSTANT: Final = pa.timestamp("ms", tz="UTC")
@@ -121,7 +122,4 @@ def _definitions(lane: LaneRows) -> pa.Table:
 
 
 def _lane(lane: LaneRows) -> pa.Table:
-    row = lane.row
-    values: dict[str, Any] = {name: getattr(row, name) for name in LANES.names if name != "watermark"}
-    values["watermark"] = max(lane.watermark, TIME_MS_MIN)
-    return pa.Table.from_pylist([values], LANES)
+    return pa.Table.from_pylist([lane.row.columns | {"watermark": max(lane.watermark, TIME_MS_MIN)}], LANES)

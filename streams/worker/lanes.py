@@ -63,7 +63,7 @@ class LaneStore(Protocol):
         """Stop retrying."""
 
 
-class Source(Protocol):
+class RecordSource(Protocol):
     """The source of records."""
 
     async def start_reading(self, positions: Mapping[int, int]) -> None:
@@ -91,7 +91,7 @@ class Lanes:
         self,
         store: LaneStore,
         letters: DeadLetterTopic,
-        source: Source,
+        source: RecordSource,
         limits: Limits,
         fail: Callable[[Exception], None],
     ) -> None:

@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 import structlog
 
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.streams.measure.deltas import RESOLUTIONS_S
-from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.measure.panes import SERIES, Panes
 
 log = structlog.get_logger(__name__)
@@ -65,8 +65,8 @@ def made_whole(row: LaneRow, tables: LeftTables) -> LaneRow:
     return replace(
         row,
         next_offset=last["log_offset"] + 1,
-        lane_clock=max(row.lane_clock, last["lane_clock"]),
-        occurred_max=max(row.occurred_max, int(events["occurred_at"].max())),  # type: ignore[arg-type]
+        lane_clock_ms=max(row.lane_clock_ms, last["lane_clock"]),
+        occurred_max_ms=max(row.occurred_max_ms, int(events["occurred_at"].max())),  # type: ignore[arg-type]
     )
 
 

@@ -11,17 +11,19 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas import times
 from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.registry import HttpSchemaRegistry, RegistryUnavailable
 from touchstream.sinks.clickhouse.client import clock_ms
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.control import known_keys
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
-from touchstream.sinks.clickhouse.lanes.writer import Writer, Writing
+from touchstream.sinks.clickhouse.lanes.writer import LaneWriter, Writing
 from touchstream.sinks.sink import REJECTED, Flush, LogsLeft, SinkBusy
-from touchstream.streams.broker.topics import SharedLogIdentity, TopicError, log_identity
+from touchstream.streams.broker.topic_error import TopicError
+from touchstream.streams.broker.topics import SharedLogIdentity, log_identity
 from touchstream.streams.measure.controls import ControlKey, keys_text
-from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
+from touchstream.streams.measure.lane import Lane, LaneRows
 from touchstream.streams.measure.records import Records
 from touchstream.streams.process import metrics
 from touchstream.streams.process.settings import Settings
@@ -38,7 +40,7 @@ _LONGEST_WAIT_SECONDS: Final = 5.0
 _AWAY: Final = (ClickHouseError, TopicError, RegistryUnavailable, LookupError, OSError)
 
 
-class Tables:
+class WorkerTables:
     """Loads lanes from ClickHouse and writes what they want written; a `streams.worker.takeover.LaneTables`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -47,7 +49,7 @@ class Tables:
         client = self._retry("ClickHouse", lambda: connect(settings.clickhouse_url), _AWAY)
         quorum = settings.clickhouse_quorum
         self.client, self._reader = client, ClickHouseLanes(client, sequential=quorum)
-        self._writer = Writer(client, Writing(quorum=quorum))
+        self._writer = LaneWriter(client, Writing(quorum=quorum))
         registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
         self._writers = WriterSchemas(registry)
         self._loaded: WeakValueDictionary[int, Lane] = WeakValueDictionary()
@@ -114,25 +116,7 @@ class Tables:
     def lane_rows(self, topic: str, partition: int) -> Sequence[LaneRow]:
         """As `LaneTables.lane_rows`; no clock is far ahead of this machine's and of ClickHouse's."""
         now_ms = max(times.now_ms(), clock_ms(self.client))
-        return [
-            LaneRow(
-                topic=row.topic,
-                partition=row.partition,
-                log_id=row.log_id,
-                generation=row.generation,
-                next_offset=row.next_offset,
-                lane_clock=row.lane_clock_ms,
-                occurred_max=row.occurred_max_ms,
-                definitions=row.definitions,
-                predecessor_log_id=row.predecessor_log_id,
-                predecessor_next_offset=row.predecessor_next_offset,
-                ids_since=row.ids_since_ms,
-                ids_from=row.ids_from,
-                control_sequence=row.control_sequence,
-                control_keys=row.control_keys,
-            ).not_ahead_of(now_ms)
-            for row in self._reader.lane_history(topic, partition)
-        ]
+        return [row.not_ahead_of(now_ms) for row in self._reader.lane_history(topic, partition)]
 
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
         """As `LaneTables.newest_panes`."""

@@ -18,11 +18,12 @@ import pyarrow as pa
 import structlog
 
 from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import TIME_MS_MIN
 from touchstream.streams.broker.topics import LogPosition
 from touchstream.streams.measure.definitions import Definitions
 from touchstream.streams.measure.deltas import RESOLUTIONS_S
-from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.lane import Lane
 from touchstream.streams.process import metrics
 from touchstream.streams.worker.left import LeftTables, made_whole
 
@@ -115,12 +116,12 @@ def _row(topic: str, partition: int, position: LogPosition, rows: Sequence[LaneR
         log_id=f"{position.log_id}#{generation}" if same_log else position.log_id,
         generation=generation,
         next_offset=position.begin_offset,
-        lane_clock=newest.lane_clock,
-        occurred_max=newest.occurred_max,
+        lane_clock_ms=newest.lane_clock_ms,
+        occurred_max_ms=newest.occurred_max_ms,
         definitions=newest.definitions,
         predecessor_log_id=newest.log_id,
         predecessor_next_offset=newest.next_offset,
-        ids_since=newest.ids_since,
+        ids_since_ms=newest.ids_since_ms,
         ids_from=newest.ids_from - newest.next_offset,
         control_sequence=newest.control_sequence,
     )
@@ -135,7 +136,7 @@ def _load_ids(lane: Lane, rows: Sequence[LaneRow], tables: LaneTables) -> None:
         logs.append((before.predecessor_log_id, before.predecessor_next_offset, beginning))
     for log_id, below, begins_at in reversed(logs):
         offsets = max(0, lane.row.ids_from - begins_at), below
-        for ids in tables.counted_ids(log_id, lane.row.partition, offsets, lane.row.ids_since):
+        for ids in tables.counted_ids(log_id, lane.row.partition, offsets, lane.row.ids_since_ms):
             clocks = ids["lane_clock"].cast(pa.int64()).to_numpy()
             counted_at = ids["log_offset"].to_numpy().astype(np.int64) + begins_at
             lane.load_ids(pl.DataFrame(pl.from_arrow(ids)), clocks, counted_at)

@@ -290,7 +290,7 @@ class BatchConsumer(driver.Consumer):
         """Faust's watch for stuck commits: it would look at commits that we do not make."""
 
 
-class Producer(driver.Producer):
+class FaustProducer(driver.Producer):
     """Writes heartbeats and dead letters, and none of them to a topic that is about to be made anew."""
 
     @property
@@ -302,8 +302,35 @@ class Transport(driver.Transport):
     """`touchstream://`: Kafka through aiokafka, in batches."""
 
     Consumer = BatchConsumer
-    Producer = Producer
+    Producer = FaustProducer
     driver_version = f"touchstream, {driver.Transport.driver_version}"
+
+
+_NOT_PUBLIC: Mapping[type, tuple[str, ...]] = {
+    driver.AIOKafkaConsumerThread: ("_create_worker_consumer", "_ensure_consumer", "_fetch_records", "call_thread"),
+    driver.Consumer: ("_new_consumer_thread", "_drain_messages", "seek_to_committed", "ack"),
+    driver.Producer: ("_producer_type",),
+    ParsedRecords.__base__: ("_consumer_record",),
+}
+"""What is overridden or called here and may change with any version of Faust and aiokafka."""
+
+
+class LibraryError(ValueError):
+    """An installed library isn't one of the versions that this was made for."""
+
+
+def check_libraries(parts: Mapping[type, tuple[str, ...]] = _NOT_PUBLIC) -> None:
+    """Raises LibraryError where an installed Faust or aiokafka lacks a part that this transport overrides or calls.
+
+    Without this a method that was renamed would simply not be called any more.
+    """
+    for owner, names in parts.items():
+        if missing := [name for name in names if not hasattr(owner, name)]:
+            library = owner.__module__.partition(".")[0]
+            raise LibraryError(
+                f"the installed {library} has no {', '.join(missing)} in {owner.__qualname__}: "
+                "install the versions of requirements.lock"
+            )
 
 
 drivers.TRANSPORTS.aliases["touchstream"] = "touchstream.streams.worker.transport:Transport"

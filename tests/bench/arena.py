@@ -17,9 +17,10 @@ from touchstream.deploy.local.broker import Broker
 from touchstream.deploy.local.clickhouse.server import ClickHouse
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import Child, Process, running
+from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.broker.topics import TopicSpec, ensure_topics
-from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.bulk import BulkDestination, LaneBatches
 from touchstream.streams.process.connection import KafkaConnection
 
 PARTITIONS: Final = 4
@@ -61,7 +62,7 @@ class Arena:
     def __init__(self, broker: AnyBroker, clickhouse: ClickHouse, processes: dict[str, Process], logs: Path) -> None:
         self.broker, self.logs = broker, logs
         self._clickhouse, self._processes = clickhouse, processes
-        self._client = connect(clickhouse.url("default"))
+        self._client = connect_directly(clickhouse.url("default"))
 
     @contextmanager
     def database(self, name: str) -> Iterator[tuple[str, Client]]:
@@ -86,7 +87,7 @@ class Arena:
         connection = KafkaConnection.from_url(self.broker.url)
         for topic in (topics.ours, topics.peers, topics.slow):
             ensure_topics(connection, [TopicSpec(topic.name, PARTITIONS, 1)])
-            asyncio.run(fill_topic(Destination(connection, topic.name), topic.events))
+            asyncio.run(fill_topic(BulkDestination(connection, topic.name), topic.events))
 
 
 def local_broker(_directory: Path) -> AnyBroker:
@@ -122,7 +123,7 @@ def _unhindered(broker: AnyBroker) -> Child:
     return replace(child, env={"_JAVA_OPTIONS": _JAVA_OPTIONS}) if isinstance(broker, ApacheKafka) else child
 
 
-async def fill_topic(destination: Destination, events: Events) -> None:
+async def fill_topic(destination: BulkDestination, events: Events) -> None:
     async with LaneBatches.to(destination) as batches:
         for start in range(0, len(events), _PUBLISHED_TOGETHER):
             together = events[start : start + _PUBLISHED_TOGETHER]

@@ -26,7 +26,7 @@ from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
 from touchstream.schemas.windows import BY_NAME, Window
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.database import connect
-from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.lanes.writer import LaneWriter
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.sinks.prometheus import RollingGauges
@@ -84,7 +84,7 @@ def _flush_seconds(client: Client, panes: int) -> tuple[int, list[float]]:
     started = time.perf_counter()
     flush = flush_of([lane.flush_rows()])
     seconds = [time.perf_counter() - started]
-    tables, writer = dict(flush.tables), Writer(client)
+    tables, writer = dict(flush.tables), LaneWriter(client)
     raw = Flush({"touchpoints": tables.pop("touchpoints")})
     for part in (Flush(tables), raw):
         started = time.perf_counter()

@@ -11,7 +11,7 @@ from tests.bench.arena import Arena, Topic, arena, fill_topic, local_broker
 from tests.bench.events import Events, generate
 from tests.bench.growth import Growth, Row, power_laws
 from touchstream.streams.broker.topics import TopicSpec, ensure_topics
-from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.channels.bulk import BulkDestination
 from touchstream.streams.process.connection import KafkaConnection
 
 LANES: Final = (1, 2, 4, 8, 16)
@@ -32,7 +32,7 @@ def _of_lanes(place: Arena, events: Events, lanes: int, say: Callable[[str], Non
     topic = Topic(f"lanes-{lanes}", events)
     connection = KafkaConnection.from_url(place.broker.url)
     ensure_topics(connection, [TopicSpec(topic.name, lanes, 1)])
-    asyncio.run(fill_topic(Destination(connection, topic.name), topic.events))
+    asyncio.run(fill_topic(BulkDestination(connection, topic.name), topic.events))
     run = ours.run(place, topic, lanes, ours.Ours("lanes"))
     return {
         "lanes": lanes,

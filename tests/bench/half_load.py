@@ -29,7 +29,7 @@ from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.streams.broker.progress import behind, reached
 from touchstream.streams.broker.topics import LogPosition, TopicSpec, ensure_topics, log_identity
-from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.bulk import BulkDestination, LaneBatches
 from touchstream.streams.process.connection import KafkaConnection
 
 _SLICE_SECONDS: Final = 0.02
@@ -72,14 +72,14 @@ def _measure(place: Arena, events: Events, load_average: float) -> HalfLoad:
     waiting, topic = Topic("waiting", events), Topic("live", events)
     connection = KafkaConnection.from_url(place.broker.url)
     ensure_topics(connection, [TopicSpec(one.name, PARTITIONS, 1) for one in (waiting, topic)])
-    asyncio.run(fill_topic(Destination(connection, waiting.name), waiting.events))
+    asyncio.run(fill_topic(BulkDestination(connection, waiting.name), waiting.events))
     full = ours.run(place, waiting, 0, ours.Ours("full")).events_per_second
     with place.database("half") as (url, client):
         gate = ours.Gate(free_port())
         environment = ours.prepared(place, topic, url, "half") | {"TOUCHSTREAM_METRICS_PORT": str(gate.metrics_port)}
         with running(Child("half", (*ours.COMMAND, "worker"), gate.open, environment), place.logs):
             rows = _LaneRows(connect(url), topic.name)
-            seconds = asyncio.run(_publish(Destination(connection, topic.name), topic.events, full / 2))
+            seconds = asyncio.run(_publish(BulkDestination(connection, topic.name), topic.events, full / 2))
             rows.until_behind(connection)
         latencies = _latencies(client, rows.seen)
     if not len(latencies):
@@ -88,7 +88,7 @@ def _measure(place: Arena, events: Events, load_average: float) -> HalfLoad:
     return HalfLoad(full, len(events) / seconds, len(latencies), p50, p99, load_average)
 
 
-async def _publish(destination: Destination, events: Events, per_second: float) -> float:
+async def _publish(destination: BulkDestination, events: Events, per_second: float) -> float:
     """Publish them evenly; how many seconds that took."""
     keys, values = events.record_keys(), events.record_values()
     async with LaneBatches.to(destination) as batches:

@@ -30,17 +30,18 @@ from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.database import connect
-from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, TOPIC, Cut, lanes, metrics
+from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, OF_AN_INTERVAL, TOPIC, Cut, lanes, metrics
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.sinks.clickhouse.rolling import live
-from touchstream.sinks.clickhouse.rolling.live import Tick
+from touchstream.sinks.clickhouse.rolling.live import LiveTick
 from touchstream.sinks.clickhouse.rolling.store import journeys_now, rolling_now
 from touchstream.sinks.clickhouse.sql import query_text
 from touchstream.sinks.page.board import CHANNELS_MAX, NAMES_MAX, STAGES_MAX, TREND_TICKS
-from touchstream.sinks.page.drawing import Drawing
+from touchstream.sinks.page.drawing import Drawing, Frame
 from touchstream.sinks.page.figures import shown
 from touchstream.sinks.page.reader import Reader
 from touchstream.sinks.page.selection import Selection
+from touchstream.sinks.page.surroundings import Surroundings
 from touchstream.streams.cli.page import _firing
 
 ALL = None
@@ -141,7 +142,7 @@ def measure_queries(directory: Path, events: int, times: int, say: Callable[[str
 
 def questions(client: Client, url: str, end_ms: int) -> list[Question]:
     """What is asked of the week before a time (ms), by the functions that page and command line ask with."""
-    tick = Tick(TOPIC, _WINDOW, live.newest(client, TOPIC, _WINDOW).tick_ms, JOURNEY)
+    tick = LiveTick(TOPIC, _WINDOW, live.newest(client, TOPIC, _WINDOW).tick_ms, JOURNEY)
     on_page = shown(Catalogue.load()).rolling
     declared = list(dict.fromkeys(stage for stage, _, _ in PLACES))
     week = (client, end_ms - WEEK_MS, end_ms)
@@ -177,14 +178,15 @@ def _page(url: str, selection: Selection, *, keeping: bool = False) -> Callable[
     catalogue = Catalogue.load(DEFAULT_METRICS)
     drawing = Drawing(catalogue)
     journeys = Journeys.load(DEFAULT_JOURNEY).journeys
-    reader = Reader(url, TOPIC, journeys, catalogue, drawing.board, partial(_firing, TOPIC))
+    surroundings = Surroundings(url, TOPIC, partial(_firing, TOPIC))
+    reader = Reader(surroundings, journeys, catalogue, drawing.board)
 
     def document() -> str:
-        for kept in (reader._everywhere, reader._of_journeys):
+        for kept in (surroundings._everywhere, reader._of_journeys):
             if not keeping:
                 kept._values.clear()
         _, view = reader.view(selection, None)
-        return drawing.page(selection, view.board, view.health)
+        return drawing.document("page.html", Frame("./", "events"), selection, view.board, view.health)
 
     return document
 
@@ -193,7 +195,7 @@ def _of_panes(client: Client, from_ms: int, to_ms: int) -> list[Any]:
     """What `metrics` reads of panes: every metric but the unique customers and what is a share of them."""
     kept: dict[str, list[str]] = {f"{name}s": [] for name in DIMENSIONS}
     parameters = {**vars(Cut.of(from_ms, to_ms)), "by": list(_BY), **kept}
-    return list(client.query(query_text("metrics_of_sums", panes="interval_panes"), parameters).named_results())
+    return list(client.query(query_text("metrics_of_sums", **OF_AN_INTERVAL), parameters).named_results())
 
 
 def _timed(client: Client, question: Question, times: int) -> Answered:

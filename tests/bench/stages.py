@@ -26,12 +26,13 @@ from tests.bench.events import LATENESS_MS, Events
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.sinks.clickhouse.rows import STAGE_PANES, arrow_stream, in_commit_order
 from touchstream.streams.channels.partitioner import lane_of
 from touchstream.streams.measure.definitions import Definitions, document
 from touchstream.streams.measure.deltas import Deltas
 from touchstream.streams.measure.duplicates import CountedIds
-from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.lane import Lane
 from touchstream.streams.measure.panes import Panes
 from touchstream.streams.measure.ragged import Ragged
 from touchstream.streams.measure.records import Records

@@ -22,7 +22,7 @@ def test_a_peer_that_lacks_something_is_left_out_and_it_is_said_what() -> None:
     assert found.missing == {"second": "there is no `java` on the PATH"}
 
 
-def test_what_a_peer_needs_is_made_once_and_anew_from_something_else(
+def test_the_parts_of_a_peer_are_made_once_and_anew_from_something_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -6,7 +6,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.bench.filled import LANES, WEEK_MS, Filled, fill
 from tests.bench.queries import Answered, Question, measure_queries
-from tests.support.clickhouse_rows import migrated_database
+from tests.support.databases import migrated_database
 from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.metrics.exact import TOPIC, metrics
 from touchstream.sinks.clickhouse.rolling.live import newest

@@ -34,7 +34,7 @@ def summed(tables: Tables, resolution_s: int) -> dict[str, dict[str, int]]:
             continue
         found = stages.setdefault(stage, Counter())
         for name, value in pane.items():
-            if isinstance(value, int) and name not in ("log_offset", "duplicates"):
+            if isinstance(value, int) and name not in ("log_offset", "duplicates", "conflicting"):
                 found[name] += value
         for survey, lowest in (("nps", 0), ("csat", 1), ("ces", 1)):
             for answer, count in enumerate(pane[f"{survey}_counts"], lowest):

@@ -79,6 +79,6 @@ def test_a_verdict_against_says_what_is_in_the_way_and_where() -> None:
     ],
     ids=lambda text: text[:30],
 )
-def test_what_is_no_schema_is_said_to_be_none(text: str) -> None:
+def test_a_text_that_is_no_schema_is_said_to_be_none(text: str) -> None:
     with pytest.raises(NotASchema):
         compatible(SCHEMA_TEXT if "error" not in text else text, text)

@@ -88,13 +88,13 @@ def decoded(payload: bytes, header: bytes = HEADER) -> dict[str, Any] | None:
 
 @settings(deadline=None)
 @given(EVENTS)
-def test_what_avro_writes_we_read_equal(event: dict[str, Any]) -> None:
+def test_events_that_avro_writes_are_read_equal(event: dict[str, Any]) -> None:
     assert decoded(written(event)) == event
 
 
 @settings(deadline=None)
 @given(EVENTS)
-def test_what_we_write_avro_reads_equal(event: dict[str, Any]) -> None:
+def test_events_that_we_write_are_read_equal_by_avro(event: dict[str, Any]) -> None:
     assert read(encode_single_object(Touchpoint(**event))[10:]) == event
 
 

@@ -84,6 +84,25 @@ def run(python: Path, program: str, directory: Path) -> Any:
     return json.loads(found.stdout.splitlines()[-1])
 
 
+def test_a_commit_gives_the_same_wheels_in_another_place_and_at_another_time(tmp_path: Path) -> None:
+    """As `make dist` builds them: from the files of a commit, with its time."""
+    made: list[dict[str, bytes]] = []
+    for place in (tmp_path / "first", tmp_path / "second"):
+        place.mkdir()
+        archive = subprocess.run(["git", "-c", "tar.umask=0022", "archive", "HEAD"], cwd=ROOT, check=True, stdout=-1)
+        subprocess.run(["tar", "--extract"], cwd=place, input=archive.stdout, check=True)
+        for file in place.rglob("*"):
+            os.utime(file, (0, len(made) * 10**9), follow_symlinks=False)
+        build = place / "deploy" / "producer" / "build.py"
+        environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
+        subprocess.run([sys.executable, build, place / "dist"], check=True, env=environment)
+        offline = ("--no-index", "--no-deps", "--no-build-isolation")
+        subprocess.run([*PIP, "wheel", *offline, "--wheel-dir", place / "dist", place], check=True, env=environment)
+        made.append({path.name: path.read_bytes() for path in (place / "dist").glob("*.whl")})
+    assert len(made[0]) == 2
+    assert made[0] == made[1]
+
+
 def test_the_wheel_holds_every_module_and_data_file_of_the_repository_and_no_other(wheels: dict[str, Path]) -> None:
     folders = {"deploy/local", "schemas", "sinks", "streams", "touchstream"}
     code = {

@@ -9,22 +9,15 @@ import pyarrow as pa
 import pytest
 
 from tests.support.clickhouse_front import Answer, front_of
-from tests.support.clickhouse_rows import (
-    database_url,
-    dead_letter,
-    lane,
-    migrated_database,
-    pane,
-    panes_of,
-    table,
-    touchpoint,
-)
+from tests.support.clickhouse_rows import dead_letter, lane, pane, panes_of, table, touchpoint
+from tests.support.databases import migrated_database
+from touchstream.schemas.lane_row import LaneRow
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.lanes.reader import ClickHouseLanes
-from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.lanes.writer import LaneWriter
 from touchstream.sinks.clickhouse.rows import TABLES, conform
 from touchstream.sinks.sink import Flush, LogsLeft, SinkBusy, SinkRefused
-from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.worker.flush import first_rows, without
 
 pytestmark = pytest.mark.stack
@@ -34,7 +27,7 @@ pytestmark = pytest.mark.stack
 class Subject:
     """The store, what it has kept, and how to make it fail."""
 
-    sink: Writer
+    sink: LaneWriter
     reader: ClickHouseLanes
     kept: Callable[[str], pa.Table]
     """The rows of a table that stand."""
@@ -59,7 +52,7 @@ def subject(clickhouse_url: str) -> Iterator[Subject]:
             front.always = Answer(503) if away else None
 
         yield Subject(
-            sink=Writer(connect(database_url(front.url, str(client.database)))),
+            sink=LaneWriter(connect(database_url(front.url, str(client.database)))),
             reader=ClickHouseLanes(client),
             kept=kept,
             refuse=refuse,

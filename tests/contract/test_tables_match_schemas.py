@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.support.clickhouse_rows import migrated_database
+from tests.support.databases import migrated_database
 from touchstream.sinks.clickhouse.rows import DEFINITIONS, TABLES
 
 pytestmark = pytest.mark.stack
@@ -27,7 +27,9 @@ def columns(schema: pa.Schema) -> list[tuple[str, str, bool]]:
 
 
 @pytest.mark.parametrize("table", [*TABLES, "definitions"])
-def test_what_is_sent_and_what_the_server_fills_in_are_all_columns_in_their_order(client: Client, table: str) -> None:
+def test_columns_that_are_sent_and_those_the_server_fills_in_are_all_of_a_table_in_their_order(
+    client: Client, table: str
+) -> None:
     declared = TABLES[table].schema if table in TABLES else DEFINITIONS
     filled_by_server = TABLES[table].filled_by_server if table in TABLES else ()
     found = client.query_arrow("SELECT * FROM {table:Identifier} WHERE false", parameters={"table": table}).schema

@@ -4,10 +4,12 @@ Each entry of FAULTS hangs or breaks at another place; HELD is printed once it h
 """
 
 import asyncio
+import operator
 import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final
 
 HELD: Final = "-- held --"
@@ -72,12 +74,12 @@ FAULTS: Final[dict[str, tuple[str, str, Callable[..., Any]]]] = {
     # It goes on, or seems to, until it is told to stop.
     "a flush hangs": ("touchstream.streams.worker.lanes", "Lanes.flush", _hang),
     "a flush is deaf": ("touchstream.streams.worker.lanes", "Lanes.flush", _deaf),
-    "the measuring thread hangs": ("touchstream.streams.worker.store", "Tables.take", _block),
-    "the measuring thread dies": ("touchstream.streams.worker.store", "Tables.take", _thread_dies),
-    "the inserting thread hangs": ("touchstream.streams.worker.store", "Tables.write", _block),
-    "the inserting thread dies": ("touchstream.streams.worker.store", "Tables.write", _thread_dies),
-    "a loading thread hangs": ("touchstream.streams.worker.store", "Tables.load", _block),
-    "a loading thread waits for a lock": ("touchstream.streams.worker.store", "Tables.load", _deadlock),
+    "the measuring thread hangs": ("touchstream.streams.worker.store", "WorkerTables.take", _block),
+    "the measuring thread dies": ("touchstream.streams.worker.store", "WorkerTables.take", _thread_dies),
+    "the inserting thread hangs": ("touchstream.streams.worker.store", "WorkerTables.write", _block),
+    "the inserting thread dies": ("touchstream.streams.worker.store", "WorkerTables.write", _thread_dies),
+    "a loading thread hangs": ("touchstream.streams.worker.store", "WorkerTables.load", _block),
+    "a loading thread waits for a lock": ("touchstream.streams.worker.store", "WorkerTables.load", _deadlock),
     "the event loop is blocked": ("touchstream.streams.worker.observer", "Observer.look", _block_loop),
     "lanes are stopped for ever": ("touchstream.streams.worker.lanes", "Lanes.stop", _hang),
     "lanes are stopped and deaf": ("touchstream.streams.worker.lanes", "Lanes.stop", _deaf),
@@ -95,15 +97,19 @@ NOT_BEFORE_STOPPING: Final = tuple(name for name, (_, place, _) in FAULTS.items(
 """Comes there once it is told to stop."""
 
 
+def replaced(fault: str) -> tuple[Any, str]:
+    """The module or class, and the name in it. Raises AttributeError where there is no such name."""
+    module, place, _ = FAULTS[fault]
+    *owner, name = place.split(".")
+    holder = operator.attrgetter(*owner)(import_module(module)) if owner else import_module(module)
+    getattr(holder, name)
+    return holder, name
+
+
 def main(fault: str) -> None:
     """Replace, and run the worker."""
-    module, place, replacement = FAULTS[fault]
-    __import__(module)
-    holder, attribute = sys.modules[module], place
-    if "." in place:
-        owner, attribute = place.split(".")
-        holder = getattr(holder, owner)
-    setattr(holder, attribute, replacement)
+    _, _, replacement = FAULTS[fault]
+    setattr(*replaced(fault), replacement)
     from touchstream.streams.cli.worker import worker
 
     worker()

@@ -195,7 +195,7 @@ def out_of_bounds(attacked: Attacked) -> Iterator[Forged]:
 KINDS_OF_FORGERY: tuple[Callable[[Attacked], Iterator[Forged]], ...] = (unsigned, wrongly_signed, out_of_bounds)
 
 
-def test_what_is_forged_has_no_effect_and_says_why(attacked: Attacked) -> None:
+def test_a_forged_control_record_has_no_effect_and_its_dead_letter_says_why(attacked: Attacked) -> None:
     attacked.stack.command("forget", "nobody-of-this-name", "--yes")
     genuine = attacked.written()
     forged = [one for kind in KINDS_OF_FORGERY for one in kind(attacked)]

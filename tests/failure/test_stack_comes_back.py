@@ -83,19 +83,19 @@ HANGS = """
 import os, pathlib, sys, time
 if sys.orig_argv[-1] == "worker":
     from touchstream.streams.process import health, health_server
-    from touchstream.streams.worker.store import Tables
+    from touchstream.streams.worker.store import WorkerTables
     told = pathlib.Path({told!r})
     hangs = lambda: told.exists() and told.read_text() == str(os.getpid())
     health.STUCK_SECONDS = 5.0
     # Sooner than it would, but not while its lanes are loaded on a busy machine.
-    health.Health.is_lost = property(lambda self: hangs() and self.state == "stuck")
+    health.ProcessHealth.is_lost = property(lambda self: hangs() and self.state == "stuck")
     health_server._end_when_lost = lambda *_: None  # it only says so: the end is for whoever supervises it
-    take = Tables.take
+    take = WorkerTables.take
     def hanging(*arguments):
         while hangs():
             time.sleep(1)
         return take(*arguments)
-    Tables.take = hanging
+    WorkerTables.take = hanging
 """
 """`sitecustomize.py`, which every Python process runs: the measuring thread of a worker hangs once it is told to."""
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaProducer
 
-from tests.failure.hanging_worker import ENDS_BY_ITSELF, FAULTS, HELD, NOT_BEFORE_STOPPING
+from tests.failure.hanging_worker import ENDS_BY_ITSELF, FAULTS, HELD, NOT_BEFORE_STOPPING, replaced
 from tests.kafka.choice import own_broker
 from tests.support.stack import eventually
 from touchstream.deploy.local.clickhouse.server import ClickHouse
@@ -93,13 +93,17 @@ def seconds_to_end(process: "subprocess.Popen[bytes]") -> float:
 def ending(servers: Servers, fault: str) -> float:
     """Seconds from when it fails, or is told to stop, until it is gone."""
     with servers.worker(servers.topic(), "tests.failure.hanging_worker", fault) as (process, log):
-        if fault in NOT_BEFORE_STOPPING:
-            eventually(lambda: "lane taken over" in log.read_text())
-        else:
-            eventually(lambda: HELD in log.read_text())
+        sign = "lane taken over" if fault in NOT_BEFORE_STOPPING else HELD
+        eventually(lambda: sign in log.read_text() or process.poll() is not None)
+        assert sign in (said := log.read_text()), said
         if fault not in ENDS_BY_ITSELF:
             process.send_signal(signal.SIGTERM)
         return seconds_to_end(process)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_file_that_a_fault_replaces_is_there(fault: str) -> None:
+    assert callable(getattr(*replaced(fault)))
 
 
 def test_wherever_a_worker_hangs_or_breaks_it_is_gone_in_time(servers: Servers) -> None:

@@ -10,19 +10,10 @@ import pyarrow.compute as pc
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.support.clickhouse_rows import (
-    NOON_MS,
-    PANE_KEY,
-    Row,
-    dead_letter,
-    lane,
-    migrated_database,
-    pane,
-    table,
-    touchpoint,
-)
+from tests.support.clickhouse_rows import NOON_MS, PANE_KEY, Row, dead_letter, lane, pane, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.sinks.clickhouse.lanes.reader import KEYS_AT_ONCE, ClickHouseLanes
-from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.lanes.writer import LaneWriter
 from touchstream.sinks.clickhouse.metrics.exact import lanes
 from touchstream.sinks.clickhouse.upkeep.dead_letters import dead_letters
 from touchstream.sinks.sink import Flush
@@ -37,7 +28,7 @@ def client(clickhouse_url: str) -> Iterator[Client]:
 
 
 def write(client: Client, name: str, rows: list[Row]) -> None:
-    assert Writer(client).write(Flush({name: table(name, rows)}), Event()) == ()
+    assert LaneWriter(client).write(Flush({name: table(name, rows)}), Event()) == ()
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 4, 100])

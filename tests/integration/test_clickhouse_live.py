@@ -8,7 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.browser.rolling_rows import DECLARED, journey, row, write_rows
-from tests.support.clickhouse_rows import migrated_database
+from tests.support.databases import migrated_database
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import DEFAULT_FILE as DEFAULT_METRICS
@@ -16,11 +16,12 @@ from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.rolling import live
-from touchstream.sinks.clickhouse.rolling.live import Tick
+from touchstream.sinks.clickhouse.rolling.live import LiveTick
 from touchstream.sinks.clickhouse.rolling.store import rolling_now
 from touchstream.sinks.page.board import Board
 from touchstream.sinks.page.reader import Reader
 from touchstream.sinks.page.selection import Selection
+from touchstream.sinks.page.surroundings import Surroundings
 
 ALL = None
 
@@ -43,8 +44,8 @@ def tables(database: Client) -> Client:
     return database
 
 
-def newest_tick(client: Client, journey: str = "customer") -> Tick:
-    return Tick("touchpoints", WINDOW, live.newest(client, "touchpoints", WINDOW).tick_ms, journey)
+def newest_tick(client: Client, journey: str = "customer") -> LiveTick:
+    return LiveTick("touchpoints", WINDOW, live.newest(client, "touchpoints", WINDOW).tick_ms, journey)
 
 
 def by_stage(groups: live.Groups) -> dict[str, Any]:
@@ -55,6 +56,14 @@ def test_without_rows_there_is_no_newest_tick(tables: Client) -> None:
     found = live.newest(tables, "touchpoints", WINDOW)
     assert found.now_ms > 0
     assert (found.tick_ms, found.written_at_ms) == (0, 0)
+
+
+def test_rolling_now_has_all_groups_unless_told_which(tables: Client) -> None:
+    write_rows(tables, journey(), ticks=3)
+    every = rolling_now(tables, "touchpoints", "5m")
+    assert len(every) == len(journey())
+    together = rolling_now(tables, "touchpoints", "5m", {"stage": None})
+    assert together == [one for one in every if one["stage"] is None] != []
 
 
 def test_stages_are_those_of_rolling_now(tables: Client) -> None:
@@ -130,7 +139,8 @@ def test_a_new_channel_can_be_chosen_with_its_first_numbers(tables: Client, clic
         return "drawn"
 
     journeys, catalogue = Journeys.load(DEFAULT_JOURNEY).journeys, Catalogue.load(DEFAULT_METRICS)
-    reader = Reader(database_url(clickhouse_url, str(tables.database)), "touchpoints", journeys, catalogue, draw)
+    surroundings = Surroundings(database_url(clickhouse_url, str(tables.database)), "touchpoints")
+    reader = Reader(surroundings, journeys, catalogue, draw)
     for ago_ms, channels in ((0, ["web"]), (-1, ["web", "kiosk"])):
         rows = [row("use", touches=len(channels)), *(row("use", channel) for channel in channels)]
         write_rows(tables, [one | {"journey": journeys[0].id} for one in rows], "15m", ago_ms=ago_ms)

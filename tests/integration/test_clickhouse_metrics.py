@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from statistics import NormalDist, fmean, stdev
 from threading import Event
 from typing import Any
 
@@ -13,19 +12,10 @@ from hypothesis import strategies as st
 
 from tests.oracle import metrics as oracle
 from tests.oracle.panes import sketch_bucket
-from tests.support.clickhouse_rows import (
-    HOUR_MS,
-    NOON_MS,
-    Row,
-    lane,
-    migrated_database,
-    pane,
-    panes_of,
-    table,
-    touchpoint,
-)
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, Row, lane, pane, panes_of, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.schemas.metrics import Catalogue
-from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.lanes.writer import LaneWriter
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, IntervalError, metrics
 from touchstream.sinks.clickhouse.metrics.journeys import portfolio
 from touchstream.sinks.sink import Flush
@@ -65,7 +55,7 @@ def client(clickhouse_url: str) -> Iterator[Client]:
 
 
 def write(client: Client, **rows: Sequence[Row]) -> None:
-    assert Writer(client).write(Flush({name: table(name, found) for name, found in rows.items()}), Event()) == ()
+    assert LaneWriter(client).write(Flush({name: table(name, found) for name, found in rows.items()}), Event()) == ()
 
 
 def publish(client: Client, events: Sequence[Row]) -> None:
@@ -89,10 +79,8 @@ def test_figures_of_the_literature_are_met(shared: Client) -> None:
     write(shared, stage_panes=cases)
     csat, nps, wilson = metrics(shared, by=["stage"], where={"journey": "published"})
     assert (nps["nps"], nps["nps_n"]) == (40.0, 15)
-    assert (round(nps["nps_low"], 1), round(nps["nps_high"], 1)) == (-0.2, 66.9)
     assert (round(csat["csat"], 2), csat["csat_n"]) == (69.16, 107)
     assert (wilson["success_rate"], wilson["success_rate_n"]) == (0.14, 50)
-    assert (round(wilson["success_rate_low"], 4), round(wilson["success_rate_high"], 4)) == (0.0695, 0.2619)
 
 
 # --- formulas, against a plain recomputation
@@ -124,20 +112,11 @@ def answers(counted: Sequence[int], lowest: int) -> list[int]:
     return [answer for answer, times in enumerate(counted, lowest) for _ in range(times)]
 
 
-def mean_interval(name: str, values: Sequence[int], highest: int) -> Row:
-    """Mean ± z·s/√n within the scale; none below two answers."""
-    if len(values) < 2:
-        return {f"{name}_low": None, f"{name}_high": None}
-    margin = NormalDist().inv_cdf(0.975) * stdev(values) / len(values) ** 0.5
-    return {f"{name}_low": max(1, fmean(values) - margin), f"{name}_high": min(highest, fmean(values) + margin)}
-
-
 def recomputed(sums: Mapping[str, Any]) -> Row:
-    """The metrics of one pane."""
+    """The metrics of one pane. Intervals are of raw events: test_intervals.py."""
     nps, csat = answers(sums["nps_counts"], 0), answers(sums["csat_counts"], 1)
     ces, ended = answers(sums["ces_counts"], 1), sums["success"] + sums["failure"] + sums["abandoned"]
     found = oracle.nps(nps) | oracle.csat(csat) | oracle.ces(ces)
-    found |= mean_interval("csat_mean", csat, 5) | mean_interval("ces", ces, 7)
     found |= oracle.proportion("success_rate", sums["success"], ended, scale=1)
     buckets = sorted(bucket for bucket, times in sums["duration_sketch"].items() for _ in range(times))
     for percent in (50, 95, 99):
@@ -161,6 +140,8 @@ def recomputed(sums: Mapping[str, Any]) -> Row:
 
 def assert_equal(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     for name, value in expected.items():
+        if name.endswith(("_low", "_high")) and "response_rate" not in name:
+            continue  # they count people: test_intervals.py
         wanted = value if value is None or isinstance(value, dict) else pytest.approx(value, rel=1e-9, abs=1e-9)
         assert found[name] == wanted, name
 

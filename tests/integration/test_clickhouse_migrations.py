@@ -9,9 +9,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tests.support.clickhouse_rows import database_url, empty_database
+from tests.support.databases import empty_database
 from touchstream.schemas.alert_state import Group
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.migrations.migrate import (
     Migrating,

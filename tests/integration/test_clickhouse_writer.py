@@ -8,10 +8,12 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.support.clickhouse_front import Answer, Front, front_of
-from tests.support.clickhouse_rows import database_url, lane, migrated_database, pane, table, touchpoint
+from tests.support.clickhouse_rows import lane, pane, table, touchpoint
+from tests.support.databases import migrated_database
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.sinks.clickhouse.errors import NAMES, Kind
-from touchstream.sinks.clickhouse.lanes.writer import Writer, Writing
+from touchstream.sinks.clickhouse.lanes.writer import LaneWriter, Writing
 from touchstream.sinks.sink import Flush, SinkBusy, SinkRefused
 
 pytestmark = pytest.mark.stack
@@ -38,8 +40,8 @@ def front(clickhouse_url: str) -> Iterator[Front]:
 
 
 @pytest.fixture
-def writer(client: Client, front: Front) -> Writer:
-    return Writer(connect(database_url(front.url, str(client.database))))
+def writer(client: Client, front: Front) -> LaneWriter:
+    return LaneWriter(connect(database_url(front.url, str(client.database))))
 
 
 def rows(client: Client) -> list[int]:
@@ -55,7 +57,7 @@ def rows(client: Client) -> list[int]:
     ids=["too many parts", "memory limit", "overloaded proxy", "bad gateway", "hung up"],
 )
 def test_an_insert_that_was_not_taken_is_sent_again_until_it_is(
-    client: Client, front: Front, writer: Writer, busy: Answer
+    client: Client, front: Front, writer: LaneWriter, busy: Answer
 ) -> None:
     front.answers.extend([busy] * 3)
     assert writer.write(FLUSH, Event()) == ()
@@ -63,13 +65,13 @@ def test_an_insert_that_was_not_taken_is_sent_again_until_it_is(
     assert front.inserts == 3 + len(FLUSH.tables)  # the same rows again, not halves of them
 
 
-def test_an_insert_whose_answer_was_lost_counts_once(client: Client, front: Front, writer: Writer) -> None:
+def test_an_insert_whose_answer_was_lost_counts_once(client: Client, front: Front, writer: LaneWriter) -> None:
     front.answers.extend([Answer(0, taken=True), Answer(503, taken=True)])
     assert writer.write(FLUSH, Event()) == ()
     assert rows(client) == [8, 1, 1]
 
 
-def test_lanes_wait_for_everything_before_them(client: Client, front: Front, writer: Writer) -> None:
+def test_lanes_wait_for_everything_before_them(client: Client, front: Front, writer: LaneWriter) -> None:
     front.always = Answer(503)
     stop = Event()
     with ThreadPoolExecutor(1) as thread:
@@ -82,7 +84,7 @@ def test_lanes_wait_for_everything_before_them(client: Client, front: Front, wri
 
 
 def test_a_missing_table_is_no_fault_of_its_rows_and_says_what_to_run(
-    client: Client, front: Front, writer: Writer
+    client: Client, front: Front, writer: LaneWriter
 ) -> None:
     client.command("DROP TABLE touchpoints")
     with pytest.raises(SinkRefused, match="touchstream init"):
@@ -91,21 +93,21 @@ def test_a_missing_table_is_no_fault_of_its_rows_and_says_what_to_run(
 
 
 @pytest.mark.parametrize("code", [516, 497, 193])
-def test_a_wrong_password_makes_no_dead_letters(front: Front, writer: Writer, code: int) -> None:
+def test_a_wrong_password_makes_no_dead_letters(front: Front, writer: LaneWriter, code: int) -> None:
     front.always = Answer(403, code)
     with pytest.raises(SinkRefused, match="CLICKHOUSE_URL"):
         writer.write(FLUSH, Event())
     assert front.inserts == 1
 
 
-def test_when_no_row_at_all_is_taken_the_sink_is_to_blame(front: Front, writer: Writer) -> None:
+def test_when_no_row_at_all_is_taken_the_sink_is_to_blame(front: Front, writer: LaneWriter) -> None:
     front.always = Answer(500, 469)
     with pytest.raises(SinkRefused, match="every row of touchpoints"):
         writer.write(FLUSH, Event())
 
 
-def test_it_shows_when_rows_are_retried_that_never_will_be_taken(
-    client: Client, writer: Writer, monkeypatch: pytest.MonkeyPatch
+def test_a_writer_that_retries_rows_that_are_never_taken_is_noticed(
+    client: Client, writer: LaneWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.command("ALTER TABLE touchpoints ADD CONSTRAINT told CHECK channel != 'bad'")
     flush = Flush({"touchpoints": table("touchpoints", [touchpoint(0), touchpoint(1, channel="bad")])})
@@ -118,7 +120,7 @@ def test_it_shows_when_rows_are_retried_that_never_will_be_taken(
 
 
 def test_gathered_inserts_are_readable_once_acknowledged(client: Client) -> None:
-    assert Writer(client, Writing(gather=True)).write(FLUSH, Event()) == ()
+    assert LaneWriter(client, Writing(gather=True)).write(FLUSH, Event()) == ()
     assert rows(client) == [8, 1, 1]
 
 

@@ -14,11 +14,13 @@ from scipy.special import hyp2f1
 from typer.testing import CliRunner, Result
 
 from tests.support import cdnow
-from tests.support.clickhouse_rows import Row, database_url, migrated_database, table, touchpoint
+from tests.support.clickhouse_rows import Row, table, touchpoint
+from tests.support.databases import migrated_database
 from tests.support.real_data import needs_data
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.customers import clv
 from touchstream.sinks.clickhouse.customers.clv import Buying, ClvError, ClvParameters
-from touchstream.sinks.clickhouse.lanes.writer import Writer
+from touchstream.sinks.clickhouse.lanes.writer import LaneWriter
 from touchstream.sinks.sink import Flush
 from touchstream.streams.cli.main import app
 from touchstream.streams.insight.clv.bg_nbd import BgNbd
@@ -59,7 +61,7 @@ def purchase(offset: int, who: str, at_ms: int, minor: int | None = 1000, curren
 
 
 def write(client: Client, rows: Iterable[Row]) -> None:
-    assert Writer(client).write(Flush({"touchpoints": table("touchpoints", rows)}), Event()) == ()
+    assert LaneWriter(client).write(Flush({"touchpoints": table("touchpoints", rows)}), Event()) == ()
 
 
 def run(client: Client, clickhouse_url: str, *arguments: str) -> Result:
@@ -215,7 +217,7 @@ def test_a_flush_that_was_written_twice_is_spent_once(client: Client) -> None:
     assert clv.scores(client).people[0].spent_minor == 2000
 
 
-def test_what_somebody_bought_before_being_known_is_theirs(client: Client) -> None:
+def test_purchases_from_before_a_customer_was_known_are_theirs(client: Client) -> None:
     bought = [purchase(0, "", MONDAY_MS, anonymous_id="browser"), purchase(1, "ann", MONDAY_MS + 7 * DAY_MS)]
     write(client, [*bought, purchase(2, "", MONDAY_MS, anonymous_id="ann")])
     clv.record_parameters(client, replace(CDNOW, currency="EUR"), NOW)
@@ -279,7 +281,7 @@ def test_the_newest_fit_is_in_force_for_its_currency(client: Client) -> None:
         ([purchase(0, "ann", MONDAY_MS)], ["fit", "--calibrate-until", "soon"], "is no time"),
     ],
 )
-def test_what_cannot_be_fitted_or_scored_is_said_in_one_line(
+def test_purchases_that_cannot_be_fitted_or_scored_are_an_error_of_one_line(
     client: Client, clickhouse_url: str, rows: list[Row], arguments: list[str], message: str
 ) -> None:
     if rows:

@@ -33,7 +33,7 @@ from touchstream.streams.upkeep.editions import switch
 from touchstream.streams.upkeep.forget import announce
 from touchstream.streams.upkeep.init import definitions_in_settings, prepare
 from touchstream.streams.upkeep.rederivation import Restating
-from touchstream.streams.worker.store import Tables
+from touchstream.streams.worker.store import WorkerTables
 
 pytestmark = pytest.mark.stack
 
@@ -91,7 +91,7 @@ def test_a_lane_from_before_there_were_keys_takes_them_from_the_tables_before_it
     client.command("INSERT INTO lanes SELECT * REPLACE ('' AS control_keys, now64(3) AS written_at) FROM lanes FINAL")
     client.command("TRUNCATE TABLE control_keys")
     with pytest.raises(LookupError, match="touchstream init"):
-        Tables(settings).control_keys()
+        WorkerTables(settings).control_keys()
     mine = Ed25519PrivateKey.generate()
     taken = keys_document([ControlKey(mine.public_key().public_bytes_raw().hex())])
     forge(stand, mine, KEYS, taken, 5)

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +11,10 @@ from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner, Result
 
 from tests.integration.test_journeys import write
-from tests.support.clickhouse_rows import NOON_MS, database_url, lane, migrated_database, table, touchpoint
+from tests.support.clickhouse_rows import NOON_MS, lane, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.deploy.local.ports import LOOPBACK
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.customers.find import customer
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.metrics.journeys import transitions
@@ -107,3 +110,26 @@ def test_clickhouse_away_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) 
             result = run(*arguments)
             assert (result.exit_code, result.stderr.count("\n")) == (1, 1), result.stderr
             assert "ClickHouse does not answer" in result.stderr
+
+
+def test_claims_on_an_anonymous_id_are_shown_with_the_events_that_made_them(client: Client, run: Run) -> None:
+    def identified(offset: int, customer_id: str, anonymous_id: str, minute: int) -> dict[str, Any]:
+        at = NOON_MS + 60_000 * minute
+        named = {"customer_id": customer_id, "anonymous_id": anonymous_id, "action": "identify", "occurred_at": at}
+        return touchpoint(offset, journey="other", stage="s", **named)
+
+    claims = [("cem", "kiosk", 5), ("dee", "kiosk", 3), ("cem", "kiosk", 7), ("cem", "phone", 9), ("eva", "cem", 1)]
+    write(client, [identified(100 + at, *claim) for at, claim in enumerate(claims)])
+    write(client, [identified(100, *claims[0])])  # the same row again, as after a crash
+    shown = json.loads(run("identities", "show", "cem", "--json").stdout)
+    assert [(one["anonymous_id"], one["customer_id"], one["counts"], one["times"]) for one in shown] == [
+        ("kiosk", "dee", True, 1), ("kiosk", "cem", False, 2), ("phone", "cem", True, 1),
+    ]  # fmt: skip
+    assert (shown[1]["event_id"], shown[1]["log_offset"]) == ("event-100", 100)
+    assert shown[1]["claimed_at"] == "2026-09-21T12:05:00.000+00:00"
+    as_anonymous = json.loads(run("identities", "show", "cem", "--anonymous", "--json").stdout)
+    assert [(one["anonymous_id"], one["customer_id"]) for one in as_anonymous] == [("cem", "eva")]
+    assert json.loads(run("identities", "show", "phone", "--json").stdout) == shown[2:]
+    assert "kiosk" in run("identities", "show", "cem").stdout
+    unknown = run("identities", "show", "unknown")
+    assert unknown.exit_code == 1 and "never identified" in unknown.stderr

@@ -12,7 +12,8 @@ from clickhouse_connect.driver.client import Client
 
 from tests.integration.test_journeys import JOURNEYS, NOWHERE, WAYS, events, write
 from tests.oracle import journeys as oracle
-from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, table, touchpoint
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.schemas.paths import stage_paths
 from touchstream.sinks.clickhouse.customers import clv
 from touchstream.sinks.clickhouse.customers.find import LISTED_MAX, customer

@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.browser.rolling_rows import journey, write_rows
-from tests.support.clickhouse_rows import migrated_database
+from tests.support.databases import migrated_database
 
 pytestmark = pytest.mark.stack
 

@@ -20,7 +20,8 @@ from touchstream.sinks.clickhouse.upkeep.editions import copy_history, editions
 from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile
 from touchstream.streams.broker.topics import TopicSpec, ensure_topics
 from touchstream.streams.cli.main import app
-from touchstream.streams.upkeep.editions import EditionError, edition_of, switch
+from touchstream.streams.upkeep.asked_edition import EditionError, edition_of
+from touchstream.streams.upkeep.editions import switch
 from touchstream.streams.upkeep.rederivation import Restating, _Replay
 
 pytestmark = pytest.mark.stack
@@ -67,7 +68,7 @@ def test_an_edition_equals_tables_that_had_its_journey_from_the_beginning(stand:
     assert {row["stage"] for row in before} == {"discover", "buy", "undeclared", "product"}
 
 
-def test_what_occurred_before_the_chosen_time_stays_as_it_was_measured(stand: Stand) -> None:
+def test_events_from_before_the_chosen_time_stay_as_they_were_measured(stand: Stand) -> None:
     settings = stand.init(OLD)
     stand.publish(*events(0, 300))
     measure(settings)
@@ -213,7 +214,7 @@ def test_switches_in_the_log_count_from_where_the_edition_was_begun(stand: Stand
     assert 0 < found["third"] < 60
 
 
-def test_what_does_not_follow_from_the_log_goes_along_and_old_tables_can_be_used_again(stand: Stand) -> None:
+def test_rows_that_do_not_follow_from_the_log_go_along_and_old_tables_can_be_used_again(stand: Stand) -> None:
     settings = stand.init(OLD)
     stand.publish(*events(0, 50))
     measure(settings)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.support.clickhouse_rows import NOON_MS, dead_letter, lane, migrated_database, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import NOON_MS, dead_letter, lane, panes_of, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.sinks.clickhouse.customers.person import (
     ErasureKey,
     ErasureKeyError,
@@ -107,7 +108,7 @@ def test_dead_letters_lose_what_they_hold_of_the_person_and_keep_their_reason(cl
     assert left == [(one, "undecodable", "erased") for one in (1, 2, 3)] + [(4, "undecodable", "another")]
 
 
-def test_what_a_replay_brings_back_is_erased_again_and_what_is_new_stays(client: Client) -> None:
+def test_events_that_a_replay_brings_back_are_erased_again_and_new_ones_stay(client: Client) -> None:
     write(client, "touchpoints", *ann_and_others())
     ask_to_be_forgotten(client, *person_of(client, ANN, anonymous=False).hashes(None))
     erase(client)
@@ -190,7 +191,7 @@ def test_many_letters_are_read_in_pages_and_emptied_together(client: Client) -> 
     assert erase_letters(client, [ANN]) == 0
 
 
-def test_what_others_say_of_the_person_is_reported_and_stays(client: Client) -> None:
+def test_mentions_of_the_person_by_others_are_reported_and_stay(client: Client) -> None:
     rows = [
         *ann_and_others(),
         touchpoint(7, customer_id="bob", event_id=f"gift-for-{ANN}", attributes={"referred_by": ANN}),

@@ -59,7 +59,7 @@ def answered(response: httpx.Response) -> tuple[int, list[tuple[int, str]]]:
     return answer["accepted"], [(refused["index"], refused["reason"]) for refused in answer["refused"]]
 
 
-def test_what_is_accepted_is_in_kafka_when_the_answer_comes(gateway: RunningGateway, log: Log) -> None:
+def test_an_accepted_event_is_in_kafka_when_the_answer_comes(gateway: RunningGateway, log: Log) -> None:
     before = now_ms()
     assert gateway.post(event(1)).json() == {"accepted": 1, "refused": []}
     (record,) = log.records()

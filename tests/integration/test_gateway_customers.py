@@ -11,9 +11,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.integration.test_journeys import write
-from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
+from tests.support.clickhouse_rows import touchpoint
+from tests.support.databases import migrated_database
 from tests.support.gateway_process import PATH, RunningGateway, running_gateway
 from touchstream.deploy.local.ports import free_port
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.customers.find import customer
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.streams.channels.gateway.key_lines import Permission, key_line, new_key

@@ -19,6 +19,8 @@ from touchstream.schemas.times import now_ms
 from touchstream.streams.channels.gateway.key_lines import key_line, new_key
 from touchstream.streams.channels.gateway.places import REQUESTS_AT_ONCE_MAX
 
+pytestmark = pytest.mark.any_kafka
+
 EVENT = {
     "event_id": "e",
     "occurred_at": now_ms(),
@@ -138,7 +140,7 @@ def test_a_head_that_is_too_large_is_refused_in_one_piece_or_many(gateway: Runni
     assert send(gateway, fits).startswith(b"HTTP/1.1 200 ")
 
 
-def test_what_is_no_http_is_a_problem_and_says_so(gateway: RunningGateway) -> None:
+def test_bytes_that_are_no_http_are_answered_with_a_problem(gateway: RunningGateway) -> None:
     for text in (b"no\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"):
         status, _, body = send(gateway, text).partition(b"\r\n\r\n")
         assert status.startswith(b"HTTP/1.1 400 ")

@@ -19,8 +19,9 @@ from tests.support.gateway_process import PATH
 from tests.support.stack import RunningStack, running_stack
 from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.database import connect
-from touchstream.sinks.clickhouse.upkeep.dead_letters import DeadLetter, dead_letters
-from touchstream.streams.channels.gateway.key_lines import Bounds, key_line, new_key
+from touchstream.sinks.clickhouse.upkeep.dead_letters import StoredDeadLetter, dead_letters
+from touchstream.streams.channels.gateway.key_lines import key_line, new_key
+from touchstream.streams.channels.judged import Bounds
 
 pytestmark = pytest.mark.stack
 
@@ -28,6 +29,13 @@ PER_MINUTE = 20
 EVENT: dict[str, Any] = {
     "occurred_at": now_ms(), "customer_id": "ann-4711", "channel": "web", "touchpoint": "t",
 }  # fmt: skip
+CALLS = """
+format: 2
+name: calls
+events:
+  - name: call
+    fields: {occurred_at: at, customer_id: who, channel: {constant: web}, touchpoint: {constant: call}}
+"""
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,11 @@ class Stand:
     stack: RunningStack
     keys: dict[str, str]
 
-    def post(self, body: bytes, sender: str) -> httpx.Response:
+    def post(self, body: bytes, sender: str, path: str = PATH) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.keys[sender]}"}
-        return httpx.post(f"{self.stack.addresses['gateway']}{PATH}", content=body, headers=headers, timeout=60)
+        return httpx.post(f"{self.stack.addresses['gateway']}{path}", content=body, headers=headers, timeout=60)
 
-    def letters(self, sender: str) -> dict[bytes, DeadLetter]:
+    def letters(self, sender: str) -> dict[bytes, StoredDeadLetter]:
         """Those of a sender, once all of the log is measured, by the beginning of their value."""
         self.stack.command("wait", "--timeout", "120")
         by = (b"touchstream-sent-by", sender.encode())
@@ -73,11 +81,16 @@ class Stand:
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     directory: Path = tmp_path_factory.mktemp("letters")
-    keys = {name: new_key() for name in ("shop", "flood")}
+    keys = {name: new_key() for name in ("shop", "flood", "till")}
     file = directory / "keys"
     bounds = Bounds(channels=frozenset({"web"}))
     file.write_text("".join(key_line(name, key, bounds=bounds) + "\n" for name, key in keys.items()))
-    set_here = {"GATEWAY_KEYS_FILE": str(file), "GATEWAY_LETTERS_PER_MINUTE": str(PER_MINUTE)}
+    (directory / "calls.yaml").write_text(CALLS)
+    (directory / "sources.yaml").write_text("sources: {till: {mapping: calls.yaml}}\n")
+    set_here = {
+        "GATEWAY_KEYS_FILE": str(file), "GATEWAY_LETTERS_PER_MINUTE": str(PER_MINUTE),
+        "GATEWAY_SOURCES_FILE": str(directory / "sources.yaml"),
+    }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name, value in set_here.items():
             patch.setitem(os.environ, f"TOUCHSTREAM_{name}", value)
@@ -131,6 +144,19 @@ def test_a_batch_of_one_good_and_many_bad_ones_and_a_body_that_is_none(stand: St
     assert stand.tables_with("ann-4711")
     stand.stack.command("forget", "ann-4711", "--yes")
     assert stand.tables_with("ann-4711") == []
+
+
+def test_a_webhook_that_was_refused_counts_once_after_a_mend(stand: Stand) -> None:
+    call = json.dumps({"at": EVENT["occurred_at"], "who": "guest"}).encode()
+    for _ in range(2):
+        (refused,) = stand.post(call, "till", "/v1/in/till").json()["refused"]
+        assert refused["reason"] == "no_customer"
+    (letter,) = stand.letters("till").values()
+    stand.in_force(VOID_IDS="undefined")
+    assert stand.replay("--reason", "no_customer")["published"] == 2  # both copies: they have one id
+    stand.stack.command("wait", "--timeout", "120")
+    found = stand.client.query("SELECT sent_by, event_id FROM touchpoints FINAL WHERE touchpoint = 'call'").result_rows
+    assert found == [("till", json.loads(letter.value or b"")["event_id"])]
 
 
 def test_a_flood_fills_its_senders_minute_and_is_counted_beyond_it(stand: Stand) -> None:

@@ -60,7 +60,7 @@ def placed(stand: Stand) -> Placing:
     return placing(stand.in_force, stand.settings.topic, NOON_MS, NOON_MS + HOUR_MS)
 
 
-def test_what_two_sources_number_alike_are_two_events_also_once_the_lanes_are_taken_over(stand: Stand) -> None:
+def test_events_that_two_sources_number_alike_are_two_also_once_the_lanes_are_taken_over(stand: Stand) -> None:
     list(prepare(stand.with_journey(NEW)))
     shops = [order(n, f"shop {shop}", source=shop) for shop in ("a", "b") for n in range(40)]
     channels = [order(n, channel, channel=channel) for channel in ("mail", "phone") for n in range(40)]

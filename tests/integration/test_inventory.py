@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clickhouse_rows import database_url, migrated_database, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import panes_of, table, touchpoint
+from tests.support.databases import migrated_database
+from touchstream.sinks.clickhouse.client import database_url
 
 pytestmark = pytest.mark.stack
 
@@ -24,7 +26,9 @@ journeys:
 """
 
 
-def test_what_arrives_is_listed_with_its_owner_and_whether_it_is_planned(clickhouse_url: str, tmp_path: Path) -> None:
+def test_touchpoints_that_arrive_are_listed_with_their_owner_and_whether_they_are_planned(
+    clickhouse_url: str, tmp_path: Path
+) -> None:
     file = tmp_path / "journey.yaml"
     file.write_text(JOURNEY)
     rows = [

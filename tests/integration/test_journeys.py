@@ -14,7 +14,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.oracle import journeys as oracle
-from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, migrated_database, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, lane, panes_of, table, touchpoint
+from tests.support.databases import migrated_database
 from tests.support.real_data import events_file, needs_data
 from touchstream.schemas import times
 from touchstream.schemas.journey import Journeys
@@ -212,7 +213,7 @@ def test_a_touch_whose_stage_is_not_known_breaks_a_silence_as_any_other(client: 
         assert (found["lost"], found["churn_rate_n"], found["active"]) == (lost, 1, 1)
 
 
-def test_it_shows_when_visits_come_from_the_first_and_last_touch_of_a_stage(client: Client) -> None:
+def test_visits_from_the_first_and_last_touch_of_a_stage_alone_are_noticed(client: Client) -> None:
     first, middle, last, late = (
         touchpoint(at, event_id=f"e{at}", journey="graph", stage=stage, occurred_at=NOON_MS + hour * HOUR_MS)
         for at, (stage, hour) in enumerate([("a", 0), ("a", 2), ("a", 4), ("b", 3)])
@@ -349,7 +350,23 @@ def test_churn_is_who_was_lost_of_those_who_were_there(client: Client, seed: int
         assert row["churn_rate_reason"] == ("" if before[segment] else "nobody_was_active")
 
 
-def test_what_is_not_defined_says_why(client: Client) -> None:
+def test_a_journey_counts_for_a_group_only_once_a_person_of_it_was_touched_there(client: Client) -> None:
+    start, end = NOON_MS - 30 * DAY_MS, NOON_MS - 10 * DAY_MS
+    said = [("ann", "shop", "", start - DAY_MS), ("bob", "graph", "vip", start), ("cem", "other", "", end + 1)]
+    write(client, [
+        touchpoint(offset, customer_id=person, journey=journey, segment=segment, stage="a", occurred_at=at_ms)
+        for offset, (person, journey, segment, at_ms) in enumerate(said)
+    ])  # fmt: skip
+    found = {row["segment"]: row for row in churn(client, NOON_MS, start, end, by=["segment"])}
+    assert [found[name]["churn_rate_n"] for name in ("", "vip")] == [1, 0]
+    assert [found[name]["active"] for name in ("", "vip")] == [0, 1]
+    (total,) = churn(client, NOON_MS, start, end, where={"segment": [""]})
+    assert (total["churn_rate_n"], total["churn_rate_reason"]) == (1, "")
+    (every,) = churn(client, NOON_MS, start, end)
+    assert every["churn_rate_reason"] == "several_journeys"
+
+
+def test_a_metric_that_is_not_defined_says_why(client: Client) -> None:
     write(client, (rows := events(1)))
     client.insert_arrow("stage_panes", table("stage_panes", panes_of(rows)))
     client.insert_arrow("lanes", table("lanes", [lane(watermark=NOON_MS)]))

@@ -284,7 +284,7 @@ def test_several_statements_are_refused_however_they_are_hidden(wire: Wire, tabl
     assert wire.ask(f"SELECT count() FROM {table}").body == b"0\n"
 
 
-def test_what_only_looks_like_it_goes_on_working(wire: Wire, table: str) -> None:
+def test_statements_that_only_look_like_a_way_out_go_on_working(wire: Wire, table: str) -> None:
     for statement, answer in (
         ("SELECT 'file(\\'/x\\') INTO OUTFILE', `settings` FROM (SELECT 1 AS settings) WHERE settings = 1", None),
         ("SELECT x.file, url FROM (SELECT 1 AS file, 2 AS url) AS x WHERE x.file = 1 ORDER BY url", b"1\t2\n"),
@@ -345,7 +345,7 @@ for statement in ("CREATE DATABASE IF NOT EXISTS x", sys.argv[2]):
 
 
 @pytest.mark.parametrize("statement", OLD)
-def test_what_an_old_data_directory_defines_does_not_run(tmp_path: Path, outside: Outside, statement: str) -> None:
+def test_definitions_of_an_old_data_directory_do_not_run(tmp_path: Path, outside: Outside, statement: str) -> None:
     data = tmp_path / "data"
     made = statement.format(read=outside.read, url=outside.url)
     # Without a right that nobody has by default, the engine doesn't make the one without security.

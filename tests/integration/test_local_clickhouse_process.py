@@ -58,7 +58,7 @@ def batch(number: int) -> list[list[int]]:
     return [[number, row] for row in range(BATCH_ROWS)]
 
 
-def test_what_was_acknowledged_survives_a_kill_in_the_middle_of_inserts(tmp_path: Path) -> None:
+def test_acknowledged_rows_survive_a_kill_in_the_middle_of_inserts(tmp_path: Path) -> None:
     clickhouse = ClickHouse(tmp_path / "data", free_port())
     acknowledged = 0
     with running(clickhouse.child(), tmp_path) as process:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.stack import RunningStack, running_stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.any_kafka]
 
 
 @pytest.fixture(scope="module")

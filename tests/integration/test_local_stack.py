@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from touchstream.deploy.local.broker import Broker, stack_of
+from touchstream.deploy.local.broker import Broker
+from touchstream.deploy.local.broker_identity import stack_of
 from touchstream.deploy.local.data_directory import DataDirectory, holder, stack_id
 from touchstream.deploy.local.ports import LOOPBACK, free_port
 from touchstream.deploy.local.process import running
@@ -91,7 +92,7 @@ def test_where_ones_own_stack_is_down_another_ones_is_not_taken_for_it(tmp_path:
             addressed(unset(tmp_path / "named", default, data_dir="environment"))
 
 
-def test_what_is_set_is_asked_and_nothing_else(tmp_path: Path) -> None:
+def test_an_address_that_is_set_is_asked_and_nothing_else(tmp_path: Path) -> None:
     default = free_port()
     with stack(tmp_path / "mine", default):
         settings = unset(tmp_path / "mine", default, clickhouse_url="environment")

@@ -89,7 +89,7 @@ def test_a_child_that_dies_again_and_again_is_started_ever_more_slowly(superviso
     assert {entry["ending"] for entry in deaths} == {"exited with status 3"}
 
 
-def test_what_a_restart_needs_is_tried_until_it_works_while_another_child_is_started_again(
+def test_the_setup_after_a_restart_is_tried_until_it_works_while_another_child_is_started_again(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     signs, done = {name: tmp_path / name for name in ("broker", "tables")}, []

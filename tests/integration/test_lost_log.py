@@ -13,15 +13,16 @@ from clickhouse_connect.driver.client import Client
 from tests.model.schedule import records
 from tests.oracle.log import Record
 from tests.support.clickhouse_front import Answer, Front, front_of
-from tests.support.clickhouse_rows import NOON_MS, database_url
+from tests.support.clickhouse_rows import NOON_MS
 from tests.support.measuring import OLD, Stand, standing
 from touchstream.schemas.codec import WriterSchemas
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile
 from touchstream.streams.broker.topics import LogPosition
 from touchstream.streams.measure.deltas import RESOLUTIONS_S
 from touchstream.streams.measure.lane import Lane
 from touchstream.streams.worker.lanes import Stopped
-from touchstream.streams.worker.store import Tables
+from touchstream.streams.worker.store import WorkerTables
 from touchstream.streams.worker.takeover import take_over
 
 pytestmark = pytest.mark.stack
@@ -40,11 +41,11 @@ class World:
     def __post_init__(self) -> None:
         settings = self.stand.init(OLD)
         self.client: Client = self.stand.in_force
-        self.new = Tables(settings)
+        self.new = WorkerTables(settings)
         url = database_url(self.front.url, str(self.client.database))
-        self.old = Tables(settings.model_copy(update={"clickhouse_url": url}))
+        self.old = WorkerTables(settings.model_copy(update={"clickhouse_url": url}))
 
-    def lane(self, tables: Tables, log_id: str) -> Lane:
+    def lane(self, tables: WorkerTables, log_id: str) -> Lane:
         """The lane of the topic's partition, whose log is this one now."""
         return take_over(self.stand.settings.topic, 0, lambda: LogPosition(log_id, 0, 99), tables, WriterSchemas())
 
@@ -86,7 +87,7 @@ def log_of(events: "range | list[int]", first: int = 0) -> list[Record]:
     return found
 
 
-def flush(tables: Tables, lane: Lane, events: "range | list[int]") -> None:
+def flush(tables: WorkerTables, lane: Lane, events: "range | list[int]") -> None:
     lane.take(records(log_of(events)))
     tables.write([lane.flush_rows()])
     lane.flushed(1_000)
@@ -114,7 +115,7 @@ def gives_up(world: World, written: "Future[None]") -> None:
 
 
 @pytest.mark.parametrize("inserts", [1, 2], ids=["raw events alone", "raw events and panes"])
-def test_what_a_lost_flush_has_written_counts_once_when(world: World, inserts: int) -> None:
+def test_rows_that_a_lost_flush_has_written_count_once(world: World, inserts: int) -> None:
     gives_up(world, world.lose_a_log(inserts))
     world.publish_all_again()
     assert world.counted == ONCE_EACH

@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.integration.test_clickhouse_metrics import publish
-from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
+from tests.support.clickhouse_rows import touchpoint
+from tests.support.databases import migrated_database
 from touchstream.schemas import times
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.streams.cli import output
 from touchstream.streams.cli.main import app
 

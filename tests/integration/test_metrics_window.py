@@ -9,8 +9,10 @@ from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
 from tests.integration.test_clickhouse_metrics import publish
-from tests.support.clickhouse_rows import database_url, migrated_database, touchpoint
+from tests.support.clickhouse_rows import touchpoint
+from tests.support.databases import migrated_database
 from touchstream.schemas import times
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.streams.cli.main import app
 
 pytestmark = pytest.mark.stack

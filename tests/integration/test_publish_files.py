@@ -21,10 +21,11 @@ from touchstream.schemas.codec import WriterSchemas, decode_json
 from touchstream.schemas.columns import decode_batch
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import Touchpoint
-from touchstream.streams.broker.topics import TopicError, ensure_topics, log_identity, topic_specs
-from touchstream.streams.channels.bulk import Destination
+from touchstream.streams.broker.topic_error import TopicError
+from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
+from touchstream.streams.channels.bulk import BulkDestination
 from touchstream.streams.channels.files.compressed import FileProblem
-from touchstream.streams.channels.files.publish import Progress, PublishOptions, Summary, publish_files
+from touchstream.streams.channels.files.publish import Progress, PublishOptions, PublishSummary, publish_files
 from touchstream.streams.channels.formats.mapping import FieldMapping
 from touchstream.streams.process.connection import KafkaConnection
 from touchstream.streams.process.settings import Settings
@@ -34,10 +35,10 @@ NOW_MS = now_ms()
 
 
 @pytest.fixture
-def destination(kafka_url: str, unique_name: str) -> Destination:
+def destination(kafka_url: str, unique_name: str) -> BulkDestination:
     connection = KafkaConnection.from_url(kafka_url)
     ensure_topics(connection, topic_specs(Settings(topic=unique_name)))
-    return Destination(connection, unique_name)
+    return BulkDestination(connection, unique_name)
 
 
 def event(number: int, **fields: Any) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def written(path: Path, content: bytes) -> str:
     return str(path)
 
 
-def arrived(destination: Destination) -> pl.DataFrame:
+def arrived(destination: BulkDestination) -> pl.DataFrame:
     """All events of the topic, lane by lane in the order of the log, with the columns `lane` and `key`."""
     consumer = KafkaConsumer(enable_auto_commit=False, **destination.connection.client_options())
     frames = []
@@ -82,7 +83,7 @@ def arrived(destination: Destination) -> pl.DataFrame:
 
 
 def test_everything_in_a_file_is_published_in_the_order_of_each_customer(
-    tmp_path: Path, destination: Destination
+    tmp_path: Path, destination: BulkDestination
 ) -> None:
     events = [event(number) for number in range(20_000)]
     summary = publish_files([written(tmp_path / "a.ndjson", ndjson(events))], destination)
@@ -95,7 +96,7 @@ def test_everything_in_a_file_is_published_in_the_order_of_each_customer(
 
 
 def test_several_files_of_several_formats_are_published_in_their_order(
-    tmp_path: Path, destination: Destination
+    tmp_path: Path, destination: BulkDestination
 ) -> None:
     one = {"customer_id": "c"}
     files = [
@@ -109,7 +110,7 @@ def test_several_files_of_several_formats_are_published_in_their_order(
     assert arrived(destination)["event_id"].to_list() == ["1", "2", "3", "4"]
 
 
-def test_bad_lines_are_counted_shown_and_written_and_stop_nothing(tmp_path: Path, destination: Destination) -> None:
+def test_bad_lines_are_counted_shown_and_written_and_stop_nothing(tmp_path: Path, destination: BulkDestination) -> None:
     bad = [b"nonsense", b"\xff\xfe{}", json.dumps(event(1, nps=11)).encode(), b'{"event_id":"1"}', b"{}}"]
     bad += [json.dumps(event(1, customer_id=None)).encode(), json.dumps(event(1, nps="9")).encode()]
     bad += [json.dumps(event(1, occurred_at=NOW_MS + 3_600_000)).encode(), b'{"a":' * 100_000]
@@ -145,8 +146,8 @@ def csv_of(events: list[dict[str, Any]]) -> bytes:
 
 
 @pytest.mark.parametrize(("suffix", "content"), [("ndjson", ndjson), ("csv", csv_of)])
-def test_what_a_cut_off_file_has_is_published_before_the_error(
-    suffix: str, content: Callable[[list[dict[str, Any]]], bytes], tmp_path: Path, destination: Destination
+def test_the_events_of_a_cut_off_file_are_published_before_the_error(
+    suffix: str, content: Callable[[list[dict[str, Any]]], bytes], tmp_path: Path, destination: BulkDestination
 ) -> None:
     whole = gzip.compress(content([event(number) for number in range(5000)]))
     files = [
@@ -163,7 +164,7 @@ def test_what_a_cut_off_file_has_is_published_before_the_error(
     assert "9999" in ids  # the files after it don't suffer
 
 
-def test_the_same_file_twice_gives_the_same_ids(tmp_path: Path, destination: Destination) -> None:
+def test_the_same_file_twice_gives_the_same_ids(tmp_path: Path, destination: BulkDestination) -> None:
     events = [{name: value for name, value in event(number % 3).items() if name != "event_id"} for number in range(9)]
     path = written(tmp_path / "a.ndjson", ndjson(events))
     for _ in range(2):
@@ -173,7 +174,7 @@ def test_the_same_file_twice_gives_the_same_ids(tmp_path: Path, destination: Des
     assert set(ids.value_counts()["count"]) == {2}
 
 
-def test_foreign_columns_are_mapped(tmp_path: Path, destination: Destination) -> None:
+def test_foreign_columns_are_mapped(tmp_path: Path, destination: BulkDestination) -> None:
     path = written(tmp_path / "a.csv", b"Invoice;Customer;Price\n1;42;19,99\n2;43;abc\n")
     mapping = FieldMapping.model_validate(
         {
@@ -191,7 +192,9 @@ def test_foreign_columns_are_mapped(tmp_path: Path, destination: Destination) ->
     assert (one["customer_id"], one["key"], one["revenue_minor"]) == ("crm-42", b"crm-42", 1999)
 
 
-def test_shifted_to_now_the_newest_happens_now_and_spacing_is_kept(tmp_path: Path, destination: Destination) -> None:
+def test_shifted_to_now_the_newest_happens_now_and_spacing_is_kept(
+    tmp_path: Path, destination: BulkDestination
+) -> None:
     files = [
         written(tmp_path / "a.ndjson", ndjson([event(0), event(1, occurred_at=4102444800000)])),  # the year 2100
         written(tmp_path / "b.ndjson", ndjson([event(2, occurred_at=4102444800000 - 60_000)]) + b"nonsense\n"),
@@ -209,21 +212,21 @@ def test_shifted_to_now_the_newest_happens_now_and_spacing_is_kept(tmp_path: Pat
     assert steps == {"looking for the newest event", "publishing"}
 
 
-def test_an_absurd_time_is_refused_also_when_shifted(tmp_path: Path, destination: Destination) -> None:
+def test_an_absurd_time_is_refused_also_when_shifted(tmp_path: Path, destination: BulkDestination) -> None:
     lines = [event(0), event(1, occurred_at=2**63 - 1), event(2, occurred_at=-(2**63))]
     path = written(tmp_path / "a.ndjson", ndjson(lines))
     summary = publish_files([path], destination, PublishOptions(shift_to_now=True))
     assert (summary.published, summary.refused) == (1, 2)
 
 
-def test_a_rate_is_kept(tmp_path: Path, destination: Destination) -> None:
+def test_a_rate_is_kept(tmp_path: Path, destination: BulkDestination) -> None:
     path = written(tmp_path / "a.ndjson", ndjson([event(number) for number in range(50)]))
     summary = publish_files([path], destination, PublishOptions(events_per_second=100))
     assert summary.published == 50
     assert summary.seconds > 0.4
 
 
-def test_progress_ends_with_everything(tmp_path: Path, destination: Destination) -> None:
+def test_progress_ends_with_everything(tmp_path: Path, destination: BulkDestination) -> None:
     files = [
         written(tmp_path / "a.ndjson.gz", gzip.compress(ndjson([event(number) for number in range(3000)]))),
         written(tmp_path / "b.csv", b"channel\n1\n2\n"),
@@ -235,7 +238,7 @@ def test_progress_ends_with_everything(tmp_path: Path, destination: Destination)
     assert [at.bytes_done for at in seen] == sorted(at.bytes_done for at in seen)
 
 
-def test_ctrl_c_stops_after_what_is_in_flight(tmp_path: Path, destination: Destination) -> None:
+def test_ctrl_c_stops_after_what_is_in_flight(tmp_path: Path, destination: BulkDestination) -> None:
     path = written(tmp_path / "a.ndjson", ndjson([event(number) for number in range(5000)]))
     pressed = False
 
@@ -254,7 +257,7 @@ def test_ctrl_c_stops_after_what_is_in_flight(tmp_path: Path, destination: Desti
     assert arrived(destination).height == summary.published
 
 
-def test_a_second_ctrl_c_does_not_wait(tmp_path: Path, destination: Destination) -> None:
+def test_a_second_ctrl_c_does_not_wait(tmp_path: Path, destination: BulkDestination) -> None:
     path = written(tmp_path / "a.ndjson", ndjson([event(number) for number in range(5000)]))
 
     def press(_: Progress) -> None:
@@ -267,7 +270,7 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path: Path, destination: Destination)
 class Typist(threading.Thread):
     """Writes to the standard input of this process as its test goes on, and gives up after 30 seconds."""
 
-    def __init__(self, destination: Destination, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, destination: BulkDestination, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self._destination = destination
         reading, self._writing = os.pipe()
@@ -288,8 +291,8 @@ class Typist(threading.Thread):
         os.close(self._writing)
 
 
-def test_what_is_typed_is_published_while_more_is_awaited(
-    destination: Destination, monkeypatch: pytest.MonkeyPatch
+def test_typed_events_are_published_while_more_are_awaited(
+    destination: BulkDestination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(Typist):
         def run(self) -> None:
@@ -305,7 +308,7 @@ def test_what_is_typed_is_published_while_more_is_awaited(
     assert (summary.published, summary.complete) == (3, True)
 
 
-def test_ctrl_c_ends_the_wait_for_input(destination: Destination, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_the_wait_for_input(destination: BulkDestination, monkeypatch: pytest.MonkeyPatch) -> None:
     class Leaving(Typist):
         def run(self) -> None:
             self.types(event(1))
@@ -319,7 +322,7 @@ def test_ctrl_c_ends_the_wait_for_input(destination: Destination, monkeypatch: p
     assert (summary.published, summary.interrupted) == (1, True)
 
 
-def wrong(tmp_path: Path) -> dict[str, tuple[Callable[[Destination], Summary], str]]:
+def wrong(tmp_path: Path) -> dict[str, tuple[Callable[[BulkDestination], PublishSummary], str]]:
     good = written(tmp_path / "a.ndjson", ndjson([event(1)]))
     return {
         "missing": (lambda to: publish_files([good, "missing.ndjson"], to), "missing.ndjson: no such file"),
@@ -334,7 +337,7 @@ def wrong(tmp_path: Path) -> dict[str, tuple[Callable[[Destination], Summary], s
 
 @pytest.mark.parametrize("case", ["missing", "directory", "twice", "rate", "shift", "format", "refused"])
 def test_wrong_use_is_an_error_before_anything_is_published(
-    case: str, tmp_path: Path, destination: Destination
+    case: str, tmp_path: Path, destination: BulkDestination
 ) -> None:
     call, expected = wrong(tmp_path)[case]
     with pytest.raises(FileProblem, match=expected) as caught:
@@ -343,10 +346,10 @@ def test_wrong_use_is_an_error_before_anything_is_published(
     assert {at.end_offset for at in log_identity(destination.connection, destination.topic).values()} == {0}
 
 
-def test_a_topic_that_is_missing_is_an_error(tmp_path: Path, destination: Destination) -> None:
+def test_a_topic_that_is_missing_is_an_error(tmp_path: Path, destination: BulkDestination) -> None:
     path = written(tmp_path / "a.ndjson", ndjson([event(1)]))
     with pytest.raises(TopicError, match="touchstream init"):
-        publish_files([path], Destination(destination.connection, "missing"))
+        publish_files([path], BulkDestination(destination.connection, "missing"))
 
 
 def test_a_kafka_that_goes_away_is_a_problem_with_counts(
@@ -356,7 +359,7 @@ def test_a_kafka_that_goes_away_is_a_problem_with_counts(
     broker = own_broker(tmp_path)
     path = written(tmp_path / "a.ndjson", ndjson([event(number) for number in range(2000)]))
     with running(broker.child(), tmp_path) as child:
-        destination = Destination(KafkaConnection.from_url(broker.url), unique_name)
+        destination = BulkDestination(KafkaConnection.from_url(broker.url), unique_name)
         ensure_topics(destination.connection, topic_specs(Settings(topic=unique_name)))
 
         def stop(at: Progress) -> None:
@@ -371,7 +374,7 @@ def test_a_kafka_that_goes_away_is_a_problem_with_counts(
 
 
 @pytest.mark.skipif(not RETAIL.exists(), reason=f"{RETAIL} is not there")
-def test_real_retail_data_arrives_as_it_was_published(destination: Destination) -> None:
+def test_real_retail_data_arrives_as_it_was_published(destination: BulkDestination) -> None:
     summary = publish_files([str(RETAIL)], destination)
     with gzip.open(RETAIL) as file:
         decoded = [decode_json(line) for line in file]

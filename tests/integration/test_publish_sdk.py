@@ -15,7 +15,8 @@ from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
-from touchstream.streams.broker.topics import TopicError, ensure_topics, log_identity, topic_specs
+from touchstream.streams.broker.topic_error import TopicError
+from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
 from touchstream.streams.channels import BufferFull, DeliveryFailed, Producer, Refused
 from touchstream.streams.process.connection import KafkaConnection
 from touchstream.streams.process.settings import Settings

@@ -10,18 +10,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from tests.support.clickhouse_rows import (
-    HOUR_MS,
-    NOON_MS,
-    Row,
-    database_url,
-    dead_letter,
-    lane,
-    migrated_database,
-    panes_of,
-    table,
-    touchpoint,
-)
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, Row, dead_letter, lane, panes_of, table, touchpoint
+from tests.support.databases import migrated_database
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.metrics.exact import IntervalError
 from touchstream.sinks.clickhouse.upkeep import reconcile as module
 from touchstream.sinks.clickhouse.upkeep.reconcile import DIFFERENCES_MAX, Reconciled, reconcile
@@ -151,7 +142,7 @@ def test_a_pane_that_holds_no_duplicates_ends_at_its_last_event(written: Written
     )  # fmt: skip
 
 
-def test_what_arrives_meanwhile_is_left_out_wherever_it_has_got_to(written: Written) -> None:
+def test_events_that_arrive_meanwhile_are_left_out_wherever_they_have_got_to(written: Written) -> None:
     """Raw events and panes of a flush whose lane row is not written yet, in any part."""
     new = [touchpoint(2_000 + at, occurred_at=written.events[0]["occurred_at"], event_id=f"n{at}") for at in (0, 1)]
     written.insert("touchpoints", *new)

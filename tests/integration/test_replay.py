@@ -12,9 +12,11 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
-from tests.support.clickhouse_rows import Row, database_url, dead_letter, lane, migrated_database, table, touchpoint
+from tests.support.clickhouse_rows import Row, dead_letter, lane, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.schemas.definitions import read_source
 from touchstream.schemas.journey import DEFAULT_FILE
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
 from touchstream.sinks.clickhouse.upkeep.dead_letters import STARTED, dead_letters, note_replays, open_letters
 from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
@@ -22,7 +24,7 @@ from touchstream.streams.cli.main import app
 from touchstream.streams.measure.definitions import document
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep import dead_letter_replay as module
-from touchstream.streams.upkeep.dead_letter_replay import Replay, ReplayError, Selection, Summary
+from touchstream.streams.upkeep.dead_letter_replay import LetterSelection, Replay, ReplayError, ReplaySummary
 
 pytestmark = pytest.mark.stack
 
@@ -53,11 +55,11 @@ class Letters:
             row | {"partition": offset % PARTITIONS, "headers": [{"name": b"trace", "value": b"%d" % offset}]} | changes
         )
 
-    def replay(self, selection: Selection | None = None, patience: float = 1.0) -> Summary:
-        return Replay(self.settings).run(selection or Selection(), 10_000, patience, lambda *_: None)
+    def replay(self, selection: LetterSelection | None = None, patience: float = 1.0) -> ReplaySummary:
+        return Replay(self.settings).run(selection or LetterSelection(), 10_000, patience, lambda *_: None)
 
-    def rehearsed(self, selection: Selection | None = None) -> Summary:
-        return Replay(self.settings).rehearse(selection or Selection(), lambda *_: None)
+    def rehearsed(self, selection: LetterSelection | None = None) -> ReplaySummary:
+        return Replay(self.settings).rehearse(selection or LetterSelection(), lambda *_: None)
 
     def in_log(self) -> list[Any]:
         """All records of the topic."""
@@ -117,7 +119,7 @@ def test_a_letter_comes_as_it_was_to_where_it_was_and_says_which_it_is(letters: 
 
 def test_run_again_it_sends_nothing_again(letters: Letters) -> None:
     letters.insert("dead_letters", *(letters.refused(offset) for offset in range(7)))
-    letters.replay(Selection(limit=3))
+    letters.replay(LetterSelection(limit=3))
     assert [len(letters.open()), letters.replay().published, letters.replay().published] == [4, 4, 0]
     assert len(letters.in_log()) == 7
 
@@ -133,7 +135,7 @@ def test_run_again_it_sends_nothing_again(letters: Letters) -> None:
     ],
     ids=["erased", "erased in part", "counted by panes", "a control record", "of another topic"],
 )
-def test_what_must_not_come_back_never_does(letters: Letters, never: Row) -> None:
+def test_letters_that_must_not_come_back_never_do(letters: Letters, never: Row) -> None:
     letters.insert("dead_letters", letters.refused(1, **never))
     assert (letters.replay().letters, letters.rehearsed().letters, letters.in_log()) == (0, 0, [])
 
@@ -144,7 +146,7 @@ def test_an_erased_letter_that_was_refused_twice_never_comes_back_by_its_other_r
     assert letters.replay().letters == 0
 
 
-def test_what_would_be_refused_again_is_left_as_it_is(letters: Letters) -> None:
+def test_letters_that_would_be_refused_again_are_left_as_they_are(letters: Letters) -> None:
     letters.insert("dead_letters", letters.refused(1, value=event(1, nps=12)), letters.refused(2, value=b"\x00\x01"))
     found = letters.replay()
     assert (found.published, sorted(found.verdicts)) == (0, ["out_of_scale", "undecodable"])
@@ -177,7 +179,7 @@ def test_a_letter_that_was_refused_again_is_the_same_letter(letters: Letters) ->
 
 def test_a_record_that_only_says_that_it_is_another_letter_neither_opens_nor_hides_it(letters: Letters) -> None:
     letters.insert("dead_letters", letters.refused(1), letters.refused(2))
-    assert letters.replay(Selection(limit=1)).published == 1
+    assert letters.replay(LetterSelection(limit=1)).published == 1
 
     def says(letter: bytes, attempt: bytes, *more: tuple[bytes, bytes]) -> Row:
         said = [(b"touchstream-replay-of", letter), (b"touchstream-replay-attempt", attempt), *more]
@@ -210,7 +212,7 @@ def test_after_an_interruption_it_waits_until_the_lanes_have_measured_what_was_s
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "note_replays", note)
-        replay.run(Selection(limit=1), 100, 1, lambda *_: None)
+        replay.run(LetterSelection(limit=1), 100, 1, lambda *_: None)
     assert len(interrupted) == len(letters.in_log()) == 1
     with pytest.raises(ReplayError, match="start a worker"):
         letters.replay(patience=0.2)
@@ -222,7 +224,7 @@ def test_after_an_interruption_it_waits_until_the_lanes_have_measured_what_was_s
     assert len(letters.in_log()) == 2
 
 
-def test_what_may_have_been_counted_before_raw_events_were_deleted_is_left_alone(letters: Letters) -> None:
+def test_letters_that_may_have_counted_before_raw_events_were_deleted_are_left_alone(letters: Letters) -> None:
     letters.insert("dead_letters", letters.refused(1))
     (one,) = open_letters(letters.client, letters.settings.topic, None, 0, 1)
     note_replays(letters.client, [one], STARTED, 0, 1_700_000_000_000)
@@ -254,7 +256,7 @@ def test_a_dry_run_says_which_metrics_would_change_and_changes_nothing(letters: 
     assert (len(letters.open()), letters.in_log()) == (4, [])
 
 
-def test_what_a_gateway_refused_comes_back_as_an_event_that_it_would_have_taken_and_an_excerpt_never(
+def test_letters_of_a_gateway_come_back_as_events_that_it_would_have_taken_and_excerpts_never(
     letters: Letters,
 ) -> None:
     def refused(offset: int, value: bytes, *more: tuple[bytes, bytes], reason: str = "unknown_schema") -> Row:
@@ -273,14 +275,14 @@ def test_what_a_gateway_refused_comes_back_as_an_event_that_it_would_have_taken_
     assert json.loads(shops.value) == json.loads(claims) | {"sent_by": "shop", "received_at": NOW_MS}
     assert json.loads(nobodys.value)["sent_by"] is None
     assert dict(shops.headers).keys() == {"touchstream-sent-by", "touchstream-replay-of", "touchstream-replay-attempt"}
-    assert letters.replay(Selection("not_allowed")).published == 1
+    assert letters.replay(LetterSelection("not_allowed")).published == 1
 
 
 def test_reason_and_time_choose(letters: Letters) -> None:
     rows = [letters.refused(offset, reason="ab"[offset % 2], record_at=offset * 1_000) for offset in range(6)]
     letters.insert("dead_letters", *rows)
-    assert letters.rehearsed(Selection("b", 2_000)).letters == 2
-    assert letters.rehearsed(Selection("'; DROP TABLE lanes")).letters == 0
+    assert letters.rehearsed(LetterSelection("b", 2_000)).letters == 2
+    assert letters.rehearsed(LetterSelection("'; DROP TABLE lanes")).letters == 0
 
 
 def test_the_command_rehearses_and_replays_and_the_list_says_so(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from tests.integration.test_clickhouse_metrics import publish, write
-from tests.support.clickhouse_rows import HOUR_MS, Row, lane, migrated_database, pane, table, touchpoint
+from tests.support.clickhouse_rows import HOUR_MS, Row, lane, pane, table, touchpoint
+from tests.support.databases import migrated_database
 from touchstream.schemas import times
 from touchstream.schemas.alerts import Rules
 from touchstream.schemas.journey import Journeys
@@ -24,7 +25,7 @@ from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
 from touchstream.sinks.clickhouse.metrics.journeys import record_stages
 from touchstream.sinks.clickhouse.rolling import live
-from touchstream.sinks.clickhouse.rolling.series import KINDS, Decided, decide_series
+from touchstream.sinks.clickhouse.rolling.series import KINDS, SILENCE_TOUCHES, Decided, decide_series
 from touchstream.sinks.clickhouse.rolling.store import rolling_at, write_rolling
 from touchstream.sinks.prometheus import RollingGauges
 from touchstream.streams.rolling.roll import Roll
@@ -265,7 +266,7 @@ def test_who_is_new_has_rows_at_once_where_there_is_room(client: Client) -> None
     assert [row for row in rows_now(client) if row["other"]] == []
 
 
-def test_what_has_a_row_no_more_says_zero_at_the_same_tick(client: Client) -> None:
+def test_a_series_that_has_lost_its_row_says_zero_at_the_same_tick(client: Client) -> None:
     """Else its row of before would stand beside that of the others, which count it now."""
     window, tick = BY_NAME["7d"], NOW_MS
     heard(client, "old", 30, touches=5)
@@ -285,7 +286,7 @@ def test_what_has_a_row_no_more_says_zero_at_the_same_tick(client: Client) -> No
 
 def test_silence_is_said_of_a_bounded_number_of_names(client: Client) -> None:
     for number in range(30):
-        heard(client, f"web-{number:02}", 50, touches=1)
+        heard(client, f"web-{number:02}", 50, touches=SILENCE_TOUCHES)
     decide(client, MOST)
     write_rolling(client, TOPIC, [(WINDOW, NOW_MS)])
     silent = rolling_at(client, TOPIC, WINDOW, NOW_MS)
@@ -293,11 +294,25 @@ def test_silence_is_said_of_a_bounded_number_of_names(client: Client) -> None:
     assert len([row for row in silent if row["channel"] is not None and row["segment"] is None]) == MOST
 
 
+def test_silence_of_a_name_that_was_hardly_ever_touched_has_no_row(client: Client) -> None:
+    heard(client, "steady", 30, touches=SILENCE_TOUCHES - 1)
+    heard(client, "steady", 20, touches=1)
+    heard(client, "once", 20, touches=SILENCE_TOUCHES - 1)
+    heard(client, "shop", 20, touches=1)  # declared
+    decide(client, MOST)
+    write_rolling(client, TOPIC, [(WINDOW, NOW_MS), (BY_NAME["24h"], NOW_MS)])
+    silent = {row["channel"]: row["touches"] for row in rolling_at(client, TOPIC, WINDOW, NOW_MS) if not row["other"]}
+    assert silent.keys() - {None} == {"steady", "shop"}
+    assert set(silent.values()) == {0}
+    day = {row["channel"]: row["touches"] for row in rolling_at(client, TOPIC, BY_NAME["24h"], NOW_MS)}
+    assert day["once"] == SILENCE_TOUCHES - 1
+
+
 def test_page_and_rules_do_not_take_the_others_for_a_name(client: Client) -> None:
     bomb(client)
     leader(client, MOST)[0].step(NOW_MS)
     tick_ms = WINDOW.live_tick(NOW_MS)
-    tick = live.Tick(TOPIC, WINDOW, tick_ms, "default")
+    tick = live.LiveTick(TOPIC, WINDOW, tick_ms, "default")
     channels = live.channels(client, tick, "use", None, 50)
     assert [row["touches"] for row in channels.rows if row["channel"] == "(other)"] == [5]
     assert channels.names == len(channels.rows) <= MOST + 1

@@ -14,7 +14,7 @@ from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
 from touchstream.streams.broker.log_reader import log_reader
 from touchstream.streams.broker.topics import log_identity
-from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.bulk import BulkDestination, LaneBatches
 from touchstream.streams.process.connection import KafkaConnection
 
 pytestmark = [pytest.mark.stack, about_the_local_broker]
@@ -41,7 +41,9 @@ async def write(batches: LaneBatches, numbers: range) -> None:
     await batches.flush()
 
 
-def test_what_is_written_while_the_topic_is_missing_waits_and_stands_in_the_log_once_it_is_made(tmp_path: Path) -> None:
+def test_a_batch_that_is_written_while_the_topic_is_missing_waits_and_stands_in_the_log_once_it_is_made(
+    tmp_path: Path,
+) -> None:
     broker = Broker(free_port())
     connection = KafkaConnection.from_url(broker.url)
 
@@ -49,7 +51,7 @@ def test_what_is_written_while_the_topic_is_missing_waits_and_stands_in_the_log_
         first = running(broker.child(), tmp_path)
         first.__enter__()
         make_topic(broker)
-        async with LaneBatches.to(Destination(connection, TOPIC)) as batches:
+        async with LaneBatches.to(BulkDestination(connection, TOPIC)) as batches:
             await write(batches, range(100))
             await asyncio.to_thread(first.__exit__, None, None, None)
             with running(broker.child(), tmp_path):

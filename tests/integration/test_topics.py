@@ -8,9 +8,9 @@ from kafka import KafkaProducer
 from tests.kafka.choice import own_broker
 from touchstream.deploy.local.ports import free_port
 from touchstream.deploy.local.process import running
+from touchstream.streams.broker.topic_error import TopicError
 from touchstream.streams.broker.topics import (
     EVENT_MESSAGE_BYTES_MAX,
-    TopicError,
     TopicSpec,
     ensure_topics,
     log_identity,
@@ -41,7 +41,7 @@ def test_topics_are_created_once_and_left_alone_after(connection: KafkaConnectio
 
 
 def test_topics_of_what_comes_out_are_created_too() -> None:
-    assert [spec.name for spec in topic_specs(Settings())][2:] == ["stage-metrics", "alerts"]
+    assert [spec.name for spec in topic_specs(Settings())][2:] == ["stage-metrics", "alerts", "annotations"]
 
 
 def test_another_number_of_partitions_is_said_and_not_changed(connection: KafkaConnection, unique_name: str) -> None:

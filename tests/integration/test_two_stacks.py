@@ -30,7 +30,7 @@ def test_of_two_stacks_each_measures_what_was_published_to_its_directory(tmp_pat
     for number, directory in enumerate((first, second), start=1):
         directory.mkdir()
         event = {"occurred_at": now_ms(), "customer_id": "ann", "channel": "web", "touchpoint": "p"}
-        lines = [json.dumps(event | {"event_id": f"e{one}"}) for one in range(number)]
+        lines = [json.dumps(event | {"event_id": f"{number}-{one}"}) for one in range(number)]
         (directory / "events.ndjson").write_text("\n".join(lines) + "\n")
     with running_stack(first, workers=1), running_stack(second, workers=1):
         for number, directory in enumerate((first, second), start=1):

@@ -1,17 +1,23 @@
 """A database of any earlier version, with rows in it, becomes what one of this version would be."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.support.clickhouse_rows import NOON_MS, Row, dead_letter, empty_database, lane, panes_of, table, touchpoint
+from tests.support.clickhouse_rows import HOUR_MS, NOON_MS, Row, dead_letter, lane, panes_of, table, touchpoint
+from tests.support.databases import empty_database
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.paths import stage_paths
+from touchstream.schemas.times import now_ms
+from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.lanes.definitions import record_definitions
 from touchstream.sinks.clickhouse.metrics.journeys import portfolio, record_stages
 from touchstream.sinks.clickhouse.migrations.migrate import Migrating, known_migrations, migrate
+from touchstream.sinks.clickhouse.rolling.effects import measure_effects
+from touchstream.sinks.clickhouse.rolling.store import rolling_at, write_rolling
 from touchstream.sinks.clickhouse.upkeep.reconcile import reconcile
 
 pytestmark = pytest.mark.stack
@@ -83,3 +89,31 @@ def test_each_earlier_version_with_rows_in_it_becomes_this_one(
         assert portfolio(client, by=("stage",)) == portfolio(whole, by=("stage",))
         compared = reconcile(client)
         assert (compared.differing, compared.panes > 0) == (0, True)
+
+
+def test_rolling_rows_of_before_design_effects_stay_as_they_were_until_they_are_written_again(
+    clickhouse_url: str,
+) -> None:
+    window, before = BY_NAME["24h"], tuple(one for one in VERSIONS if one.name < "0022")
+    tick_ms = now_ms() // HOUR_MS * HOUR_MS
+    events = [row | {"occurred_at": tick_ms - 1, "sentiment_micro": row["nps"] * 50_000} for row in EVENTS]
+    with empty_database(clickhouse_url) as client:
+        migrate(client, Migrating(), before)
+        rows = {"touchpoints": events, "stage_panes": panes_of(events)}
+        for name, filled in rows.items():
+            client.insert_arrow(name, table(name, filled))
+        old: Row = {"topic": "touchpoints", "window": window.name, "tick": datetime.fromtimestamp(tick_ms / 1000, UTC),
+                    "group_key": [("journey", "default")], "completeness": 1.0, "nps": 12.0, "nps_n": 60,
+                    "nps_low": -8.0, "nps_high": 32.0}  # fmt: skip
+        client.insert("stage_metrics", [list(old.values())], column_names=list(old))
+        migrate(client, Migrating())
+        (kept,) = rolling_at(client, "touchpoints", window, tick_ms)
+        assert (kept["nps"], kept["nps_low"], kept["nps_high"]) == (12.0, -8.0, 32.0)
+        assert (kept["sentiment_low"], kept["design_effects"]) == (None, {})
+        measure_effects(client, "touchpoints", window, tick_ms)
+        write_rolling(client, "touchpoints", [(window, tick_ms)])
+        written = rolling_at(client, "touchpoints", window, tick_ms)[0]
+        assert written["nps_n"] == 60
+        assert -70 < written["nps_low"] < written["nps"] < written["nps_high"] < -28
+        assert written["design_effects"]["sentiment_spread"] > 0
+        assert written["sentiment_low"] < written["sentiment"] < written["sentiment_high"]

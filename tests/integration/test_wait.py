@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stack
 HOUR_MS = 3_600_000
 
 
-def test_what_was_waited_for_is_complete_at_once(tmp_path: Path) -> None:
+def test_events_that_were_waited_for_are_complete_at_once(tmp_path: Path) -> None:
     """One customer, so that most lanes have nothing to read; later and earlier hours; and nothing new."""
     now_ms = times.now_ms()
     file = tmp_path / "events.ndjson"

@@ -15,19 +15,22 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from typer.testing import CliRunner, Result
 
 from tests.support.alert_rows import CSAT_LOW, INCIDENT, at, incident, step_through, support, write_ticks
-from tests.support.clickhouse_rows import database_url, migrated_database
+from tests.support.databases import migrated_database
 from tests.support.http_endpoint import endpoint
 from tests.support.stack import eventually
 from touchstream.deploy.local.ports import free_port
 from touchstream.sinks.clickhouse.alerts.rounds import newest_round
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
+from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.page.figures import instant
 from touchstream.streams.broker.topics import ALERTS_TOPIC, TopicSpec, ensure_topics
+from touchstream.streams.cli.main import app
 from touchstream.streams.cli.page import _firing
 from touchstream.streams.process.connection import KafkaConnection
-from touchstream.streams.watch.judge import FIRING, RESOLVED
+from touchstream.streams.watch.judge import FIRING, PENDING, RESOLVED
 
 pytestmark = pytest.mark.stack
 
@@ -52,8 +55,13 @@ def environment(client: Client, clickhouse_url: str, kafka_url: str, tmp_path: P
     }
 
 
-def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "touchstream.streams.cli", *arguments]
+def run(environment: dict[str, str], *arguments: str) -> Result:
+    """A command in this process: a new one is slow to start."""
+    return CliRunner().invoke(app, arguments, env=environment)
+
+
+def refused_watch(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "touchstream.streams.cli", "watch"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -114,7 +122,7 @@ def test_no_alert_that_fires_is_not_all_that_is_said_where_nothing_judges(
     client: Client, environment: dict[str, str]
 ) -> None:
     never = run(environment, "alerts", "--firing")
-    assert (never.returncode, never.stdout.strip()) == (0, "no alert is firing")
+    assert (never.exit_code, never.stdout.strip()) == (0, "no alert is firing")
     assert "no watch has ever judged this topic" in never.stderr
     ago = datetime.now(UTC) - timedelta(minutes=5)
     client.insert(
@@ -123,7 +131,9 @@ def test_no_alert_that_fires_is_not_all_that_is_said_where_nothing_judges(
     assert "watch was last heard of 5 min" in run(environment, "alerts", "--firing").stderr
 
 
-def test_it_says_how_it_is_in_strict_openmetrics(client: Client, environment: dict[str, str], tmp_path: Path) -> None:
+def test_watch_reports_its_state_in_strict_openmetrics(
+    client: Client, environment: dict[str, str], tmp_path: Path
+) -> None:
     step_through(AlertTables(client, "touchpoints"), client, INCIDENT[:4])
     write_ticks(client, [(5, [support(csat=1.0)])])
     with watching(environment, tmp_path / "watch.log"):
@@ -142,7 +152,7 @@ def test_it_says_how_it_is_in_strict_openmetrics(client: Client, environment: di
         assert "touchstream_worker_state" not in text  # of a worker that there isn't
 
 
-def test_it_waits_for_a_clickhouse_that_is_away_and_says_so(environment: dict[str, str], tmp_path: Path) -> None:
+def test_watch_waits_for_a_clickhouse_that_is_away_and_says_so(environment: dict[str, str], tmp_path: Path) -> None:
     environment["TOUCHSTREAM_CLICKHOUSE_URL"] = "http://default@127.0.0.1:1/touchstream"
     log = tmp_path / "watch.log"
     with watching(environment, log) as process:
@@ -152,19 +162,19 @@ def test_it_waits_for_a_clickhouse_that_is_away_and_says_so(environment: dict[st
         assert process.wait(30) == 0
 
 
-def test_it_does_not_start_with_a_rule_that_cannot_be_judged(environment: dict[str, str], tmp_path: Path) -> None:
+def test_watch_does_not_start_with_a_rule_that_cannot_be_judged(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "alerts.yaml").write_text(RULES.replace("csat,", "csta,"))
-    ended = run(environment, "watch")
+    ended = refused_watch(environment)
     assert ended.returncode == 1
     assert ended.stderr.strip().endswith("alerts.yaml:3: metrics.yaml has no metric csta; correct its spelling")
     checked = run(environment, "catalogue", "check", "--json")
-    assert checked.returncode == 1
+    assert checked.exit_code == 1
     assert [one["where"] for one in json.loads(checked.stdout) if one["severity"] == "error"] == ["alerts.yaml:3"]
 
 
 def answer(environment: dict[str, str], *arguments: str) -> list[dict[str, Any]]:
     ended = run(environment, *arguments, "--json")
-    assert ended.returncode == 0, ended.stderr
+    assert ended.exit_code == 0, ended.stderr
     found: list[dict[str, Any]] = json.loads(ended.stdout)
     return found
 
@@ -189,6 +199,10 @@ def test_alerts_are_listed_and_shown_on_the_page(client: Client, environment: di
     step_through(tables, client, INCIDENT)
     assert answer(environment, "alerts", "--firing") == []
     assert [alert["state"] for alert in answer(environment, "alerts")] == [RESOLVED]
+    history = ("alerts", "history", "--from", str(at(0)))
+    assert [change["state"] for change in answer(environment, *history)] == [RESOLVED, FIRING, PENDING]
+    assert answer(environment, *history, "--rule", "other") == []
+    assert answer(environment, "alerts", "history", "--from", str(at(7))) == []
 
 
 def test_a_rehearsal_says_what_rules_would_have_said(client: Client, environment: dict[str, str]) -> None:
@@ -202,5 +216,5 @@ def test_a_rehearsal_says_what_rules_would_have_said(client: Client, environment
         in run(environment, "alerts", "test", file, "--from", str(at(5)), "--to", str(at(7))).stdout
     )
     refused = run(environment, "alerts", "test", file, "--from", "-1h", "--to", "-2h")
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "--from must be before --to" in refused.stderr

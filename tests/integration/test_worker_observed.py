@@ -118,7 +118,7 @@ def test_the_leader_has_gauges_of_its_rolling_rows(worker: Observed) -> None:
     assert ("5m",) in worker.values("touchstream_stage_completeness")
 
 
-def test_what_is_away_is_named_until_it_is_back(worker: Observed) -> None:
+def test_a_worker_names_the_server_that_is_away_until_it_is_back(worker: Observed) -> None:
     for process, name in ((worker.clickhouse, "ClickHouse"), (worker.broker, "Kafka")):
         pause(process)
         try:

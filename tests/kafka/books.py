@@ -14,7 +14,8 @@ from tests.support.stack import eventually
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.sinks.clickhouse.database import connect
-from touchstream.streams.broker.topics import LogPosition, TopicError, log_identity
+from touchstream.streams.broker.topic_error import TopicError
+from touchstream.streams.broker.topics import LogPosition, log_identity
 from touchstream.streams.measure.records import CONTROL_HEADER
 from touchstream.streams.process.connection import KafkaConnection
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from touchstream.schemas import times
 from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.streams.channels import Producer
-from touchstream.streams.channels.bulk import Destination, LaneBatches
+from touchstream.streams.channels.bulk import BulkDestination, LaneBatches
 from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.process.connection import KafkaConnection
 
@@ -105,7 +105,7 @@ class BulkLoad(Load):
 
     async def _publish_batches(self) -> None:
         encoder, started = Encoder(), time.monotonic()
-        async with LaneBatches.to(Destination(KafkaConnection.from_url(self._kafka_url))) as batches:
+        async with LaneBatches.to(BulkDestination(KafkaConnection.from_url(self._kafka_url))) as batches:
             while not (self.published >= self.events and self._enough.is_set()):
                 due = int((time.monotonic() - started) * self._per_second)
                 # Where the machine lags, what is sent twice still comes soon after the first: ids are forgotten.

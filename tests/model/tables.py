@@ -10,8 +10,9 @@ import pyarrow as pa
 from tests.oracle.control import FIRST_KEYS
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES
-from touchstream.streams.measure.lane import LaneRow, LaneRows
+from touchstream.streams.measure.lane import LaneRows
 from touchstream.streams.worker.flush import first_rows, flush_of, of_lane
 
 _INSTANTS = (
@@ -92,7 +93,11 @@ class MemoryTables:
         self._read()
         kept = [row for row in self.lanes.values() if (row["topic"], row["partition"]) == (topic, partition)]
         self.known = {row["log_id"]: (row["next_offset"], self.raw_end(row["log_id"])) for row in kept}
-        rows = [{name: value for name, value in row.items() if name != "watermark"} for row in kept]
+        in_ms = ("lane_clock", "occurred_max", "ids_since")
+        rows = [
+            {f"{name}_ms" if name in in_ms else name: value for name, value in row.items() if name != "watermark"}
+            for row in kept
+        ]
         return sorted((LaneRow(**row) for row in rows), key=lambda row: row.generation)
 
     def begin(self, row: LaneRow, lateness_ms: int) -> None:

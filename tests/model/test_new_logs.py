@@ -79,7 +79,7 @@ def test_ids_of_logs_before_are_as_far_away_as_where_those_were_left(writers: Wr
 
 @pytest.mark.parametrize("broken", [None, goes_on_from_the_lane_row, known_and_not_counted])
 @pytest.mark.parametrize("inserted", [Step(0, "insert", 1, 3), Step(0, "insert", 0, 0), Step(0, "insert", 2, 0)])
-def test_what_a_flush_left_of_a_log_that_is_lost_counts_and_is_known_to_the_next(
+def test_events_that_a_flush_left_of_a_lost_log_count_and_are_known_to_the_next(
     writers: WriterSchemas, monkeypatch: pytest.MonkeyPatch, inserted: Step, broken: Control | None
 ) -> None:
     logs = [event(at, one) for at, one in enumerate("abcd")], [event(at, one) for at, one in enumerate("dbca")]

@@ -20,6 +20,6 @@ def test_every_row_on_the_way_and_every_table_in_the_end_is_as_recomputed_from_t
     assert run(scenario, writers) == []
 
 
-def test_so_they_are_in_schedules_of_many_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schedules_of_many_seeds_end_as_recomputed_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARS_MAX_THREADS", "1")  # frames are small, and the processes have the cores
     assert nightly(SEEDS, len(cores()), control=None) == 0

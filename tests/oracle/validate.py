@@ -158,6 +158,8 @@ def milliseconds(text: str) -> int:
     """ISO 8601, UTC if unmarked, to milliseconds since 1970, rounded down."""
     if text.isdigit() or len(text) > 40:  # a number in quotes is a slip, though some read as dates
         raise Refused("wrong_type", f"time {text[:40]!r}")
+    if re.match("[0-9]{4}-?[Ww][0-9]{2}(?!-?[0-9])", text):
+        raise Refused("wrong_type", f"a week, and no day of it: {text!r}")
     leap = re.sub("(:?[0-9]{2}:?)60", r"\g<1>59", text[11:])  # 23:59:60 is a second after 23:59:59
     try:
         moment = datetime.fromisoformat((text[:11] + leap).upper()) + timedelta(seconds=leap != text[11:])

@@ -69,7 +69,7 @@ def write_ticks(
 
 def empty_alert_tables(client: Client) -> None:
     """Without any rolling rows and alerts."""
-    for name in ("stage_metrics", "alerts", "alert_changes", "alert_deliveries", "alerts_judged"):
+    for name in ("stage_metrics", "alerts", "alert_changes", "alert_deliveries", "alert_namespaces", "alerts_judged"):
         client.command(f"TRUNCATE TABLE {name}")
 
 

@@ -55,6 +55,15 @@ _PLACE: Final[Schema] = {
         ),
     },
     "other_names": _N | {"description": "How many names these are, about."},
+    "design_effects": {
+        "type": "object",
+        "additionalProperties": {"type": "number", "minimum": 0},
+        "description": (
+            "By what intervals were widened because people answer more than once: metric to design effect, as measured"
+            " lately in windows of this length; absent: 1, or not measured yet. NAME_spread: variance of the answers,"
+            " where sums don't tell it."
+        ),
+    },
     "completeness": {
         "const": 1.0,
         "description": "Share of lanes that have passed the tick: complete rows only.",

@@ -1,18 +1,11 @@
-"""Plain rows of the lane's tables, and a database of one's own to write them to."""
+"""Plain rows of the lane's tables."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 import pyarrow as pa
-from clickhouse_connect.driver.client import Client
 
 from tests.oracle.panes import empty_pane, pane_keys, touch
-from touchstream.sinks.clickhouse.database import connect
-from touchstream.sinks.clickhouse.migrations.migrate import Migrating, migrate
 from touchstream.sinks.clickhouse.rows import TABLES
 
 Row = dict[str, Any]
@@ -20,53 +13,6 @@ PANE_KEY = ("resolution_s", "pane_start", "journey", "stage", "channel", "touchp
 HOUR_MS = 3_600_000
 NOON_MS = 497_220 * HOUR_MS
 """An instant of 2026 at which panes of every resolution begin."""
-
-
-def database_url(server_url: str, database: str) -> str:
-    """The URL of another database on the same server."""
-    return urlsplit(server_url)._replace(path=f"/{database}").geturl()
-
-
-@contextmanager
-def empty_database(server_url: str) -> Iterator[Client]:
-    """A client whose database, of a name of its own, doesn't exist yet; dropped at the end."""
-    client = connect(database_url(server_url, f"test_{uuid4().hex}"))
-    try:
-        yield client
-    finally:
-        client.command("DROP DATABASE IF EXISTS {name:Identifier}", {"name": client.database}, use_database=False)
-        client.close()
-
-
-@contextmanager
-def migrated_database(server_url: str) -> Iterator[Client]:
-    """A client of a database of its own, with all tables and no rows; dropped at the end.
-
-    Made by the statements that ClickHouse says would make what the migrations made: a third of their work.
-    """
-    statements, records = _migrated(server_url)
-    with empty_database(server_url) as client:
-        name = str(client.database)
-        for statement in (f"CREATE DATABASE {_NAME}", *statements):
-            client.command(statement.replace(_NAME, name), use_database=False)
-        client.insert_arrow("schema_migrations", records)
-        yield client
-
-
-_NAME = "the_name_of_the_database"
-
-
-@cache
-def _migrated(server_url: str) -> tuple[tuple[str, ...], pa.Table]:
-    """Statements that make the tables in a database `_NAME`, what others read from first; and the records of them."""
-    made = (
-        "SELECT create_table_query FROM system.tables WHERE database = currentDatabase()"
-        " ORDER BY engine = 'View', engine = 'MaterializedView', name"
-    )
-    with empty_database(server_url) as client:
-        migrate(client, Migrating())
-        found = tuple(text.replace(str(client.database), _NAME) for (text,) in client.query(made).result_rows)
-        return found, client.query_arrow("SELECT * FROM schema_migrations FINAL")
 
 
 def touchpoint(offset: int = 0, **changes: Any) -> Row:

@@ -3,10 +3,11 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 
@@ -53,6 +54,36 @@ def endpoint() -> Iterator[Endpoint]:
     try:
         yield noted
     finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def dripping(beginning: bytes, asks: bool = True) -> Iterator[str]:
+    """The URL of a server that answers with a beginning, and then a byte each tenth of a second, without end.
+
+    asks: whether it waits for a request first.
+    """
+    ended = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            if asks:
+                self.request.recv(65_536)
+            with suppress(OSError):
+                self.request.sendall(beginning)
+                while not ended.wait(0.1):
+                    self.request.sendall(b"a")
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        ended.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaProducer
 
 from tests.support.clickhouse_rows import NOON_MS
+from tests.support.databases import lent_database
 from touchstream.sinks.clickhouse.client import connect_directly, database_url
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.broker.log_reader import log_reader
@@ -19,7 +20,7 @@ from touchstream.streams.broker.topics import log_identity
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep.init import prepare
 from touchstream.streams.worker.lanes import Limits
-from touchstream.streams.worker.store import Tables
+from touchstream.streams.worker.store import WorkerTables
 
 DERIVED = ("touchpoints", "stage_panes", "journey_touches", "identities", "dead_letters", "erasures", "lanes")
 OLD = {"product": "discover", "checkout": "buy"}
@@ -77,15 +78,13 @@ class Stand:
 
 @contextmanager
 def standing(clickhouse_url: str, kafka_url: str, directory: Path) -> Iterator[Stand]:
-    """A topic and a database of names of their own; what was made of databases is dropped at the end."""
-    name = f"test_{uuid4().hex}"
-    url = database_url(clickhouse_url, name)
-    settings = Settings(kafka_url=kafka_url, clickhouse_url=url, topic=name, partitions=2, data_dir=directory)
-    yield Stand(settings, directory)
-    client = connect_directly(url)
-    for (found,) in client.query("SELECT name FROM system.databases").result_rows:
-        if found.startswith(name):
-            client.command("DROP DATABASE {name:Identifier}", {"name": found}, use_database=False)
+    """A topic of a name of its own, which doesn't exist yet, and a database with tables and no rows."""
+    with lent_database(clickhouse_url) as name:
+        url = database_url(clickhouse_url, name)
+        topic = f"test_{uuid4().hex}"
+        yield Stand(
+            Settings(kafka_url=kafka_url, clickhouse_url=url, topic=topic, partitions=2, data_dir=directory), directory
+        )
 
 
 def events(first: int = 0, count: int = EVENTS, start_ms: int = NOON_MS) -> list[dict[str, Any]]:
@@ -116,7 +115,7 @@ def rows(client: Client, table: str) -> list[dict[str, Any]]:
 
 def measure(settings: Settings) -> None:
     """Take over every lane of the topic, measure all that its log holds, and write it."""
-    tables = Tables(settings)
+    tables = WorkerTables(settings)
     connection, topic = settings.kafka_connection(), settings.topic
     positions = log_identity(connection, topic)
     lanes = {partition: tables.load(partition) for partition in positions}

@@ -85,10 +85,14 @@ class RunningStack:
 
 
 @contextmanager
-def running_stack(directory: Path, workers: int = 2) -> Iterator[RunningStack]:
-    """`touchstream up` in the block, ended by Ctrl-C after it. The same directory again is the same data."""
+def running_stack(directory: Path, workers: int = 2, demo: bool = False) -> Iterator[RunningStack]:
+    """`touchstream up` in the block, ended by Ctrl-C after it. The same directory again is the same data.
+
+    demo: with simulated customers.
+    """
     ready_file = directory / "ready.json"
     arguments = ["up", "--data", str(directory / "data"), "--workers", str(workers), "--ready-file", str(ready_file)]
+    arguments += ["--demo"] if demo else []
     with ExitStack() as around:
         kafka = None
         if APACHE:

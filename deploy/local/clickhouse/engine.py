@@ -72,7 +72,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Answer:
+class EngineAnswer:
     """The answer to a query. `format` is None where nothing is answered (DDL, INSERT).
 
     `summary` is X-ClickHouse-Summary; when `streamed`, it is that of the first piece, and iterating over `pieces` may
@@ -122,7 +122,7 @@ class Engine:
         self._root.close()
 
     @contextmanager
-    def run(self, query: Query) -> Iterator[Answer]:
+    def run(self, query: Query) -> Iterator[EngineAnswer]:
         """Run a query; its answer is good inside the block. Raises ClickHouseError, also while iterating."""
         connection = self._connect()
         try:
@@ -140,7 +140,7 @@ class Engine:
         except RuntimeError as error:
             raise from_engine(error, self.version) from error
 
-    def _answer(self, connection: Any, query: Query) -> Answer:
+    def _answer(self, connection: Any, query: Query) -> EngineAnswer:
         head = split_insert(query.text)
         text = b"".join((query.text, *query.data)) if head is None else head.statement
         # First of all: a client's settings could change what the engine makes of a text.
@@ -159,7 +159,7 @@ class Engine:
             return self._insert(connection, admitted.insert, chain((query.text[head.data_start :],), query.data))
         return self._statement(connection, query, text, admitted.reads)
 
-    def _statement(self, connection: Any, query: Query, text: bytes, reads: bool) -> Answer:
+    def _statement(self, connection: Any, query: Query, text: bytes, reads: bool) -> EngineAnswer:
         name = (output_format(text) if reads else None) or query.default_format
         rows = reads and _SELECTS.match(text) and not _NOT_ONLY_ROWS.search(text)
         if query.streamed and rows and name in _STREAMED_FORMATS:
@@ -168,7 +168,7 @@ class Engine:
         size = result.size()
         # An empty result of a SELECT has its format all the same; a DDL statement has none.
         shown = name if reads or size else None
-        return Answer(_whole(result), _read_summary(result), shown, size, result)
+        return EngineAnswer(_whole(result), _read_summary(result), shown, size, result)
 
     def _admit_external(self, connection: Any, table: External) -> tuple[bytes, Insert]:
         """The statements that make and fill a client's own table."""
@@ -179,7 +179,7 @@ class Engine:
         self._statements.admit(connection, made)
         return made, Insert(f"INSERT INTO {name} ".encode(errors="surrogateescape"), b"", table.format, 0)
 
-    def _insert(self, connection: Any, insert: Insert, data: Iterable[bytes]) -> Answer:
+    def _insert(self, connection: Any, insert: Insert, data: Iterable[bytes]) -> EngineAnswer:
         # By way of a file, because chDB's own streaming insert swallows what goes wrong at its end: a constraint, too
         # many partitions. Besides, nothing is inserted before all of it has come.
         with NamedTemporaryFile(dir=self._incoming) as file:
@@ -190,12 +190,12 @@ class Engine:
             statement = b"".join((insert.target, source, insert.settings, b" FORMAT ", insert.format.encode()))
             result = connection.query(statement, DEFAULT_FORMAT)
         written = {"result_rows": str(result.rows_written()), "result_bytes": str(result.bytes_written())}
-        return Answer(_whole(result), _read_summary(result) | written, None, 0, result)
+        return EngineAnswer(_whole(result), _read_summary(result) | written, None, 0, result)
 
-    def _streamed(self, connection: Any, text: bytes, name: str) -> Answer:
+    def _streamed(self, connection: Any, text: bytes, name: str) -> EngineAnswer:
         stream = connection.send_query(text, name)
         first = connection.streaming_fetch_result(stream)
-        return Answer(self._pieces(connection, stream, first), _read_summary(first), format=name)
+        return EngineAnswer(self._pieces(connection, stream, first), _read_summary(first), format=name)
 
     def _pieces(self, connection: Any, stream: Any, result: Any) -> Generator[Buffer]:
         try:
@@ -254,4 +254,4 @@ def _summary(result: Any) -> dict[str, str]:
     }
 
 
-__all__ = ["Answer", "ClickHouseError", "Engine", "Query"]
+__all__ = ["ClickHouseError", "Engine", "EngineAnswer", "Query"]

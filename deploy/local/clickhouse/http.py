@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from touchstream.deploy.local.clickhouse.body import BODY_BYTES_MAX, Buffer, Compressor, TruncatedBodyError
-from touchstream.deploy.local.clickhouse.engine import Answer, Engine
+from touchstream.deploy.local.clickhouse.engine import Engine, EngineAnswer
 from touchstream.deploy.local.clickhouse.errors import ClickHouseError
 from touchstream.deploy.local.clickhouse.request import Request, read_request
 from touchstream.deploy.local.ports import LOOPBACK
@@ -120,14 +120,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._read_rest(request)
             self._send_error(error, headers)
 
-    def _send_whole(self, headers: Mapping[str, str], answer: Answer, encoding: tuple[str, Compressor] | None) -> None:
+    def _send_whole(
+        self, headers: Mapping[str, str], answer: EngineAnswer, encoding: tuple[str, Compressor] | None
+    ) -> None:
         pieces = map(bytes, answer.pieces) if answer.streamed else answer.pieces  # a stream's don't last
         body: list[Buffer] = [*_encoded(pieces, encoding)]
         self._send_head(HTTPStatus.OK, headers, encoding, length=sum(len(piece) for piece in body))
         for piece in body:
             self._write(piece)
 
-    def _send_stream(self, headers: Mapping[str, str], answer: Answer, encoding: tuple[str, Compressor] | None) -> None:
+    def _send_stream(
+        self, headers: Mapping[str, str], answer: EngineAnswer, encoding: tuple[str, Compressor] | None
+    ) -> None:
         """Chunks as the rows come. An error then is written into the body, as ClickHouse does since 25.11."""
         tag = secrets.token_hex(8)
         self._send_head(HTTPStatus.OK, {**headers, "X-ClickHouse-Exception-Tag": tag}, encoding, length=None)

@@ -7,12 +7,14 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from touchstream.sinks.clickhouse.sql import query_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CUSTOMERS_MAX: Final = 1_000_000
 """Most customers that a fit reads, 40 MB. Of more it reads a sample; the parameters' error is then far below 1 %."""
@@ -112,7 +114,7 @@ def bought(client: Client, currency: str | None = None) -> Buying:
     return found[_chosen(currency, list(found), "nothing was bought in")]
 
 
-def repeat_purchases(client: Client, bought: Buying, last_day: date, until: date) -> pa.Table:
+def repeat_purchases(client: Client, bought: Buying, last_day: date, until: date) -> "pa.Table":
     """One row for each customer who had bought by last_day: what the models are fitted to.
 
     Columns repeats, recency_weeks, age_weeks, mean_minor as in `streams.insight.clv.history`, and later: days with a

@@ -9,14 +9,14 @@ from clickhouse_connect.driver.client import Client
 
 from touchstream.sinks.clickhouse.customers import clv
 from touchstream.sinks.clickhouse.customers.view import (
-    Answer,
     ChannelTouches,
-    Claim,
     CustomerView,
+    IdentityClaim,
     JourneyStanding,
     LeftOut,
     Prediction,
     Sentiment,
+    SurveyAnswer,
     Touch,
     Value,
     Visit,
@@ -35,7 +35,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Person:
+class PersonKey:
     """A customer (`known`), else an anonymous id. namesake: the customer's id is an anonymous id as well."""
 
     known: bool
@@ -43,7 +43,7 @@ class Person:
     namesake: bool = False
 
 
-def find_person(client: Client, wanted: str, anonymous: bool = False) -> Person | None:
+def find_person(client: Client, wanted: str, anonymous: bool = False) -> PersonKey | None:
     """Whose id it is: a customer's, else an anonymous one, which is the customer's that it was identified as.
 
     anonymous: look among anonymous ids only. None for an id that was never met.
@@ -52,9 +52,9 @@ def find_person(client: Client, wanted: str, anonymous: bool = False) -> Person 
         return None
     (found,) = _rows(client, "customer_known", {"id": wanted})
     if found["customer"] and not anonymous:
-        return Person(True, wanted, bool(found["anonymous"]))
+        return PersonKey(True, wanted, bool(found["anonymous"]))
     if found["anonymous"]:
-        return Person(True, found["owner"]) if found["owner"] else Person(False, wanted)
+        return PersonKey(True, found["owner"]) if found["owner"] else PersonKey(False, wanted)
     return None
 
 
@@ -73,7 +73,7 @@ def customer(client: Client, wanted: str, anonymous: bool = False, topic: str = 
 class _Reading:
     """The view of a person, put together of what each query says."""
 
-    def __init__(self, client: Client, person: Person, watermark_ms: int | None) -> None:
+    def __init__(self, client: Client, person: PersonKey, watermark_ms: int | None) -> None:
         self._client, self._person, self._watermark_ms = client, person, watermark_ms
         self._parameters = {
             "known": person.known, "person": person.name, "most": LISTED_MAX, "raw_from": -FAR_MS, "raw_to": FAR_MS,
@@ -192,8 +192,8 @@ def _newest_first(visits: Rows) -> Rows:
     return sorted(visits, key=lambda row: (row["entered_ms"], row["visit"]), reverse=True)
 
 
-def _claim(row: Mapping[str, Any]) -> Claim:
-    return Claim(
+def _claim(row: Mapping[str, Any]) -> IdentityClaim:
+    return IdentityClaim(
         anonymous_id=row["anonymous_id"],
         customer_id=row["customer_id"],
         claims=row["claims"],
@@ -227,9 +227,9 @@ def _channel(row: Mapping[str, Any]) -> ChannelTouches:
     )
 
 
-def _answer(row: Mapping[str, Any]) -> Answer:
+def _answer(row: Mapping[str, Any]) -> SurveyAnswer:
     places = {name: row[name] for name in ("metric", "journey", "stage", "channel", "touchpoint")}
-    return Answer(at=_time(row["at_ms"]), score=row["score"], **places)
+    return SurveyAnswer(at=_time(row["at_ms"]), score=row["score"], **places)
 
 
 def _touch(row: Mapping[str, Any]) -> Touch:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 import msgspec
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class IdentityClaim(msgspec.Struct, frozen=True, kw_only=True):
     """An anonymous id that several customers were identified by; it counts for `customer_id`, the first of them.
 
     `claimed_by` has at most 20 of the `claims`.
@@ -67,7 +67,7 @@ class ChannelTouches(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class SurveyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer to a survey. `metric`: nps (0 to 10), csat (1 to 5), ces (1 to 7)."""
 
     at: datetime
@@ -155,7 +155,7 @@ class CustomerView(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str | None
     anonymous_ids: list[str]
     namesake: bool
-    disputed: list[Claim]
+    disputed: list[IdentityClaim]
     as_of: datetime | None
     segment: str | None
     first_at: datetime | None
@@ -166,7 +166,7 @@ class CustomerView(msgspec.Struct, frozen=True, kw_only=True):
     journeys: list[JourneyStanding]
     visits: list[Visit]
     channels: list[ChannelTouches]
-    scores: list[Answer]
+    scores: list[SurveyAnswer]
     value: list[Value]
     recent: list[Touch]
     left_out: LeftOut

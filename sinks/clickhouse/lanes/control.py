@@ -18,7 +18,7 @@ class KnownKey:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ControlVerdict:
     """What a lane made of a control record. what: its effect, or why it had none."""
 
     partition: int
@@ -49,10 +49,10 @@ def sequence_below(client: Client, log_id: str, partition: int, offset: int) -> 
     return int(client.query(query_text("control_sequence_below"), parameters).result_rows[0][0])
 
 
-def verdicts(client: Client, topic: str, sequences: Sequence[int]) -> list[Verdict]:
+def verdicts(client: Client, topic: str, sequences: Sequence[int]) -> list[ControlVerdict]:
     """What the lanes made of records with these sequence numbers."""
     parameters = {"topic": topic, "sequences": list(sequences)}
-    return [Verdict(*row) for row in client.query(query_text("control_verdicts"), parameters).result_rows]
+    return [ControlVerdict(*row) for row in client.query(query_text("control_verdicts"), parameters).result_rows]
 
 
 def replace_lane_keys(client: Client, keys: str) -> int:

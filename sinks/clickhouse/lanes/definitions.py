@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import pyarrow as pa
 from clickhouse_connect.driver.client import Client
-
-from touchstream.sinks.clickhouse.rows import DEFINITIONS
 
 _NOT_YET: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,6 +30,11 @@ def known_definitions(client: Client) -> list[KnownDefinitions]:
 
 def record_definitions(client: Client, version: str, content: str, *, in_force: bool) -> None:
     """Note a version, before the log switches to it (in_force False) and once it has."""
+    # Here, since whoever only reads versions needs no Arrow: a command that asks for metrics does.
+    import pyarrow as pa
+
+    from touchstream.sinks.clickhouse.rows import DEFINITIONS
+
     since = datetime.now(UTC) if in_force else _NOT_YET
     row = {"version": version, "content": content, "in_force_since": since}
     client.insert_arrow("definitions", pa.Table.from_pylist([row], DEFINITIONS))

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
+from touchstream.schemas.lane_row import WrittenLaneRow
 from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES, arrow_stream, conform
 from touchstream.sinks.clickhouse.sql import query_text
-from touchstream.sinks.sink import LaneRow
 
 EVENT_IDS_AT_ONCE: Final = 250_000
 """Rows of one answer: some 30 MB. An answer is read to its end before it is used, so that a broken one can't be."""
@@ -35,11 +35,11 @@ class ClickHouseLanes:
         self._event_ids_at_once = event_ids_at_once
         self._settings: dict[str, Any] = {"select_sequential_consistency": 1} if sequential else {}
 
-    def lane_history(self, topic: str, partition: int) -> list[LaneRow]:
+    def lane_history(self, topic: str, partition: int) -> list[WrittenLaneRow]:
         """The lane row of every log that the partition has had, the oldest generation first."""
         parameters = {"topic": topic, "partitions": [partition]}
         found = self._client.query(query_text("lane_history"), parameters=parameters, settings=self._settings)
-        return [LaneRow(**row) for row in found.named_results()]
+        return [WrittenLaneRow(**row) for row in found.named_results()]
 
     def newest_panes(self, log_id: str, partition: int, resolution_s: int, limit: int) -> pa.Table:
         """The lane's pane rows of one resolution with the latest `pane_start`, at most `limit`, latest first."""

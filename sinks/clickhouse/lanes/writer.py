@@ -53,7 +53,7 @@ class Writing:
         return chosen
 
 
-class Writer:
+class LaneWriter:
     """Writes flushes; the outcomes are those of `sinks.sink`. Blocking; made for one executor thread."""
 
     def __init__(self, client: Client, writing: Writing | None = None) -> None:

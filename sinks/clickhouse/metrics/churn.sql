@@ -26,8 +26,10 @@ FROM
     (
         SELECT journey, seen.1 AS segment, seen.2 AS was_active, seen.3 AS was_lost, seen.4 AS is_active
         FROM ({kept_until})
-        -- A person once as of the interval's start, and once as of its end.
-        ARRAY JOIN [(segment_before, active_before, lost_in_it, false), (segment_now, false, false, active_now)] AS seen
+        -- A person once as of the interval's start, and once as of its end: each if touched by then.
+        ARRAY JOIN arrayFilter(one -> one.5, [
+            (segment_before, active_before, lost_in_it, false, touched_before),
+            (segment_now, false, false, active_now, touched_by_now)]) AS seen
     )
     WHERE empty({segments:Array(String)}) OR has({segments:Array(String)}, segment)
     GROUP BY by_journey, by_segment

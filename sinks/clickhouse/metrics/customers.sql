@@ -1,30 +1,14 @@
--- Unique customers of [raw_from, raw_to), exactly, from the raw events, and how many of them answered each instrument.
--- A person is a customer, by customer_id or by an anonymous_id that was identified, else an anonymous_id: two name spaces.
--- raw_touches is compared with the panes' touches: fewer means that raw events are past their retention, and customers
--- unknown.
--- `share_intervals`, `groups`, `filters`, `owners_of_anonymous_ids`: the texts of those names.
+-- What is known of the people of [raw_from, raw_to) by groups: unique customers, exactly, response rates, and the intervals of all
+-- metrics, which count people. raw_touches is compared with the panes' touches: fewer means that raw events are past their
+-- retention, and people unknown. people_ and the low and high ones of ends_ have a place for each metric of `Catalogue.statistics`.
+-- `interval_ends`, `interval_effects`, `share_intervals`, `sketched_value`: the files.
 WITH
-{share_intervals}
+{share_intervals},
+{sketched_value}
 SELECT
     by_journey AS journey, by_stage AS stage, by_channel AS channel, by_touchpoint AS touchpoint, by_segment AS segment,
     raw_touches,
     customers,
-    {response_rates}
-FROM
-(
-    WITH
-        -- As uniqExact itself would hash it, for each instrument.
-        sipHash128({person_of_event}) AS person,
-        event.customer_id != '' OR event.anonymous_id != '' AS known
-    SELECT
-        {groups},
-        toInt64(count())                                             AS raw_touches,
-        toInt64(uniqExactIf(person, known))                          AS customers,
-        {people_who_answered}
-    FROM touchpoints AS event FINAL
-    LEFT ANY JOIN ({owners_of_anonymous_ids}) AS who ON event.anonymous_id = who.anonymous_id
-    WHERE occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
-      AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
-      AND {filters}
-    GROUP BY by_journey, by_stage, by_channel, by_touchpoint, by_segment
-)
+    {response_rates},
+    people_, {interval_ends} AS ends_
+FROM ({interval_effects})

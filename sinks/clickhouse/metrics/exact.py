@@ -9,14 +9,29 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from touchstream.schemas.metrics import shipped
+from touchstream.schemas.lane_row import WrittenLaneRow
+from touchstream.schemas.metrics import Metric, shipped
+from touchstream.sinks.clickhouse.intervals import PEOPLE_MIN
 from touchstream.sinks.clickhouse.sql import query_text
-from touchstream.sinks.sink import LaneRow
 
 DIMENSIONS: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 TOPIC: Final = "touchpoints"
 FAR_MS: Final = (1 << 62) // 3_600_000 * 3_600_000
 """Beyond every instant that a table can hold, and a whole hour."""
+OF_AN_INTERVAL: Final = {
+    "panes": "interval_panes",
+    "effects": "no_effects",
+    "bounds": "no_bounds",
+    "sums_with_bounds": "counts_of_sums",
+}
+"""The parts of metrics_of_sums.sql where metrics are those of an interval."""
+OF_PEOPLE: Final = {
+    "people": "people_by_group",
+    "designs": "exact_designs",
+    "quantile_buckets": "exact_buckets",
+}
+_PLACES: Final = ("people_", "ends_")
+"""Arrays in a row of customers.sql with a place for each of `Catalogue.statistics`: people, and low, then high ends."""
 _TENS_MS, _FIVES_MS, _HOURS_MS = 10_000, 300_000, 3_600_000
 
 
@@ -81,9 +96,9 @@ def metrics(
     by: any of DIMENSIONS; they come first in each object, which are sorted by them. Without any there is one object,
     also where nothing was measured. where: dimension to the one value that is kept.
 
-    Null where not known: statistics without answers; `revenue_minor` over several currencies; `customers` and the
-    response rates where raw events are past their retention; `duplicates` and `conflicting` where an edge is no whole
-    ten seconds.
+    Null where not known: statistics without answers; `revenue_minor` over several currencies; `customers`, response
+    rates and intervals where raw events are past their retention; `duplicates` and `conflicting` where an edge is no
+    whole ten seconds.
     `completeness` is the same in all objects (completeness.sql).
 
     Raises ValueError for an unknown dimension; IntervalError for an empty interval, or one with an edge that is no
@@ -95,24 +110,24 @@ def metrics(
     parameters: dict[str, Any] = {**vars(cut), "by": groups, **{f"{name}s": kept.get(name, []) for name in DIMENSIONS}}
     # In this order: a lane row is true of panes read after it, and raw events are written before their panes.
     completeness = _completeness(client, topic, cut)
-    measured = _rows(client, query_text("metrics_of_sums", panes="interval_panes"), parameters)
-    people = {_group(row): row for row in _rows(client, query_text("customers"), parameters)}
+    measured = _rows(client, query_text("metrics_of_sums", **OF_AN_INTERVAL), parameters)
+    people = {_group(row): row for row in _rows(client, query_text("customers", **OF_PEOPLE), parameters)}
     if cut.ragged_tens():
         _require_raw_events(client, cut.ragged_tens())
         measured = [row | {"duplicates": None, "conflicting": None} for row in measured if row["touches"] or not groups]
     measured.sort(key=lambda row: [row[name] for name in groups])
     return [
         {name: row[name] for name in groups}
-        | {name: value for name, value in row.items() if name not in (*DIMENSIONS, "place")}
-        | _people(people.get(_group(row)), row["touches"])
+        | {name: value for name, value in row.items() if name not in (*DIMENSIONS, "place", "no_bounds")}
+        | _people(people.get(_group(row)), row)
         | completeness
         for row in measured
     ]
 
 
-def lanes(client: Client, topic: str = TOPIC) -> list[LaneRow]:
+def lanes(client: Client, topic: str = TOPIC) -> list[WrittenLaneRow]:
     """The newest generation of each partition of `topic` that has a lane row, by partition."""
-    return [LaneRow(**row) for row in _rows(client, query_text("lanes"), {"topic": topic, "partitions": []})]
+    return [WrittenLaneRow(**row) for row in _rows(client, query_text("lanes"), {"topic": topic, "partitions": []})]
 
 
 def _dimensions(names: Iterable[str]) -> list[str]:
@@ -127,15 +142,36 @@ def _group(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(row[name] for name in DIMENSIONS)
 
 
-def _people(row: Mapping[str, Any] | None, touches: int) -> dict[str, Any]:
+def _people(row: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that rest on raw events: n 0 without touches, null where raw events are missing."""
-    if row is not None and row["raw_touches"] >= touches:
-        return {name: value for name, value in row.items() if name not in (*DIMENSIONS, "raw_touches")}
-    n = 0 if touches == 0 else None
+    statistics = [shipped().metrics[name] for name in shipped().statistics]
+    if row is not None and row["raw_touches"] >= measured["touches"]:
+        found = {name: value for name, value in row.items() if name not in (*DIMENSIONS, "raw_touches", *_PLACES)}
+        ends, most = row["ends_"], len(statistics)
+        for metric, people, low, high in zip(statistics, row["people_"], ends[:most], ends[most:], strict=True):
+            found |= _interval(metric, int(people), *((None, None) if measured[metric.name] is None else (low, high)))
+            if measured[metric.name] is not None:
+                few = "too_few_people" if people < PEOPLE_MIN else "too_few_answers"
+                found |= {
+                    f"{metric.name}_{end}_reason": few
+                    for end in ("low", "high")
+                    if found[f"{metric.name}_{end}"] is None
+                }
+        return found
+    n = 0 if measured["touches"] == 0 else None
     unknown: dict[str, Any] = {"customers": n}
     for rate in (f"{field}_response_rate" for field in shipped().response_rates):
         unknown |= {rate: None, f"{rate}_n": n, f"{rate}_low": None, f"{rate}_high": None}
+    for metric in statistics:
+        answered = bool(metric.n and measured[metric.n])
+        unknown |= _interval(metric, None if answered else 0, None, None)
+        if answered:
+            unknown |= {f"{metric.name}_{end}_reason": "raw_events_past_retention" for end in ("low", "high")}
     return unknown
+
+
+def _interval(metric: Metric, people: int | None, low: float | None, high: float | None) -> dict[str, Any]:
+    return {f"{metric.name}_people": people, f"{metric.name}_low": low, f"{metric.name}_high": high}
 
 
 def _completeness(client: Client, topic: str, cut: Cut) -> dict[str, Any]:

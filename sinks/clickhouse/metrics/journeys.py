@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from touchstream.schemas.paths import StagePath
 from touchstream.sinks.clickhouse.metrics.exact import DIMENSIONS, FAR_MS, TOPIC, lanes, metrics
 from touchstream.sinks.clickhouse.sql import query_text
+
+if TYPE_CHECKING:
+    # It comes with the definitions of journeys, which resolve whole frames: no query needs those.
+    from touchstream.schemas.paths import StagePath
 
 _EVERYBODY, _TOUCHED = "all_rows", "people_touched_in_interval"
 Rows = list[dict[str, Any]]
@@ -98,7 +101,7 @@ def _key(row: Mapping[str, Any], by: Sequence[str]) -> tuple[str, ...]:
     return tuple(row[name] for name in by)
 
 
-def record_stages(client: Client, version: str, stages: Iterable[StagePath]) -> None:
+def record_stages(client: Client, version: str, stages: "Iterable[StagePath]") -> None:
     """Record the path through the stages of a version of the definitions; idempotent."""
     rows = [{"definitions": version, **asdict(stage)} for stage in stages]
     names = list(rows[0])
@@ -183,6 +186,14 @@ def touched_touchpoints(client: Client) -> Rows:
     An object has journey, stage, channel, touchpoint, touches, newest_ms (of the hour of the newest touch).
     """
     return _rows(client, query_text("touched_touchpoints"), {})
+
+
+def newest_of_channels(client: Client, most: int) -> Rows:
+    """The newest event of each channel that counted within the last day, at most `most`, the newest first.
+
+    An object has channel, events (of that day), touchpoint, event_id, recorded_ms, occurred_ms.
+    """
+    return _rows(client, query_text("newest_of_channels"), {"most": most})
 
 
 def _scope(from_ms: int | None, to_ms: int | None) -> str:

@@ -14,12 +14,14 @@ SELECT
     journey, known, person,
     arrayLast(touch -> touch.4 != '' AND touch.1 < {raw_from:Int64}, said).4 AS segment_before,
     arrayLast(touch -> touch.4 != '' AND touch.1 <= now_ms, said).4          AS segment_now,
-    said[1].1 < {raw_from:Int64} AND until_before >= {raw_from:Int64} AS active_before,
+    said[1].1 < {raw_from:Int64} AS touched_before,
+    said[1].1 <= now_ms AS touched_by_now,
+    touched_before AND until_before >= {raw_from:Int64} AS active_before,
     arrayExists(
         (until, next) -> until <= next AND until >= {raw_from:Int64} AND until < {raw_to:Int64}
                          AND until <= {watermark_ms:Int64},
         untils, nexts) AS lost_in_it,
-    said[1].1 <= now_ms AND until_now > now_ms AS active_now
+    touched_by_now AND until_now > now_ms AS active_now
 FROM ({touches}) AS touched
 LEFT ANY JOIN
     (SELECT journey, any(ifNull(lost_after_ms, 0)) AS lost_after_ms FROM ({stages_in_force}) GROUP BY journey) AS way

@@ -1,8 +1,10 @@
--- Whether each of the groups that a row with journey, stage, channel and segment counts in has rolling rows of its own. Before
--- a topic's first decision all have. Part of a SELECT list. `admitted`: admitted.sql.
+-- Whether each of the groups that a row with journey, stage, channel and segment counts in has rolling rows of its own: journey;
+-- with stage; with channel, with segment, and with both. Before a topic's first decision all have. Part of a SELECT list.
+-- One IN for all: ClickHouse plans each with its list. `admitted_keys`: the file.
 (SELECT count() FROM series WHERE topic = {topic:String}) = 0 AS undecided,
-('journey', journey, '', '', '') IN ({admitted})              AS journey_admitted,
-('stage', journey, stage, '', '') IN ({admitted})             AS stage_admitted,
-('channel', journey, stage, channel, '') IN ({admitted})      AS channel_admitted,
-('segment', journey, stage, '', segment) IN ({admitted})      AS segment_admitted,
-('cross', journey, stage, channel, segment) IN ({admitted})   AS cross_admitted
+arrayMap(key -> key IN ({admitted_keys}), [
+    cityHash64('journey', journey, '', '', ''),
+    cityHash64('stage', journey, stage, '', ''),
+    cityHash64('channel', journey, stage, channel, ''),
+    cityHash64('segment', journey, stage, '', segment),
+    cityHash64('cross', journey, stage, channel, segment)]) AS admitted_each

@@ -20,7 +20,7 @@ class Newest:
 
 
 @dataclass(frozen=True)
-class Tick:
+class LiveTick:
     """A window at one of its ticks, in one journey: where the queries below look."""
 
     topic: str
@@ -80,7 +80,7 @@ def last_touched_ms(client: Client, journey: str, stages: Sequence[str]) -> dict
 
 
 def stages(
-    client: Client, tick: Tick, channel: str | None, segment: str | None, declared: Sequence[str], most: int
+    client: Client, tick: LiveTick, channel: str | None, segment: str | None, declared: Sequence[str], most: int
 ) -> Groups:
     """The journey's stages, at most `most`: the declared ones first, then the busiest. channel, segment: None for all.
 
@@ -93,7 +93,7 @@ def stages(
     return replace(groups, rows=groups.rows[: most + has_whole])
 
 
-def channels(client: Client, tick: Tick, stage: str, segment: str | None, most: int) -> Groups:
+def channels(client: Client, tick: LiveTick, stage: str, segment: str | None, most: int) -> Groups:
     """A stage's channels, at most `most`, the busiest first."""
     parameters = tick.parameters(chosen=_names(stage=stage, segment=segment), most=most + 1)
     groups = _groups(client, "live_channels", parameters)
@@ -102,7 +102,7 @@ def channels(client: Client, tick: Tick, stage: str, segment: str | None, most: 
 
 def trend(
     client: Client,
-    tick: Tick,
+    tick: LiveTick,
     stages: Sequence[str],
     channel: str | None,
     segment: str | None,
@@ -121,7 +121,7 @@ def trend(
     return by_stage
 
 
-def names(client: Client, tick: Tick, most: int) -> dict[str, Names]:
+def names(client: Client, tick: LiveTick, most: int) -> dict[str, Names]:
     """The busiest names of `journey`, `channel` and `segment` at the tick, at most `most` of each.
 
     For dimensions in OTHER also how many names have no rows of their own, if any: the largest number in one stage.

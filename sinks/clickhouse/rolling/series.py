@@ -22,6 +22,8 @@ KINDS: Final[Mapping[str, Sequence[str]]] = {
 """Each kind of group and what it has a name of besides the journey, in the order in which they are decided."""
 _LONGEST_MS: Final = max(window.length_ms for window in WINDOWS)
 _HOUR_MS: Final = 3_600_000
+SILENCE_TOUCHES: Final = 10
+"""Touches within 28 days from which on the silence of a name that is not declared has rows of its own."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ def decide_series(client: Client, topic: str, most: int, now_ms: int, oldest_ms:
     most: groups of a kind besides the declared ones. oldest_ms: the end of the oldest window that is to be written.
     """
     parameters = {"topic": topic, "most": most, "now_ms": now_ms, "from_ms": min(now_ms, oldest_ms) - _LONGEST_MS}
+    parameters |= {"silence_touches": SILENCE_TOUCHES}
     for kind, names in KINDS.items():
         has = {f"has_{name}": name in names for name in ("stage", "channel", "segment")}
         client.command(query_text("series_decided"), parameters | {"kind": kind, **has})

@@ -1,7 +1,9 @@
 -- Decide which groups of a {kind} have rolling rows of their own, and write that where it has changed (docs/decisions/0019):
 -- those that the definitions in force declare, and {most} others. Whatever has a row keeps it for a day after it was last
 -- heard of; then those come first that were touched most within a day. Hours tell when: one that ends within the day counts.
--- None has a row without the groups that it is part of. `admitted`, `declared_series`: the files.
+-- None has a row without the groups that it is part of. A name that is not declared and was touched less than
+-- {silence_touches} times within 28 days was heard of in 1970, so that its silence has no row: else names that come once
+-- would be most of what is written. `admitted`, `declared_series`: the files.
 INSERT INTO series (topic, kind, admitted, refused, refused_lately)
 WITH
 fromUnixTimestamp64Milli({now_ms:Int64} - 90000000, 'UTC') AS day_from,
@@ -38,7 +40,8 @@ placed AS
 SELECT
     {topic:String}, {kind:String},
     arraySort(groupArrayIf(
-        CAST((journey, stage_, channel_, segment_, heard_at),
+        CAST((journey, stage_, channel_, segment_,
+              if(declared OR all_touches >= {silence_touches:UInt32}, heard_at, fromUnixTimestamp64Milli(0, 'UTC'))),
              'Tuple(journey String, stage String, channel String, segment String, heard_at DateTime64(3, \'UTC\'))'),
         declared OR place <= {most:UInt32})) AS admitted_,
     countIf(NOT declared AND place > {most:UInt32}) AS refused_,

@@ -12,7 +12,15 @@ from touchstream.sinks.clickhouse.sql import query_text
 
 _DIMENSIONS: Final = ("journey", "stage", "channel", "segment")
 
-
+ROLLED: Final = {
+    "pane_sums": "rolling_sums",
+    "sums_with_bounds": "rolling_ends",
+    "effects": "effects_of_group",
+    "designs": "live_designs",
+    "quantile_buckets": "live_buckets",
+    "bounds": "rolling_bounds",
+}
+"""The parts of roll.sql."""
 _BEHIND_INSERTS: Final = {"os_thread_priority": 10}
 """A nice value: where cores are scarce, inserts go first. Without CAP_SYS_NICE ClickHouse passes over it."""
 _JOURNEYS_SETTINGS: Final = _BEHIND_INSERTS | {
@@ -35,19 +43,24 @@ def write_rolling(
     parameters = cuts_of(ticks, [window.counted_max > 0 and window not in uncounted for window in windows])
     parameters |= {"topic": topic, "windows": [window.name for window in windows], "partitions": []}
     settings = {} if any(window.watched for window in windows) else _BEHIND_INSERTS
-    client.command(query_text("roll", pane_sums="rolling_sums"), parameters=parameters, settings=settings)
+    client.command(query_text("roll", **ROLLED), parameters=parameters, settings=settings)
 
 
 def cuts_of(ticks: Sequence[tuple[Window, int]], with_customers: Sequence[bool]) -> dict[str, Any]:
-    """What rolling_measured.sql has to know of windows at ticks, and whether it counts the customers of each."""
-    cuts = [Cut.of(tick_ms - window.length_ms, tick_ms) for window, tick_ms in ticks]
+    """What roll.sql has to know of windows at ticks, and whether it counts the customers of each."""
+    return cuts_of_intervals([Cut.of(tick_ms - window.length_ms, tick_ms) for window, tick_ms in ticks], with_customers)
+
+
+def cuts_of_intervals(cuts: Sequence[Cut], with_customers: Sequence[bool] = ()) -> dict[str, Any]:
+    """What windows_panes.sql has to know of intervals, and whether each has its customers counted (no by default)."""
+    with_customers = with_customers or [False] * len(cuts)
     counted = [cut for cut, counts in zip(cuts, with_customers, strict=True) if counts] or cuts
     bounds = {
         f"{name}_{which.__name__}": which(getattr(cut, name) for cut in (counted if name == "raw_from" else cuts))
         for name in vars(cuts[0])
         for which in (min, max)
     }
-    return bounds | {"cuts": [list(vars(cut).values()) for cut in cuts], "with_customers": list(with_customers)}
+    return bounds | {"cuts": [list(vars(cut).values()) for cut in cuts], "with_customers": [*with_customers]}
 
 
 def too_expensive(client: Client, topic: str, windows: Sequence[Window]) -> frozenset[Window]:
@@ -101,7 +114,9 @@ def rolling_now(
 
     In a row a dimension of which all names are together is None.
     """
-    return _rows(client, "stage_now", topic, window, where or {})
+    kept = [_kept(where[one]) if where and one in where else [] for one in _DIMENSIONS]
+    found = client.query(query_text("rolling_rows"), {"topic": topic, "window": window, "kept": kept})
+    return list(found.named_results())
 
 
 def rolling_at(
@@ -112,24 +127,6 @@ def rolling_at(
     return list(client.query(query_text("rolling_at"), parameters=parameters).named_results())
 
 
-def rolling_complete(client: Client, topic: str, window: str) -> list[dict[str, Any]]:
-    """The newest rows of a window that every lane has passed."""
-    return _rows(client, "stage_complete", topic, window, {})
-
-
-def _rows(client: Client, view: str, topic: str, window: str, where: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    found = client.query(
-        query_text("rolling_rows"),
-        parameters={
-            "view": view,
-            "topic": topic,
-            "window": window,
-            "kept": [_kept(where[one]) if one in where else [] for one in _DIMENSIONS],
-        },
-    )
-    return list(found.named_results())
-
-
-def _kept(name: str | None) -> list[list[str]]:
+def _kept(name: str | None) -> list[str]:
     """A name as group_filters.sql takes it; None: all together."""
-    return [[] if name is None else [name]]
+    return [""] if name is None else ["", name]

@@ -1,6 +1,7 @@
 -- Panes of several windows: each row once for every window that it lies in, with the window's number `cut` in {cuts}. A cut
 -- is [raw_from, tens_from, fives_from, hours_from, hours_to, fives_to, tens_to, raw_to] in milliseconds. A pane lies in a
 -- window as whole_panes.sql has it. The first conditions are for the primary key only: what any of the windows may need.
+-- `admits`: the file.
 WITH
 multiIf(resolution_s = 3600, 4, resolution_s = 300, 3, 2) AS ring,
 toUnixTimestamp64Milli(pane_start) AS start
@@ -10,6 +11,7 @@ SELECT
             AND NOT (start >= {cuts:Array(Array(Int64))}[cut_][ring + 1] AND start < {cuts:Array(Array(Int64))}[cut_][8 - ring]),
         arrayEnumerate({cuts:Array(Array(Int64))}))) AS cut,
     journey, stage, channel, segment,
+    {admits},
     {summed_columns}
 FROM stage_panes FINAL
 WHERE

@@ -38,7 +38,7 @@ _REPLAYS: Final = pa.schema(
 
 
 @dataclass(frozen=True)
-class DeadLetter:
+class StoredDeadLetter:
     """An event that could not be used, with its bytes; times are milliseconds since 1970, UTC.
 
     replayed_at_ms: when it was last published again; None if it never was.
@@ -76,7 +76,7 @@ class OpenLetter:
     started_at_ms: int
 
 
-def dead_letters(client: Client, limit: int = 100, reason: str | None = None) -> list[DeadLetter]:
+def dead_letters(client: Client, limit: int = 100, reason: str | None = None) -> list[StoredDeadLetter]:
     """The newest dead letters, at most `limit`; of one reason, or of all."""
     parameters = {"limit": limit, "reasons": [] if reason is None else [reason]}
     # As bytes, for what made an event a dead letter may well be bytes that are no text.
@@ -93,7 +93,7 @@ def open_letters(client: Client, topic: str, reason: str | None, since_ms: int, 
     return [OpenLetter(**row | {"unacknowledged": bool(row["unacknowledged"])}) for row in rows]
 
 
-def letters_at(client: Client, letters: Sequence[OpenLetter]) -> dict[str, DeadLetter]:
+def letters_at(client: Client, letters: Sequence[OpenLetter]) -> dict[str, StoredDeadLetter]:
     """Dead letters by name; those that were erased meanwhile are missing."""
     places = {(one.log_id, one.partition, one.log_offset): one.letter for one in letters}
     rows = [dict(zip(_PLACES.names, place, strict=True)) for place in places]
@@ -137,8 +137,8 @@ def _sent(name: str, structure: str, rows: pa.Table) -> ExternalData:
     return ExternalData(file_name=name, fmt="ArrowStream", structure=structure, data=arrow_stream(rows))
 
 
-def _dead_letter(row: Mapping[str, Any]) -> DeadLetter:
-    return DeadLetter(
+def _dead_letter(row: Mapping[str, Any]) -> StoredDeadLetter:
+    return StoredDeadLetter(
         log_id=row["log_id"].decode(),
         partition=row["partition"],
         log_offset=row["log_offset"],
@@ -151,3 +151,22 @@ def _dead_letter(row: Mapping[str, Any]) -> DeadLetter:
         headers=tuple((header["name"], header["value"]) for header in row["headers"]),
         replayed_at_ms=row["replayed_at_ms"] or None,
     )
+
+
+@dataclass(frozen=True)
+class RefusedReason:
+    """Dead letters of one reason: how many, the newest's time (milliseconds since 1970), and what was wrong with it."""
+
+    reason: str
+    letters: int
+    newest_ms: int
+    detail: str
+
+
+def refused_lately(client: Client, most: int) -> list[RefusedReason]:
+    """The dead letters of the last day by reason, the most frequent first."""
+    rows = client.query(query_text("dead_letters_by_reason"), {"most": most}).result_rows
+    return [
+        RefusedReason(str(reason), int(letters), int(newest_ms), str(detail))
+        for reason, letters, newest_ms, detail in rows
+    ]

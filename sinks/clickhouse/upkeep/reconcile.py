@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Difference:
+class PaneDifference:
     """A measure of which a pane says something else than its raw events. start_ms: of the pane, UTC."""
 
     resolution_s: int
@@ -67,7 +67,7 @@ class Reconciled:
     panes: int
     moving: int
     differing: int
-    differences: tuple[Difference, ...]
+    differences: tuple[PaneDifference, ...]
     left_out: tuple[str, ...]
     placing: Placing
     """What counts, and stands where it should not."""
@@ -138,7 +138,7 @@ class _Compared:
     def __init__(self) -> None:
         self.panes = self.moving = self.differing = 0
         self.placing = Placing()
-        self.differences: list[Difference] = []
+        self.differences: list[PaneDifference] = []
         self._shown = 0
 
     def add(self, client: Client, flushed: pa.Table, one: _Slice) -> None:
@@ -159,7 +159,7 @@ class _Compared:
             if self._shown == DIFFERENCES_MAX:
                 return
             self._shown += 1
-            self.differences += [Difference(*place, *one) for one in wrong]
+            self.differences += [PaneDifference(*place, *one) for one in wrong]
 
 
 def _slices(client: Client, start: int, end: int) -> list[_Slice]:

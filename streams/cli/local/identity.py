@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from touchstream.deploy.local.broker import stack_of
+from touchstream.deploy.local.broker_identity import stack_of
 from touchstream.deploy.local.data_directory import holder, stack_id
 from touchstream.deploy.local.ports import LOOPBACK, noted
 from touchstream.streams.process.connection import kafka_servers

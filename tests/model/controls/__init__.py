@@ -54,9 +54,9 @@ CONTROLS: Final[Mapping[int, tuple[Control, ...]]] = MappingProxyType(
 
 ELSEWHERE: Final[Mapping[int, str]] = MappingProxyType(
     {
-        8: "tests/integration/test_journeys.py::"
-        "test_it_shows_when_visits_come_from_the_first_and_last_touch_of_a_stage",
-        11: "tests/integration/test_clickhouse_writer.py::test_it_shows_when_rows_are_retried_that_never_will_be_taken",
+        8: "tests/integration/test_journeys.py::test_visits_from_the_first_and_last_touch_of_a_stage_alone_are_noticed",
+        11: "tests/integration/test_clickhouse_writer.py::"
+        "test_a_writer_that_retries_rows_that_are_never_taken_is_noticed",
     }
 )
 """Those that need ClickHouse: the tests that hold them."""

@@ -54,11 +54,11 @@ def a_timer_counts_again_who_fell_silent(patch: MonkeyPatch) -> None:
         for at in range(len(records)):
             counted = len(self._touchpoints)
             take(self, records[at : at + 1])
-            for customer in _silent({one: seen_at for one, (seen_at, _) in waiting.items()}, self.row.lane_clock):
+            for customer in _silent({one: seen_at for one, (seen_at, _) in waiting.items()}, self.row.lane_clock_ms):
                 _, event = waiting.pop(customer)
                 _count(self, event.with_columns(log_offset=pl.Series(records.offsets[at : at + 1])))
             for event in self._touchpoints[counted:]:
-                waiting[_customer(event.row(0, named=True))] = self.row.lane_clock, event
+                waiting[_customer(event.row(0, named=True))] = self.row.lane_clock_ms, event
 
     patch.setattr(Lane, "take", take_one_by_one)
 

@@ -12,9 +12,9 @@ from pytest import MonkeyPatch
 
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
-from touchstream.streams.measure.definitions import Definitions
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.streams.measure.duplicates import NOTHING_PASSED, CountedIds, Seen
-from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.lane import Lane
 
 HOUR_MS = 3_600_000
 
@@ -46,7 +46,7 @@ def ids_are_forgotten_at_a_flush(patch: MonkeyPatch) -> None:
 
     def flushed(self: Lane, panes_max: int) -> None:
         original(self, panes_max)
-        self.counted_ids.forget(self.row.lane_clock + 1, self.row.ids_from)
+        self.counted_ids.forget(self.row.lane_clock_ms + 1, self.row.ids_from)
 
     patch.setattr(Lane, "flushed", flushed)
 
@@ -62,7 +62,7 @@ def ids_expire_by_the_clock_on_the_wall(patch: MonkeyPatch) -> None:
 
 
 def the_duplicate_horizon_falls_back(patch: MonkeyPatch) -> None:
-    _fall_back(patch, ids_since=0)
+    _fall_back(patch, ids_since_ms=0)
 
 
 def the_bound_of_ids_falls_back(patch: MonkeyPatch) -> None:
@@ -73,8 +73,8 @@ def _fall_back(patch: MonkeyPatch, **to: Any) -> None:
     """A bound of the lane row starts again from there with every batch."""
     original = LaneRow.moved_to
 
-    def moved_to(self: LaneRow, next_offset: int, lane_clock: int, definitions: Definitions) -> LaneRow:
-        return original(replace(self, **to), next_offset, lane_clock, definitions)
+    def moved_to(self: LaneRow, *reached: int) -> LaneRow:
+        return original(replace(self, **to), *reached)
 
     patch.setattr(LaneRow, "moved_to", moved_to)
 

@@ -8,8 +8,9 @@ from pytest import MonkeyPatch
 
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.streams.broker.topics import LogPosition
-from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.lane import Lane
 from touchstream.streams.worker import takeover
 
 
@@ -39,7 +40,7 @@ def a_new_log_starts_the_clock_anew(patch: MonkeyPatch) -> None:
         topic: str, partition: int, position: LogPosition, rows: Sequence[LaneRow], tables: MemoryTables
     ) -> LaneRow:
         row = original(topic, partition, position, rows, tables)
-        return row if row in rows else replace(row, lane_clock=0)
+        return row if row in rows else replace(row, lane_clock_ms=0)
 
     patch.setattr(takeover, "_row", row_of)
 

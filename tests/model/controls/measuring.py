@@ -9,9 +9,10 @@ from pytest import MonkeyPatch
 from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
 from touchstream.schemas import validity_of_columns
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import TIME_MS_MIN
 from touchstream.streams.measure import events, lane
-from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.lane import Lane
 from touchstream.streams.measure.measures import SUMS
 from touchstream.streams.measure.records import Records
 from touchstream.streams.worker import takeover
@@ -50,7 +51,7 @@ def a_new_owner_starts_the_clock_anew(patch: MonkeyPatch) -> None:
 
     def take_over(*given: Any) -> Lane:
         loaded = original(*given)
-        loaded.row = replace(loaded.row, lane_clock=0)
+        loaded.row = replace(loaded.row, lane_clock_ms=0)
         return loaded
 
     patch.setattr(takeover, "take_over", take_over)
@@ -61,7 +62,7 @@ def a_new_owner_starts_the_watermark_anew(patch: MonkeyPatch) -> None:
 
     def take_over(*given: Any) -> Lane:
         loaded = original(*given)
-        loaded.row = replace(loaded.row, occurred_max=TIME_MS_MIN)
+        loaded.row = replace(loaded.row, occurred_max_ms=TIME_MS_MIN)
         return loaded
 
     patch.setattr(takeover, "take_over", take_over)
@@ -110,7 +111,7 @@ def a_new_owner_begins_with_the_first_keys(patch: MonkeyPatch) -> None:
 
 
 def the_watermark_passes_the_lane_clock(patch: MonkeyPatch) -> None:
-    patch.setattr(LaneRow, "watermark", lambda self, lateness_ms: self.occurred_max - lateness_ms)
+    patch.setattr(LaneRow, "watermark", lambda self, lateness_ms: self.occurred_max_ms - lateness_ms)
 
 
 def events_that_are_far_ahead_are_counted(patch: MonkeyPatch) -> None:
@@ -123,9 +124,9 @@ def heartbeats_move_no_watermark(patch: MonkeyPatch) -> None:
     original = Lane._order
 
     def order(self: Lane, record: Records, clocks: events.Clocks) -> lane._Order | None:
-        before = self.row.occurred_max
+        before = self.row.occurred_max_ms
         found = original(self, record, clocks)
-        self.row = replace(self.row, occurred_max=before)
+        self.row = replace(self.row, occurred_max_ms=before)
         return found
 
     patch.setattr(Lane, "_order", order)

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from tests.support.asyncapi import DOCUMENT, MESSAGES, SCHEMAS, event_schema, stage_metrics_schema, wrong
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.metrics import shipped
 from touchstream.schemas.touchpoint import Reason, Touchpoint
 from touchstream.sinks.notify.notification import Notification
 from touchstream.streams.broker.topics import topic_specs
 from touchstream.streams.channels.gateway.touchpoint_schema import EXAMPLE
 from touchstream.streams.measure.events import DeadLetter
-from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.worker.dead_letters import letter_headers
 
@@ -59,7 +59,8 @@ def test_headers_of_dead_letters_are_as_described(reason: Reason) -> None:
 def test_alerts_are_as_described() -> None:
     instant = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
     alert = Notification(
-        key="k", topic="touchpoints", rule="csat-low", state="firing", severity="page", summary="s", owner="o",
+        key="k", alert="a", topic="touchpoints", namespace="alerts", rule="csat-low",
+        state="firing", severity="page", summary="s", owner="o",
         journey="customer", stage="support", channel=None, segment=None, metric="csat", window="5m", condition="c",
         verdict="breach", tick=instant, since=instant, value=44.7, n=322, low=39.4, high=50.2, completeness=1.0,
         baseline=None, baseline_n=None, baseline_tick=None,

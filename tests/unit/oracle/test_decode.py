@@ -110,12 +110,12 @@ def test_answers_on_the_ends_of_their_scale_count_and_beyond_are_refused(name: s
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "9" * 400])
-def test_what_is_no_number_of_json_is_undecodable(number: str) -> None:
+def test_a_number_that_json_does_not_know_is_undecodable(number: str) -> None:
     assert reason(json.dumps(EVENT).replace(": 0.1", f": {number}").encode()) == "undecodable"
 
 
 @pytest.mark.parametrize("text", ["1", "20261122", "yesterday", "2026-13-01", "x" * 41, ""])
-def test_what_is_no_date_is_refused(text: str) -> None:
+def test_a_text_that_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="wrong_type"):
         milliseconds(text)
 

@@ -175,7 +175,7 @@ def test_a_number_too_large_for_its_column_is_out_of_scale(field: str, value: ob
     ],
     ids=lambda value: repr(value[:20]),
 )
-def test_what_is_no_json_object_is_undecodable(value: bytes) -> None:
+def test_a_value_that_is_no_json_object_is_undecodable(value: bytes) -> None:
     result = decode_json(value)
     assert isinstance(result, Refusal)
     assert result.reason == Reason.UNDECODABLE

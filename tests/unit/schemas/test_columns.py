@@ -181,7 +181,7 @@ def test_a_batch_of_damaged_records_is_refused_whole(damage: Callable[[bytes], b
     ],
     ids=lambda value: repr(value)[:24],
 )
-def test_what_is_no_event_is_refused_with_its_reason(value: bytes | None, reason: Reason) -> None:
+def test_a_value_that_is_no_event_is_refused_with_its_reason(value: bytes | None, reason: Reason) -> None:
     good = encode_single_object(event(1))
     frame, refused = decode_batch([good, value, good], WriterSchemas(Registry()))
     assert frame["position"].to_list() == [0, 2]

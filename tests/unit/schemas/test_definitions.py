@@ -62,7 +62,7 @@ def test_a_file_is_read_as_plain_values_each_with_its_line() -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_what_is_not_plain_yaml_is_refused_with_its_line(text: str, line: int) -> None:
+def test_a_text_that_is_not_plain_yaml_is_refused_with_its_line(text: str, line: int) -> None:
     with pytest.raises(DefinitionError) as raised:
         read_source(text, "file.yaml")
     (finding,) = raised.value.findings

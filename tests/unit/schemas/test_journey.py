@@ -171,7 +171,7 @@ journeys:
         ("lost_after: 3", "journey.yaml:5: "),
     ],
 )
-def test_what_a_journey_says_of_passes_is_checked(said: str, wrong: str) -> None:
+def test_the_bounds_of_a_journeys_passes_are_checked(said: str, wrong: str) -> None:
     assert errors(SMALL.replace("  - id: first\n", f"  - id: first\n    {said}\n")).startswith(wrong)
 
 

@@ -53,7 +53,7 @@ def test_a_count_needs_no_n() -> None:
     ("right", "wrong"),
     [("effort", "mood"), ("lower", "down"), ("true", "1"), ("wait_ms", "Wait ms"), ("unit", "units"), ("5", "0")],
 )
-def test_what_is_misspelt_or_out_of_range_is_refused(right: str, wrong: str) -> None:
+def test_a_field_that_is_misspelt_or_out_of_range_is_refused(right: str, wrong: str) -> None:
     assert findings(WAIT.replace(right, wrong, 1))
 
 
@@ -117,7 +117,7 @@ def test_a_metric_that_nothing_computes_is_an_error() -> None:
     assert "nothing computes wait_ms" in found[0].message
 
 
-def test_what_is_computed_otherwise_than_a_file_says_is_an_error_at_its_line() -> None:
+def test_a_metric_that_is_computed_otherwise_than_its_file_says_is_an_error_at_its_line() -> None:
     text = DEFAULT_FILE.read_text().replace("    n: csat_n\n", "    n: nps_n\n")
     (found,) = Catalogue(text).check_computed(shipped())
     assert found.message == "csat has the n csat_n, not nps_n; say so"

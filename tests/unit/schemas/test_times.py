@@ -34,8 +34,9 @@ def test_leap_seconds_and_small_letters_are_times(text: str, same: str) -> None:
     assert event.occurred_at == since_epoch(datetime.fromisoformat(same))
 
 
-@pytest.mark.parametrize("text", ["2026-06-30T12:00:60Z", "2026-06-30T23:59:61Z", "2026-06-30T23:60:00Z", "0630", ""])
-def test_what_no_clock_shows_is_no_time(text: str) -> None:
+@pytest.mark.parametrize("text", ["2026-06-30T12:00:60Z", "2026-06-30T23:59:61Z", "2026-06-30T23:60:00Z", "0630", "",
+                                  "2026-W27", "2026W27", "2026-W27T10:00:00Z", "2026-w27 10"])  # fmt: skip
+def test_a_text_that_no_clock_shows_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match=""):
         moment(text)
 

@@ -232,7 +232,7 @@ def test_a_number_in_another_unit_is_refused_with_both_readings() -> None:
         assert all(reading in refused.detail for reading in both), refused.detail
 
 
-def test_what_is_no_id_can_be_set() -> None:
+def test_words_that_are_no_ids_can_be_set() -> None:
     ours = VoidIds.of((*(word for word in VOID_WORDS if word != "0"), "Dummy"))
     frame = frame_of([(at, changed({"customer_id": word})) for at, word in enumerate(("0", "dummy", "c", "null"))])
     usable, refused = refusals(frame, np.full(4, NOW), ours)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from touchstream.sinks.http.server import Names
+from touchstream.sinks.http.server import HostNames
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,6 @@ from touchstream.sinks.http.server import Names
 def test_only_names_that_cannot_be_rebound_are_taken(
     bound: str, also: tuple[str, ...], taken: tuple[str, ...], refused: tuple[str, ...]
 ) -> None:
-    names = Names.of(bound, also)
+    names = HostNames.of(bound, also)
     assert [host for host in taken if not names.take(host)] == []
     assert [host for host in refused if names.take(host)] == []

@@ -52,7 +52,7 @@ def test_a_metric_comes_with_its_n_its_interval_and_the_windows_completeness() -
     assert found["tick_timestamp_seconds", "", "", "5m"] == 1.0
 
 
-def test_what_is_not_known_has_no_gauge() -> None:
+def test_a_metric_that_is_not_known_has_no_gauge() -> None:
     found = shown([stage("use", nps=None, customers=None)])
     assert ("nps", "customer", "use", "5m") not in found
     assert ("customers", "customer", "use", "5m") not in found
@@ -118,7 +118,7 @@ def test_lane_gauges_go_with_their_lanes() -> None:
     assert partitions() == []
 
 
-def test_what_has_no_row_of_its_own_is_among_the_others_and_counts_for_each_of_its_names() -> None:
+def test_a_name_without_a_row_of_its_own_is_among_the_others_and_counts_for_itself() -> None:
     folded = stage("(other)", touches=7, other=["stage_other"], other_names=60_000)
     named = [stage("(other)", touches=2), stage("use", touches=9)]
     found = shown([*named, folded])

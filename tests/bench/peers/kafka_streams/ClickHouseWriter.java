@@ -8,6 +8,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -22,7 +23,7 @@ final class ClickHouseWriter {
     private final BlockingQueue<Rows> waiting = new ArrayBlockingQueue<>(WAITING_MAX);
     private final CountDownLatch readable = new CountDownLatch(1);
     private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-    private final URI address;
+    private final String url;
 
     /** Rows in RowBinary, and how many events are in them that were in none before. */
     static final class Rows {
@@ -41,12 +42,12 @@ final class ClickHouseWriter {
     }
 
     ClickHouseWriter(String url) {
-        address = address(url, INSERT);
+        this.url = url;
     }
 
     /** Leave no row in the table. */
     static void empty(String url) throws Exception {
-        post(HttpClient.newHttpClient(), address(url, "TRUNCATE TABLE panes"), new byte[0]);
+        post(HttpClient.newHttpClient(), url, "TRUNCATE TABLE panes", new byte[0]);
     }
 
     /** Say that events may be read from now on. */
@@ -77,12 +78,14 @@ final class ClickHouseWriter {
                 rows.bytes.writeTo(body);
                 written += rows.events;
             }
-            post(client, address, body.toByteArray());
+            post(client, url, INSERT, body.toByteArray());
         }
     }
 
-    private static void post(HttpClient client, URI address, byte[] body) throws Exception {
-        HttpRequest request = HttpRequest.newBuilder(address)
+    private static void post(HttpClient client, String url, String statement, byte[] body) throws Exception {
+        String user = URI.create(url).getUserInfo();
+        HttpRequest request = HttpRequest.newBuilder(address(url, statement))
+                .header("Authorization", "Basic " + Base64.getEncoder().encodeToString(user.getBytes(StandardCharsets.UTF_8)))
                 .POST(HttpRequest.BodyPublishers.ofByteArray(body))
                 .build();
         HttpResponse<String> answer = client.send(request, HttpResponse.BodyHandlers.ofString());

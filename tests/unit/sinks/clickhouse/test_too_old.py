@@ -39,7 +39,7 @@ def test_a_server_that_the_driver_cannot_talk_to_is_told_to_be_too_old(server: t
         connect_directly(server[0])
 
 
-def test_what_else_is_refused_keeps_its_own_words(server: tuple[str, dict[str, str]]) -> None:
+def test_another_refusal_keeps_its_own_words(server: tuple[str, dict[str, str]]) -> None:
     server[1]["version"] = "26.3.1.1"
     with pytest.raises(DatabaseError, match="Unknown identifier"):
         connect_directly(server[0])

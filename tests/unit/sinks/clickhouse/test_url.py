@@ -20,7 +20,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("url", WRONG)
-def test_what_is_no_url_of_a_server_is_refused_with_the_form_to_write(url: str) -> None:
+def test_a_text_that_is_no_url_of_a_server_is_refused_with_the_form_to_write(url: str) -> None:
     with pytest.raises(ValueError, match="http://user:password@host:port/database") as refused:
         connect(url)
     assert "secret" not in str(refused.value)

@@ -13,13 +13,13 @@ from prometheus_client import REGISTRY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.rolling.live import Newest
-from touchstream.sinks.http.server import Names, only_for
-from touchstream.sinks.page.app import Console, event
+from touchstream.sinks.http.server import HostNames, only_for
+from touchstream.sinks.page.app import Console
 from touchstream.sinks.page.board import Readings, board
 from touchstream.sinks.page.drawing import Drawing
-from touchstream.sinks.page.feed import Feed
-from touchstream.sinks.page.health import Health, State
-from touchstream.sinks.page.reader import View
+from touchstream.sinks.page.feed import Feed, View
+from touchstream.sinks.page.health import PageHealth, State
+from touchstream.sinks.page.live_page import LivePage, event
 from touchstream.sinks.page.selection import Selection
 
 CATALOGUE = Catalogue.load()
@@ -31,13 +31,20 @@ class NoNumbers:
 
     on_view: Callable[[], None]
 
-    def board(self, selection: Selection, readings: Readings) -> str:
-        return DRAWING.board(board(Journeys.load().journeys, CATALOGUE, selection, readings))
+    def nothing(self, selection: Selection) -> str:
+        return DRAWING.board(board(Journeys.load().journeys, CATALOGUE, selection, Readings(Newest(0, 0, 0))))
 
     def view(self, selection: Selection, before: tuple[Readings, str] | None) -> tuple[Readings, View]:  # noqa: ARG002
         self.on_view()
         readings = Readings(Newest(0, 0, 0))
-        return readings, View(self.board(selection, readings), Health(State.WAITING, "No numbers yet", "soon"))
+        return readings, View(self.nothing(selection), PageHealth(State.WAITING, "No numbers yet", "soon"))
+
+
+def console_of(reader: NoNumbers) -> Console:
+    """A console that has the overview."""
+    return Console(
+        [LivePage("", "page.html", Feed(reader), DRAWING, lambda asked: Selection.of(asked.query_params), lambda _: [])]
+    )
 
 
 Get = Callable[..., httpx.Response]
@@ -50,9 +57,9 @@ def get() -> Get:
     def got(path: str, host: str = "localhost:8090") -> httpx.Response:
         async def asked() -> httpx.Response:
             reader = NoNumbers()
-            console = Console(Feed(reader), DRAWING)
+            console = console_of(reader)
             reader.on_view = console.stop
-            transport = httpx.ASGITransport(only_for(Names.of("127.0.0.1"), console.application(), "PAGE_HOSTS"))
+            transport = httpx.ASGITransport(only_for(HostNames.of("127.0.0.1"), console.application(), "PAGE_HOSTS"))
             async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
                 return await client.get(path)
 
@@ -75,8 +82,8 @@ def test_nothing_is_loaded_from_elsewhere_and_no_script_or_style_stands_in_the_p
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert re.findall(r"https?://", answer.text) == []
-    assert re.findall(r" (?:style|on\w+)=|<style|<script(?! type=\"module\" src=\"static/)", answer.text) == []
-    for path in set(re.findall(r'(?:src|href)="(static/[^"]+)"', answer.text)):
+    assert re.findall(r" (?:style|on\w+)=|<style|<script(?! type=\"module\" src=\"./static/)", answer.text) == []
+    for path in set(re.findall(r'(?:src|href)="\./(static/[^"]+)"', answer.text)):
         assert get(f"/{path}").status_code == 200
 
 
@@ -112,7 +119,7 @@ def test_a_viewer_and_its_selection_are_counted_while_it_watches() -> None:
 
     async def watch() -> None:
         reader = NoNumbers()
-        console = Console(Feed(reader), DRAWING)
+        console = console_of(reader)
 
         def on_view() -> None:
             console.stop()
@@ -121,7 +128,7 @@ def test_a_viewer_and_its_selection_are_counted_while_it_watches() -> None:
             )
 
         reader.on_view = on_view
-        transport = httpx.ASGITransport(only_for(Names.of("127.0.0.1"), console.application(), "PAGE_HOSTS"))
+        transport = httpx.ASGITransport(only_for(HostNames.of("127.0.0.1"), console.application(), "PAGE_HOSTS"))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             await client.get("/events")
 

@@ -84,7 +84,7 @@ def test_the_newest_complete_tick_is_said() -> None:
     assert drawn(Readings(Newest(0, 0, 0))).until is None
 
 
-def test_what_became_of_visits_stands_with_its_stage_and_with_no_other() -> None:
+def test_the_figures_of_visits_stand_with_their_stage_and_with_no_other() -> None:
     visits = {"use": {"stage": "use", "entered": 200, "conversion": 0.25, "conversion_n": 80, "dwell_ms_n": 0}}
     found = {stage.id: stage for stage in drawn(Readings(NEWEST, of(row("use")), journeys=visits)).stages}
     figures = {figure.metric: figure for figure in found["use"].figures}

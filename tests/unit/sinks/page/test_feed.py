@@ -8,12 +8,11 @@ from clickhouse_connect.driver.exceptions import OperationalError
 
 from touchstream.sinks.clickhouse.rolling.live import Newest
 from touchstream.sinks.page.board import Readings
-from touchstream.sinks.page.feed import FRESH_SECONDS, SELECTIONS_MAX, Feed
-from touchstream.sinks.page.health import Health, State
-from touchstream.sinks.page.reader import View
+from touchstream.sinks.page.feed import FRESH_SECONDS, SELECTIONS_MAX, Feed, View
+from touchstream.sinks.page.health import PageHealth, State
 from touchstream.sinks.page.selection import Selection
 
-LIVE = Health(State.LIVE, "Live", "")
+LIVE = PageHealth(State.LIVE, "Live", "")
 SUPPORT = Selection(opened="support")
 
 
@@ -28,7 +27,7 @@ class FakeReader:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def board(self, selection: Selection, readings: Readings) -> str:  # noqa: ARG002
+    def nothing(self, selection: Selection) -> str:
         return f"empty {selection.opened}"
 
     def view(self, selection: Selection, before: tuple[Readings, str] | None) -> tuple[Readings, View]:  # noqa: ARG002

@@ -1,23 +1,25 @@
 """Which of its states the page shows: each has another cause and another remedy."""
 
+from touchstream.schemas.lane_row import WrittenLaneRow
 from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.alerts.rounds import Round
 from touchstream.sinks.clickhouse.rolling.live import Newest
-from touchstream.sinks.page.health import Absent, Judged, State, health
-from touchstream.sinks.sink import LaneRow
+from touchstream.sinks.page.health import Absent, JudgedAlerts, State, health
 
 NOW_MS = 1_795_317_000_000
 WINDOW = BY_NAME["5m"]
 FRESH = Newest(NOW_MS, NOW_MS + 3_000, NOW_MS - 1_500)
 
 
-JUDGED = Judged(Round(8, 10_000, NOW_MS, NOW_MS - 1_000, NOW_MS), 0)
+JUDGED = JudgedAlerts(Round(8, 10_000, NOW_MS, NOW_MS - 1_000, NOW_MS), 0)
 
 
-def lane(partition: int, written_ago_ms: int = 1_000, clock_ago_ms: int = 1_000) -> LaneRow:
+def lane(partition: int, written_ago_ms: int = 1_000, clock_ago_ms: int = 1_000) -> WrittenLaneRow:
     clock_ms = NOW_MS - clock_ago_ms
     written_ms = NOW_MS - written_ago_ms
-    return LaneRow("touchpoints", partition, "log", 1, 5, clock_ms, clock_ms, clock_ms, "v1", "", 0, 0, 0, written_ms)
+    return WrittenLaneRow(
+        "touchpoints", partition, "log", 1, 5, clock_ms, clock_ms, "v1", watermark_ms=clock_ms, written_at_ms=written_ms
+    )
 
 
 def test_numbers_that_are_written_and_lanes_that_keep_up_are_live() -> None:
@@ -70,23 +72,25 @@ def test_where_all_events_are_old_the_rows_are_not_called_late() -> None:
 
 def test_live_says_up_to_when_alerts_were_judged() -> None:
     assert health(WINDOW, FRESH, [lane(0)], JUDGED).alerts == "alerts: none firing, judged up to 03:10:00 UTC"
-    firing = Judged(Round(8, 10_000, NOW_MS - 86_400_000, NOW_MS, NOW_MS), 2)
+    firing = JudgedAlerts(Round(8, 10_000, NOW_MS - 86_400_000, NOW_MS, NOW_MS), 2)
     assert health(WINDOW, FRESH, [lane(0)], firing).alerts.startswith("alerts: 2 firing, judged up to 2026-11-21")
-    none = Judged(Round(0, 0, 0, NOW_MS, NOW_MS), 0)
+    none = JudgedAlerts(Round(0, 0, 0, NOW_MS, NOW_MS), 0)
     assert health(WINDOW, FRESH, [lane(0)], none).alerts == "alerts: there is no rule"
     assert health(WINDOW, FRESH, [lane(0)], none).state is State.LIVE
 
 
 def test_without_a_judgement_of_now_nothing_is_live() -> None:
-    never = health(WINDOW, FRESH, [lane(0)], Judged(None, 0))
-    silent = health(WINDOW, FRESH, [lane(0)], Judged(Round(8, 10_000, NOW_MS, NOW_MS - 21_000, NOW_MS), 0))
-    late = health(WINDOW, FRESH, [lane(0)], Judged(Round(8, 10_000, NOW_MS - 90_000, NOW_MS, NOW_MS), 0))
-    assert {never.state, silent.state, late.state} == {State.UNJUDGED}
-    hourly = Judged(Round(1, 3_600_000, NOW_MS // 3_600_000 * 3_600_000, NOW_MS, NOW_MS), 0)
+    never = health(WINDOW, FRESH, [lane(0)], JudgedAlerts(None, 0))
+    silent = health(WINDOW, FRESH, [lane(0)], JudgedAlerts(Round(8, 10_000, NOW_MS, NOW_MS - 21_000, NOW_MS), 0))
+    late = health(WINDOW, FRESH, [lane(0)], JudgedAlerts(Round(8, 10_000, NOW_MS - 90_000, NOW_MS, NOW_MS), 0))
+    first = health(WINDOW, FRESH, [lane(0)], JudgedAlerts(Round(8, 10_000, 0, NOW_MS, NOW_MS), 0))
+    assert {never.state, silent.state, late.state, first.state} == {State.UNJUDGED}
+    assert first.detail == "watch has judged no window yet"
+    hourly = JudgedAlerts(Round(1, 3_600_000, NOW_MS // 3_600_000 * 3_600_000, NOW_MS, NOW_MS), 0)
     assert health(WINDOW, FRESH, [lane(0)], hourly).state is State.LIVE
 
 
 def test_numbers_that_are_late_hide_no_watch_that_is_dead() -> None:
-    found = health(WINDOW, Newest(NOW_MS, NOW_MS, NOW_MS - 13_000), [lane(0)], Judged(None, 0))
+    found = health(WINDOW, Newest(NOW_MS, NOW_MS, NOW_MS - 13_000), [lane(0)], JudgedAlerts(None, 0))
     assert found.state is State.STALE
     assert "start touchstream watch" in found.detail

@@ -32,6 +32,6 @@ def test_no_segment_is_another_choice_than_all_segments() -> None:
 
 
 @pytest.mark.parametrize("query", [{"window": "3m"}, {"window": ""}, {"channel": "c" * 1001}, {"open": "ü" * 501}])
-def test_what_there_is_not_is_refused_in_a_sentence(query: dict[str, str]) -> None:
+def test_a_choice_that_is_not_offered_is_refused_in_a_sentence(query: dict[str, str]) -> None:
     with pytest.raises(SelectionError, match=r"there is no such window: choose one of 1m|is too long"):
         Selection.of(query)

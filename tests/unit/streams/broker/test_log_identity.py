@@ -6,7 +6,8 @@ from threading import Event, Lock
 import pytest
 
 from tests.support.stack import eventually
-from touchstream.streams.broker.topics import LogPosition, SharedLogIdentity, TopicError
+from touchstream.streams.broker.topic_error import TopicError
+from touchstream.streams.broker.topics import LogPosition, SharedLogIdentity
 
 
 class Log:

@@ -78,7 +78,7 @@ def test_nothing_is_written_where_the_topic_is_missing_nor_just_made(monkeypatch
     assert written(anew, anew, anew, anew, clock=clock) == [Unknown, Unknown, Unknown, True]
 
 
-def test_what_may_not_be_written_is_refused_as_ever() -> None:
+def test_a_write_without_permission_is_refused_as_ever() -> None:
     assert written(Connection(FORBIDDEN)) == [TopicAuthorizationFailedError]
 
 
@@ -104,7 +104,7 @@ def test_nothing_is_written_over_another_connection_than_the_one_that_was_asked(
     asyncio.run(write())
 
 
-def test_what_is_no_batch_is_sent_at_once() -> None:
+def test_a_request_that_is_no_batch_is_sent_at_once() -> None:
     async def ask() -> None:
         producer = TopicFirstProducer(bootstrap_servers="127.0.0.1:1")
 

@@ -28,5 +28,5 @@ def test_help_shows_an_example(command: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--top", "0"], ["--weeks", "0"], ["--weeks", "nan"]])
-def test_what_cannot_be_asked_is_wrong_use(arguments: list[str]) -> None:
+def test_options_that_are_out_of_range_are_wrong_use(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, ["clv", "scores", *arguments]).exit_code == 2

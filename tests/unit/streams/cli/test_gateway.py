@@ -43,7 +43,7 @@ def test_a_name_that_cannot_be_used_is_wrong_use() -> None:
     assert run("key", "a b").exit_code == 2
 
 
-def test_it_does_not_listen_for_others_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_gateway_does_not_listen_for_others_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOUCHSTREAM_GATEWAY_HOST", "0.0.0.0")  # noqa: S104
     result = run()
     assert result.exit_code == 2

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.journey import Journeys
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import NUMBER_COLUMNS
 from touchstream.streams.measure.definitions import Definitions
 from touchstream.streams.measure.duplicates import CountedIds, Seen
-from touchstream.streams.measure.lane import PENDING_ROW_BYTES, Lane, LaneRow
+from touchstream.streams.measure.lane import PENDING_ROW_BYTES, Lane
 from touchstream.streams.measure.panes import LABELS_MAX, Panes
 from touchstream.streams.measure.records import Records
 

@@ -38,7 +38,7 @@ def test_dropped_keys_are_gone_and_the_others_keep_their_order(keys: list[tuple[
     assert (index.find(*columns(dropped)) == ABSENT).all()
 
 
-def test_it_grows_past_a_hundred_thousand_keys_without_losing_one() -> None:
+def test_a_hash_index_grows_past_a_hundred_thousand_keys_without_losing_one() -> None:
     index, keys = HashIndex(), np.arange(150_000, dtype=np.uint64)
     for start in range(0, len(keys), 7_000):
         batch = keys[start : start + 7_000]

@@ -24,7 +24,7 @@ def test_events_of_other_sources_keys_or_ids_are_others() -> None:
     assert all(one != other for one, other in combinations(others, 2))
 
 
-def test_what_says_the_same_in_another_way_is_the_same() -> None:
+def test_events_that_say_the_same_in_another_way_are_the_same() -> None:
     same = of(
         {}, {"source": "web", "channel": "app"}, {"kafka_key": b"ann"}, {"customer_id": "", "anonymous_id": "ann"}
     )

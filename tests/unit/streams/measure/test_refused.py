@@ -8,10 +8,11 @@ import pytest
 
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.journey import Journeys
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import Reason
 from touchstream.streams.measure.definitions import Definitions
 from touchstream.streams.measure.events import DeadLetter
-from touchstream.streams.measure.lane import Lane, LaneRow
+from touchstream.streams.measure.lane import Lane
 from touchstream.streams.measure.records import Headers, Records
 from touchstream.streams.measure.refused import bytes_before_cut
 
@@ -43,7 +44,7 @@ def taken(headers: Sequence[Headers]) -> tuple[list[str], list[DeadLetter]]:
     return [] if rows.touchpoints is None else rows.touchpoints["event_id"].to_list(), list(rows.letters)
 
 
-def test_it_is_a_letter_for_the_reason_and_in_the_words_of_the_door_with_its_bytes() -> None:
+def test_a_refused_record_is_a_letter_with_the_reason_the_words_and_the_bytes_of_its_door() -> None:
     headers = refused(b"not_allowed", detail="channel is 'störe'"), (), refused(b"out_of_scale"), (("trace", b"1"),)
     counted, letters = taken(headers)
     assert counted == ["e1", "e3"]
@@ -63,7 +64,9 @@ def test_a_batch_of_nothing_else_is_all_letters() -> None:
 @pytest.mark.parametrize(
     "said", [(b"fine",), (b"",), (b"\xff",), (b"control_refused",), (b"Out_of_scale",), (b"too_old", b"too_old")]
 )
-def test_what_is_no_reason_is_undecodable_and_says_what_stood_there(said: tuple[bytes, ...]) -> None:
+def test_a_header_that_names_no_reason_is_undecodable_and_the_letter_says_what_stood_there(
+    said: tuple[bytes, ...],
+) -> None:
     counted, (letter,) = taken([refused(*said, detail="not read")])
     assert (counted, letter.reason) == ([], Reason.UNDECODABLE)
     assert "touchstream-refused says b'" in letter.detail

@@ -10,10 +10,10 @@ import pytest
 from touchstream.streams.process.health import (
     IDLE_SECONDS,
     STUCK_SECONDS,
-    Health,
     HealthMonitor,
     HealthRules,
     Observation,
+    ProcessHealth,
 )
 from touchstream.streams.process.health_server import serve_health
 
@@ -65,7 +65,7 @@ def test_a_worker_that_others_left_no_lane_is_idle() -> None:
         (replace(QUIET, kafka=False, clickhouse=False), "Kafka and ClickHouse"),
     ],
 )
-def test_what_is_away_is_named(observation: Observation, named: str) -> None:
+def test_a_server_that_is_away_is_named(observation: Observation, named: str) -> None:
     rules = HealthRules()
     rules.health(observation)
     health = rules.health(later(observation))
@@ -103,7 +103,7 @@ def test_who_does_not_look_after_itself_any_more_is_stuck() -> None:
     clock = [100.0]
     monitor = HealthMonitor(lambda: clock[0])
     assert monitor.health().state == "disconnected"
-    monitor._kept_at, monitor._health = 100.0, Health("ready")
+    monitor._kept_at, monitor._health = 100.0, ProcessHealth("ready")
     assert monitor.health().state == "ready"
     clock[0] = 200.0
     assert monitor.health().state == "stuck"
@@ -119,7 +119,7 @@ def ask(port: int, path: str) -> tuple[int, str, bytes]:
 
 @pytest.mark.parametrize("said", ["ready", "idle", "starting", "disconnected", "stuck"])
 def test_readyz_says_the_state_and_answers_503_unless_it_is_ready(said: str) -> None:
-    port = serve_health("127.0.0.1", 0, lambda: Health(said, "why", {"lanes": 2}))
+    port = serve_health("127.0.0.1", 0, lambda: ProcessHealth(said, "why", {"lanes": 2}))
     status, content_type, body = ask(port, "/readyz")
     assert (status, content_type) == (200 if said in ("ready", "idle") else 503, "application/json")
     assert json.loads(body) == {"state": said, "detail": "why", "lanes": 2}
@@ -129,6 +129,6 @@ def test_readyz_says_the_state_and_answers_503_unless_it_is_ready(said: str) -> 
 
 
 def test_a_port_that_is_taken_is_said_with_its_setting() -> None:
-    port = serve_health("127.0.0.1", 0, lambda: Health("ready"))
+    port = serve_health("127.0.0.1", 0, lambda: ProcessHealth("ready"))
     with pytest.raises(OSError, match="TOUCHSTREAM_METRICS_PORT"):
-        serve_health("127.0.0.1", port, lambda: Health("ready"))
+        serve_health("127.0.0.1", port, lambda: ProcessHealth("ready"))

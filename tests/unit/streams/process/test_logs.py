@@ -51,7 +51,7 @@ def test_our_own_messages_are_always_written() -> None:
     assert all(repeats.filter(record("touchstream.streams.worker.flush")) for _ in range(5))
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_memory_of_repeated_messages_is_bounded() -> None:
     repeats = Repeats(Clock())
     for node in range(5000):
         assert repeats.filter(record("kafka", node))

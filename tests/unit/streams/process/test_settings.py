@@ -93,7 +93,7 @@ def test_an_unknown_key_of_the_file_is_an_error_that_names_the_nearest() -> None
 
 
 @pytest.mark.parametrize("name", ["ORIGINS", "NAMES", ""])
-def test_what_is_no_setting_cannot_be_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_no_setting_cannot_be_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"TOUCHSTREAM_{name}", "x")
     assert "no such setting" in refused()
 
@@ -103,7 +103,7 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert Settings().schema_registry_url is None
 
 
-def test_what_kubernetes_puts_into_the_environment_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_kubernetes_sets_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "TOUCHSTREAM_PAGE_SERVICE_HOST": "10.0.0.7",
         "TOUCHSTREAM_PAGE_SERVICE_PORT": "80",
@@ -273,7 +273,7 @@ def test_a_stack_is_not_mixed_with_addresses_that_are_named(monkeypatch: pytest.
     assert Settings().kafka_url == "kafka://127.0.0.1:9092"
 
 
-def test_what_a_stack_that_is_gone_has_left_is_passed_over() -> None:
+def test_the_ready_file_of_a_stack_that_is_gone_is_passed_over() -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     running_stack(Path(".touchstream"), gone.pid)

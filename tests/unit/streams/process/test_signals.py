@@ -24,7 +24,7 @@ def test_a_signal_at_any_moment_of_a_wait_ends_it() -> None:
     subprocess.run([sys.executable, "-c", SIGNALLED_WHILE_WAITING], check=True, timeout=60)
 
 
-def test_it_waits_as_long_as_it_was_told() -> None:
+def test_a_wait_lasts_until_its_timeout_or_the_stop() -> None:
     stop = Stop()
     assert not stop.wait(0)
     assert not stop.wait(0.01)

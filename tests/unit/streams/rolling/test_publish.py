@@ -1,7 +1,6 @@
 """The topic `stage-metrics`: keys that tell groups apart, and nothing lost while Kafka or ClickHouse is away."""
 
 import asyncio
-from collections import deque
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,8 @@ from hypothesis import strategies as st
 from touchstream.schemas.windows import WINDOWS, Window
 from touchstream.streams.broker.topics import STAGE_METRICS_TOPIC
 from touchstream.streams.measure.records import Headers
-from touchstream.streams.rolling.publish import Complete, message, publish_forever
+from touchstream.streams.rolling.outlet import OutletAway, Outlets, Rows
+from touchstream.streams.rolling.publish import StageMetricsTopic, message
 
 NAMES = st.lists(st.none() | st.text(alphabet="ab|%7C*= ", max_size=4), min_size=4, max_size=4).map(tuple)
 
@@ -67,11 +67,22 @@ class Away:
             self.done.set()
 
 
+class OutletOfAnother:
+    """One that never takes anything."""
+
+    name = "another"
+
+    async def take(self, rows: Rows) -> None:
+        raise OutletAway(f"no room for {len(rows)} rows")
+
+
 def published(**failures: int) -> list[tuple[str, int]]:
     async def until_done() -> list[tuple[str, int]]:
         away = Away(**failures)
-        unpublished: deque[Complete] = deque((window, number) for number, window in enumerate(WINDOWS))
-        task = asyncio.create_task(publish_forever("t", unpublished, away.rows, away.send))
+        outlets = Outlets(OutletOfAnother(), StageMetricsTopic("t", away.send))
+        for complete in enumerate(WINDOWS):
+            outlets.add(complete[::-1])
+        task = asyncio.create_task(outlets.serve_forever(away.rows))
         await asyncio.wait_for(away.done.wait(), 60)
         task.cancel()
         return away.sent
@@ -85,7 +96,7 @@ def test_every_complete_window_is_published_in_order_however_often_kafka_or_clic
     assert published(rows_fail=2, sends_fail=1) == expected
 
 
-def test_what_has_no_row_of_its_own_is_told_from_a_channel_that_is_called_so() -> None:
+def test_the_row_of_the_others_is_told_from_a_channel_of_that_name() -> None:
     named = row(("customer", "use", "(other)", None))
     folded = named | {"other": ["channel_other"], "other_names": 3}
     assert message("t", named)[0] == b"t|5m|journey=customer|stage=use|channel=(other)"

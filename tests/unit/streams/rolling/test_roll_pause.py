@@ -2,15 +2,17 @@
 
 import pytest
 
-from touchstream.sinks.sink import LaneRow
+from touchstream.schemas.lane_row import WrittenLaneRow
 from touchstream.streams.rolling.roll import BEHIND_SECONDS_MAX, behind_seconds, rest_seconds
 
 NOW_MS = 1_800_000_000_000
 
 
-def lanes_behind(*seconds: float) -> list[LaneRow]:
+def lanes_behind(*seconds: float) -> list[WrittenLaneRow]:
     return [
-        LaneRow("touchpoints", partition, "log", 1, 5, NOW_MS - int(behind * 1000), 0, 0, "v1", "", 0, 0, 0, NOW_MS)
+        WrittenLaneRow(
+            "touchpoints", partition, "log", 1, 5, NOW_MS - int(behind * 1000), 0, "v1", watermark_ms=0, written_at_ms=0
+        )
         for partition, behind in enumerate(seconds)
     ]
 
@@ -36,7 +38,7 @@ def test_the_lane_that_is_least_behind_counts(behind: tuple[float, ...], seconds
         (0.01, 5.0, 0.5),
         (0.01, 60.0, 6.0),
         (0.01, 86_400.0, BEHIND_SECONDS_MAX),
-        (3.0, 1.5, 3.0),  # not far behind: half of the time, as ever
+        (3.0, 9.0, 3.0),  # not far behind: half of the time, as ever
         (3.0, 60.0, 27.0),  # a dear step while lanes catch up: a tenth
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from touchstream.sinks.clickhouse.rows import PANE_KEY, STAGE_PANES
 from touchstream.sinks.clickhouse.sql import query_text
-from touchstream.sinks.clickhouse.upkeep.dead_letters import DeadLetter, OpenLetter
+from touchstream.sinks.clickhouse.upkeep.dead_letters import OpenLetter, StoredDeadLetter
 from touchstream.streams.channels.partitioner import lane_of
 from touchstream.streams.upkeep.dead_letter_replay import AT_ONCE_BYTES, AT_ONCE_LETTERS, _bounded, _partition
 from touchstream.streams.worker.dead_letters import replay_headers
@@ -16,8 +16,8 @@ def letter(number: int, size: int = 100) -> OpenLetter:
     return OpenLetter(f"log/0/{number}", "log", 0, number, 0, "too_old", size, 1, False, 0)
 
 
-def content(partition: int, key: bytes | None = b"ann") -> DeadLetter:
-    return DeadLetter("log", partition, 1, "touchpoints", 0, "too_old", "", key, b"{}", ())
+def content(partition: int, key: bytes | None = b"ann") -> StoredDeadLetter:
+    return StoredDeadLetter("log", partition, 1, "touchpoints", 0, "too_old", "", key, b"{}", ())
 
 
 def test_headers_are_the_records_own_and_name_the_letter_once_however_often_it_came_back() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
+from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import Reason
 from touchstream.streams.measure.events import DeadLetter
-from touchstream.streams.measure.lane import LaneRow
 from touchstream.streams.measure.records import Headers
 from touchstream.streams.worker import dead_letters
 from touchstream.streams.worker.dead_letters import DeadLetterTopic, replay_headers
@@ -50,7 +50,7 @@ def test_a_letter_goes_whole_with_its_own_headers_and_the_reason() -> None:
     assert TRUNCATED not in headers
 
 
-def test_what_a_record_says_under_our_names_is_not_passed_on() -> None:
+def test_headers_of_a_record_under_our_names_are_not_passed_on() -> None:
     forged = [("touchstream-reason", b"fine"), (TRUNCATED, b"1"), ("__connect.errors.topic", b"x"), ("own", b"1")]
     letter = DeadLetter(7, 1, Reason.UNDECODABLE, "what is wrong", b"key", b"value", forged)
     topic = Topic(2_000_000)
@@ -92,7 +92,7 @@ def test_a_topic_that_takes_not_even_that_is_waited_for(monkeypatch: pytest.Monk
     assert (len(value or b""), headers[TRUNCATED]) == (65_536, [b"1000000"])
 
 
-def test_what_a_door_has_refused_goes_on_as_a_letter_that_makes_no_refused_record_of_its_copies() -> None:
+def test_an_event_that_a_door_refused_goes_on_as_a_letter_whose_copies_are_no_refused_records() -> None:
     said = [("touchstream-refused", b"too_large"), ("touchstream-refused-detail", b"of ann"), (TRUNCATED, b"2000000")]
     letter = DeadLetter(
         7, 1, Reason.TOO_LARGE, "of ann", None, b"x" * 65_536, [*said, ("touchstream-sent-by", b"shop")]

@@ -11,7 +11,8 @@ from prometheus_client import REGISTRY
 
 from tests.unit.streams.measure.test_bounds import DEFINITIONS, NOW_MS, records
 from touchstream.schemas.codec import WriterSchemas
-from touchstream.streams.measure.lane import Lane, LaneRow, LaneRows
+from touchstream.schemas.lane_row import LaneRow
+from touchstream.streams.measure.lane import Lane, LaneRows
 from touchstream.streams.measure.records import Headers, Records
 from touchstream.streams.worker import dead_letters
 from touchstream.streams.worker.dead_letters import DeadLetterTopic
@@ -125,7 +126,7 @@ def test_the_other_lane_goes_on_and_the_lane_waits() -> None:
     asyncio.run(go_on())
 
 
-def test_what_it_reads_meanwhile_is_not_kept_but_read_again_once_its_letters_are_taken() -> None:
+def test_events_that_a_waiting_lane_reads_are_not_kept_but_read_again_once_its_letters_are_taken() -> None:
     async def mend() -> None:
         async with refusing() as stand:
             await stand.lanes.take(POISONED, 3, events(3, 5))
@@ -145,7 +146,7 @@ def test_what_it_reads_meanwhile_is_not_kept_but_read_again_once_its_letters_are
     asyncio.run(mend())
 
 
-def test_what_waits_counts_as_pending_so_that_too_much_of_it_holds_up_the_reading() -> None:
+def test_waiting_rows_count_as_pending_and_too_many_of_them_hold_up_the_reading() -> None:
     async def fill() -> None:
         async with refusing(pending_rows_max=2) as stand:
             reading = asyncio.create_task(stand.lanes.take(OTHER, 2, events(2, 3)))

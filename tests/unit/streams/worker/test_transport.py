@@ -10,9 +10,17 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.consumer import Fetcher
+from faust.transport.drivers import aiokafka as driver
 
 from touchstream.streams.measure.records import Records
-from touchstream.streams.worker.transport import BatchConsumer, ParsedRecords
+from touchstream.streams.worker.transport import (
+    BatchConsumer,
+    FaustProducer,
+    LibraryError,
+    ParsedRecords,
+    Transport,
+    check_libraries,
+)
 
 GZIP = 1
 GIVEN = [
@@ -91,3 +99,13 @@ def test_a_worker_that_is_told_to_stop_amid_a_rebalance_ends_without_an_error() 
         return bool(reading.crashed)
 
     assert not asyncio.run(crashed())
+
+
+def test_installed_libraries_have_every_part_that_is_overridden() -> None:
+    check_libraries()
+    with pytest.raises(LibraryError, match=r"the installed faust has no _renamed in Consumer: install"):
+        check_libraries({driver.Consumer: ("ack", "_renamed")})
+
+
+def test_faust_reads_and_writes_through_our_classes() -> None:
+    assert (Transport.Consumer, Transport.Producer) == (BatchConsumer, FaustProducer)

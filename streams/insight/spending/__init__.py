@@ -1,0 +1,1 @@
+"""How much more happier customers spend afterwards. Pure: a row of each person in, numbers out."""
