@@ -8,7 +8,7 @@ SCHEDULES ?= 200000
 SOAK_MINUTES ?= 20
 HOSTILE_MINUTES ?= 10
 
-.PHONY: setup dist sbom site demo test test-kafka nightly nightly-schedules nightly-numbers nightly-failures nightly-bench nightly-soak nightly-hostile test-browser test-helm lint lint-format lint-code lint-types lint-imports asyncapi helm-schema check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth bench-alerts bench-intervals bench-insight lock clean
+.PHONY: setup dist sbom site demo test test-long test-kafka nightly nightly-schedules nightly-numbers nightly-failures nightly-bench nightly-soak nightly-hostile test-browser test-helm lint lint-format lint-code lint-types lint-imports asyncapi helm-schema check format bench bench-quick bench-kafka bench-latency bench-queries bench-growth bench-alerts bench-intervals bench-insight lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -55,9 +55,12 @@ demo: setup ## the whole stack on this machine with live data, until Ctrl-C (DEM
 test: setup ## the tests, on real parts: the local broker and the ClickHouse engine
 	$(BIN)/pytest
 
+test-long: setup ## failures and whole ways that take half a minute or more each
+	$(BIN)/pytest -m long
+
 test-kafka: setup ## integration and failure suites and a table of failure runs on Apache Kafka (Java 17, Maven)
 	$(BIN)/python -m tests.kafka.distribution
-	TEST_KAFKA=apache $(BIN)/pytest tests/kafka tests/integration tests/failure
+	TEST_KAFKA=apache $(BIN)/pytest -m "" tests/kafka tests/integration tests/failure
 	TEST_KAFKA=apache $(BIN)/python -m tests.kafka.failures
 
 nightly: nightly-schedules nightly-numbers nightly-failures test-kafka nightly-bench nightly-soak nightly-hostile ## what takes hours: 200,000 schedules, the tests with their large numbers, every failure run, on both Kafkas, a soak, an attack (make -k nightly)
@@ -66,7 +69,7 @@ nightly-schedules: setup
 	$(BIN)/python -m tests.model.nightly --schedules $(SCHEDULES)
 
 nightly-numbers: setup
-	TEST_NUMBERS=large $(BIN)/pytest
+	TEST_NUMBERS=large $(BIN)/pytest -m ""
 
 nightly-failures: setup
 	$(BIN)/python -m tests.kafka.failures

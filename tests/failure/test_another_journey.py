@@ -18,7 +18,7 @@ from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep.init import prepare
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 EVENTS = 9_000
 JOURNEY_FILE = "TOUCHSTREAM_JOURNEY_FILE"

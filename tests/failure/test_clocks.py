@@ -15,7 +15,7 @@ from touchstream.schemas import times
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS
 from touchstream.sinks.clickhouse.database import connect
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 HOUR_MS = 60 * 60 * 1_000
 AHEAD_OR_NONE = (2**53, -1, 10_413_791_999_999, 2**62, -5)

@@ -19,7 +19,7 @@ from touchstream.streams.broker.progress import behind, reached
 from touchstream.streams.broker.topics import log_identity
 from touchstream.streams.process.connection import KafkaConnection
 
-pytestmark = [pytest.mark.stack, pytest.mark.kafka, about_apache_kafka]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.kafka, about_apache_kafka]
 
 TOPIC, LETTERS = "touchpoints", "touchpoints.dead-letter"
 GOOD_OF_EACH_LANE = 200

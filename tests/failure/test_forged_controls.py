@@ -24,7 +24,7 @@ from touchstream.streams.measure.controls import Position, signed_headers
 from touchstream.streams.measure.records import Headers
 from touchstream.streams.process.connection import KafkaConnection
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 TOPIC, KIND, SIGNATURE = "touchpoints", "touchstream-control", "touchstream-signature"
 FOR_EVER = 10_413_791_999_999

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.database import connect
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 ANN, PHONE = "ann-4711", "phone-0815"
 

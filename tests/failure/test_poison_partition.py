@@ -12,7 +12,7 @@ from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import Touchpoint
 from touchstream.streams.process.connection import KafkaConnection
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 POISON, GOOD = 3_000, 200
 LANES = range(1, 4)

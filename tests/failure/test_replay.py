@@ -13,7 +13,7 @@ from tests.support.clickhouse_front import Answer, front_of
 from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.sinks.clickhouse.database import connect
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 EVENTS = 1_500
 DAY_MS = 86_400_000

@@ -13,7 +13,7 @@ from tests.support.stack import RunningStack, eventually, running_stack
 from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.client import connect_directly
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 EVENTS = 20_000
 BEGAN_MS = now_ms()

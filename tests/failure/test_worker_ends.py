@@ -26,7 +26,7 @@ from touchstream.schemas.times import now_ms
 from touchstream.streams.process.settings import Settings
 from touchstream.streams.upkeep.init import prepare
 
-pytestmark = [pytest.mark.stack, pytest.mark.alone]
+pytestmark = [pytest.mark.stack, pytest.mark.alone, pytest.mark.long]
 
 GONE_SECONDS = 10.0
 AT_ONCE = 6

@@ -31,6 +31,7 @@ def test_workers_killed_while_events_arrive_lose_nothing_and_double_nothing(tmp_
             assert differences(expected_groups(name, by), stack.metrics(by)) == []
 
 
+@pytest.mark.long
 def test_journeys_are_whole_after_workers_were_killed_and_events_came_twice_and_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +65,7 @@ def test_journeys_are_whole_after_workers_were_killed_and_events_came_twice_and_
     assert round(found["pass_ms_p50"] / DAY_MS, 2) == 39.87
 
 
+@pytest.mark.long
 def test_a_stack_started_again_on_its_data_goes_on_counting_and_knows_what_it_has_counted(tmp_path: Path) -> None:
     first, second = "cdnow_sample", "helpdesk"
     for name in (first, second):

@@ -9,11 +9,19 @@ from tests.support.stack import running_stack
 
 pytestmark = [pytest.mark.stack, needs_data]
 
-APART = ("helpdesk",)
-"""Of the same time as another file: its groups would be those of both."""
+SMALL, APART = ("cdnow_sample",), ("helpdesk",)
+"""One that is soon measured; and one of the same time as another, whose groups would be those of both."""
 
 
-@pytest.mark.parametrize("names", [tuple(name for name in FILES if name not in APART), APART], ids=" ".join)
+@pytest.mark.parametrize(
+    "names",
+    [
+        SMALL,
+        pytest.param(tuple(name for name in FILES if name not in APART), marks=pytest.mark.long, id="the others"),
+        pytest.param(APART, marks=pytest.mark.long, id=APART[0]),
+    ],
+    ids=" ".join,
+)
 def test_published_files_are_measured_exactly_and_publishing_them_again_changes_nothing(
     names: tuple[str, ...], tmp_path: Path
 ) -> None:

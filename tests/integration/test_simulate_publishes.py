@@ -241,6 +241,7 @@ def test_told_to_stop_while_kafka_is_away_it_ends_and_says_what_was_not_acknowle
 
 
 @pytest.mark.stack
+@pytest.mark.long
 def test_a_simulation_is_measured_and_its_incident_shows_in_the_metrics_of_its_stage(tmp_path: Path) -> None:
     with running_stack(tmp_path) as stack:
         summary = json.loads(stack.command("simulate", "--fast", "--for", "180", "--rate", "100", "--json"))

@@ -12,7 +12,7 @@ from tests.kafka.choice import about_the_local_broker
 from tests.support.stack import running_stack
 from touchstream.schemas.times import now_ms
 
-pytestmark = [pytest.mark.stack, about_the_local_broker]
+pytestmark = [pytest.mark.stack, pytest.mark.long, about_the_local_broker]
 
 
 def command(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

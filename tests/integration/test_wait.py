@@ -8,7 +8,7 @@ import pytest
 from tests.support.stack import running_stack
 from touchstream.schemas import times
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 HOUR_MS = 3_600_000
 
