@@ -47,13 +47,14 @@ class _Rows:
         self._physical: list[bytes] = []
         self._lines_before = 0
         declared = mapping.delimiter if mapping else None
-        first = next(lines, b"")
-        while first and not first.strip():
+        first = next(lines, None)
+        while first is not None and not first.strip():
             first = self._next_line(lines)
+        first = first or b""
         separator = _SEPARATOR.fullmatch(first)
         if separator:
             declared = declared or separator[1].decode("utf-8", "replace")
-            first = self._next_line(lines)
+            first = self._next_line(lines) or b""
         texts = self._texts(chain([first], lines))
         self._reader = csv.reader(texts, delimiter=declared or _delimiter(first), strict=True)
         try:
@@ -64,9 +65,9 @@ class _Rows:
         check_columns(source, self.header, mapping)
         self._unnamed = [at for at, column in enumerate(self.header) if not column] if mapping is None else []
 
-    def _next_line(self, lines: Iterator[bytes]) -> bytes:
+    def _next_line(self, lines: Iterator[bytes]) -> bytes | None:
         self._lines_before += 1
-        return next(lines, b"")
+        return next(lines, None)
 
     def added_to(self, builder: Builder) -> Iterator[None]:
         """Adds one row at each step."""
