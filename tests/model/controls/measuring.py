@@ -10,7 +10,7 @@ from tests.model.controls.control import Control
 from tests.model.tables import MemoryTables
 from touchstream.schemas import validity_of_columns
 from touchstream.schemas.lane_row import LaneRow
-from touchstream.schemas.touchpoint import TIME_MS_MIN
+from touchstream.schemas.touchpoint import MICRO, TIME_MS_MIN, column_of
 from touchstream.streams.measure import events, lane
 from touchstream.streams.measure.lane import Lane
 from touchstream.streams.measure.measures import SUMS
@@ -37,8 +37,8 @@ def late_is_judged_by_the_watermark(patch: MonkeyPatch) -> None:
 
 
 def sentiment_is_summed_as_floats(patch: MonkeyPatch) -> None:
-    floats = pl.when("counted").then("sentiment").sum() * 1e6
-    patch.setitem(SUMS, "sentiment_sum_micro", floats.round().cast(pl.Int64))
+    fractions = pl.col(column_of("sentiment")) / MICRO
+    patch.setitem(SUMS, "sentiment_sum_micro", (fractions.sum() * MICRO).cast(pl.Int64))
 
 
 def definitions_are_those_of_the_worker(patch: MonkeyPatch) -> None:
