@@ -44,6 +44,10 @@ class NeverWas(ValueError):  # noqa: N818
     """The clocks of a zone were put forward over that hour."""
 
 
+class NoDay(ValueError):  # noqa: N818
+    """A text names a week, and no day of it."""
+
+
 def now_ms() -> int:
     """The wall clock, milliseconds since 1970."""
     return time.time_ns() // 1_000_000
@@ -105,10 +109,11 @@ def _reading(number: Decimal | float, unit: Unit) -> str | None:
 def moment(text: str, zone: tzinfo = UTC) -> datetime:
     """A time in ISO 8601 or RFC 3339, with its zone; `zone` where it names none. A leap second is the one after it.
 
-    Raises ValueError; NeverWas for an hour that the zone's clocks left out.
+    Raises ValueError; NoDay for a week without a day, NeverWas for an hour that the zone's clocks left out.
     """
-    if _WEEK_ALONE.match(text):
-        raise ValueError(f"{text} names a week, and no day of it")  # fromisoformat() takes its Monday
+    if week := _WEEK_ALONE.match(text):  # fromisoformat() takes its Monday
+        monday = f"{week[0]}-1" if "-" in week[0] else f"{week[0]}1"
+        raise NoDay(f"{text} names a week, and no day of it; its Monday is {monday}")
     try:
         return in_zone(datetime.fromisoformat(text), zone, whole_day=":" not in text and len(text) <= len("2026-01-31"))
     except NeverWas:

@@ -1,14 +1,15 @@
 """Points in time as people type them."""
 
 import re
-from datetime import UTC, datetime
 from typing import Final
 
-from touchstream.schemas.times import now_ms
+from touchstream.schemas.times import NoDay, is_plausible, moment, now_ms, readings, since_epoch
+from touchstream.schemas.touchpoint import TIME_MS_MAX, shown
 
-_AGO: Final = re.compile(r"-(\d+)(s|m|h|d)")
-_LENGTH: Final = re.compile(r"(\d+)(s|m|h|d)")
-_EPOCH_MS: Final = re.compile(r"-?\d{5,}")
+_AGO: Final = re.compile(r"-(\d{1,9})(s|m|h|d)", re.ASCII)
+_LENGTH: Final = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
+_EPOCH_MS: Final = re.compile(r"-?\d{5,}", re.ASCII)
+_DIGITS_MAX: Final = 30
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -22,15 +23,23 @@ def point_in_time(text: str) -> int:
     if ago:
         return now_ms() - int(ago[1]) * _UNIT_MS[ago[2]]
     if _EPOCH_MS.fullmatch(text):
-        return int(text)
+        return _milliseconds(text)
     try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
+        return since_epoch(moment(text))
+    except NoDay as error:
+        raise ValueError(str(error)) from None
+    except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is no time; take 2026-11-22, 2026-11-22T09:30+01:00, 1795339800000 (milliseconds) or -1h"
         ) from None
-    marked = read if read.tzinfo else read.replace(tzinfo=UTC)
-    return round(marked.timestamp() * 1000)
+
+
+def _milliseconds(text: str) -> int:
+    """Digits alone. Raises ValueError for those that are a time of this century in another unit only."""
+    number = int(text[:_DIGITS_MAX])
+    if not is_plausible(number) or abs(number) > TIME_MS_MAX:
+        raise ValueError(f"{shown(text)} is {readings(number)}; take milliseconds, or a date such as 2026-11-22")
+    return number
 
 
 def length_ms(text: str) -> int:

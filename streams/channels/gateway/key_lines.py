@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote
 
+from touchstream.schemas.times import moment
 from touchstream.streams.channels.judged import ANYTHING, Bounds
 from touchstream.streams.process.settings import SettingsError
 
@@ -172,8 +173,7 @@ def _origin(text: str) -> str:
 def _moment(text: str) -> datetime:
     """A time, UTC if it has no zone; a date alone is the end of its day."""
     try:
-        at = datetime.fromisoformat(text)
-        at = at + timedelta(days=1) if _DATE.fullmatch(text) else at
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        at = moment(text)
+        return (at + timedelta(days=1) if _DATE.fullmatch(text) else at).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("a time must be ISO 8601, such as 2027-01-31 or 2027-01-31T12:00:00Z") from None
