@@ -178,7 +178,7 @@ GATEWAY_EVENTS: Final = Counter(
 )
 GATEWAY_REFUSED_NOT_KEPT: Final = Counter(
     "touchstream_gateway_refused_not_kept",
-    "Refused events that are no dead letters, because their key had sent too many in that minute, by reason.",
+    "Refused events that are no dead letters, by reason: their key sent too many in that minute, or Kafka was away.",
     ["reason"],
 )
 GATEWAY_AT_WORK: Final = Gauge(

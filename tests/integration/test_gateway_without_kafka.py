@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -18,8 +19,16 @@ from tests.support.gateway_process import Log, RunningGateway, create_topic, pau
 from tests.support.stack import eventually
 from touchstream.deploy.local.process import Process, running
 from touchstream.schemas.times import now_ms
+from touchstream.streams.measure.refused import REFUSED
 
 TOPIC = "touchpoints"
+CALLS = """
+format: 2
+name: calls
+events:
+  - name: call
+    fields: {occurred_at: at, customer_id: who, channel: {constant: web}, touchpoint: {constant: call}}
+"""
 SOON = {"GATEWAY_DELIVERY_SECONDS": "1"}
 NOW_MS = now_ms()
 
@@ -54,6 +63,63 @@ def kafka(broker: AnyBroker, tmp_path: Path) -> Iterator[Process]:
 def state(gateway: RunningGateway) -> tuple[int, str]:
     response = gateway.client.get("/readyz")
     return response.status_code, response.json()["state"]
+
+
+def refuses_what_it_would_refuse_anyway(gateway: RunningGateway) -> None:
+    """While Kafka is away: whoever sent it would else send it again until Kafka is back, and be refused then."""
+    bodies: list[tuple[bytes, dict[str, str], int]] = [
+        (b"{", {}, 400), (b"[", {}, 400), (b" ", {}, 400), (b"hello", {"Content_Type": "text/plain"}, 400),
+        (b"a=1&b=2", {"Content_Type": "application/x-www-form-urlencoded"}, 400), (b"\xff\xfe{\0", {}, 400),
+        (b"nonsense\nmore", {"Content_Type": "application/x-ndjson"}, 400),
+        (b"\x1f\x8b", {"Content_Encoding": "gzip"}, 400),
+        (b"{}", {"Content_Encoding": "br"}, 415), (b"{}", {"Content_Type": "application/cloudevents+json"}, 503),
+    ]  # fmt: skip
+    for body, headers, status in bodies:
+        answer = gateway.post(body, **headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), body
+        assert len(answer.json()["detail"]) > 20, body
+    refused = gateway.post([event(1) | {"nps": 11}, {"event_id": "e2"}])
+    assert (refused.status_code, refused.json()["accepted"]) == (202, 0)
+    assert [one["reason"] for one in refused.json()["refused"]] == ["out_of_scale", "missing_field"]
+    assert gateway.post([event(1), event(2) | {"nps": 11}]).status_code == 503
+    said = gateway.client.get("/metrics").text
+    for reason, times in {"undecodable": 6, "out_of_scale": 1, "missing_field": 1}.items():
+        assert f'touchstream_gateway_refused_not_kept_total{{reason="{reason}"}} {times}.0' in said, reason
+
+
+def test_what_could_not_be_used_anyway_is_refused_also_while_kafka_does_not_answer(
+    broker: AnyBroker, kafka: Process, tmp_path: Path
+) -> None:
+    with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
+        eventually(gateway.ready)
+        pause(kafka)
+        refuses_what_it_would_refuse_anyway(gateway)
+        send_signal(kafka, signal.SIGCONT)
+        both = [event(1), event(2) | {"nps": 11}]
+        eventually(lambda: gateway.post(both).status_code == 202)
+        records = Log(broker.url, TOPIC).records()
+        assert {record.value for record in records if REFUSED in dict(record.headers)} >= {json.dumps(both[1]).encode()}
+
+
+def test_a_message_of_a_system_that_corrects_nothing_is_sent_again_and_kept_once_kafka_is_back(
+    broker: AnyBroker, kafka: Process, tmp_path: Path
+) -> None:
+    (tmp_path / "calls.yaml").write_text(CALLS)
+    (tmp_path / "sources.yaml").write_text("sources: {till: {mapping: calls.yaml}}\n")
+    with running_gateway(
+        tmp_path, broker.url, TOPIC, SOON | {"GATEWAY_SOURCES_FILE": str(tmp_path / "sources.yaml")}
+    ) as gateway:
+        eventually(gateway.ready)
+        pause(kafka)
+
+        def status(body: bytes) -> int:
+            return gateway.client.post("/v1/in/till", content=body).status_code
+
+        message = json.dumps({"at": NOW_MS, "who": "guest"}).encode()
+        assert [status(message), status(b"no message")] == [503, 400]
+        send_signal(kafka, signal.SIGCONT)
+        eventually(lambda: status(message) == 202)
+        assert any(b"guest" in record.value for record in Log(broker.url, TOPIC).records())
 
 
 def test_a_kafka_that_does_not_answer_is_503_and_sending_again_loses_and_doubles_nothing(
@@ -149,8 +215,7 @@ def test_a_gateway_starts_without_kafka_and_finds_it_later(broker: AnyBroker, tm
     with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:
         assert state(gateway) == (503, "disconnected")
         assert gateway.post(event(1)).status_code == 503
-        # Nothing is said of a body, not even that it is none, before it is kept.
-        assert [gateway.post(body).status_code for body in (b"{", b"[", b" ")] == [503, 503, 400]
+        refuses_what_it_would_refuse_anyway(gateway)
         with running(broker.child(), tmp_path / "broker"):
             eventually(lambda: "touchstream init" in gateway.client.get("/readyz").text)
             consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)

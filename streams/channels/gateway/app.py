@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +10,12 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from touchstream.schemas import times
 from touchstream.schemas.codec import Undecodable
@@ -26,6 +23,7 @@ from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason, Refusal
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.http.scrape import scraped
+from touchstream.streams.channels.encoding import Encoder
 from touchstream.streams.channels.formats.message_conversion import MessageConverter
 from touchstream.streams.channels.formats.message_intake import MappedEvents
 from touchstream.streams.channels.gateway import cloudevents
@@ -37,6 +35,7 @@ from touchstream.streams.channels.gateway.intake import judge
 from touchstream.streams.channels.gateway.key_lines import Permission
 from touchstream.streams.channels.gateway.keys import KeyFile
 from touchstream.streams.channels.gateway.mapped import MappedIntake
+from touchstream.streams.channels.gateway.observed import Observed
 from touchstream.streams.channels.gateway.openapi import document
 from touchstream.streams.channels.gateway.people import CUSTOMER, CUSTOMERS, person
 from touchstream.streams.channels.gateway.places import (
@@ -63,8 +62,6 @@ from touchstream.streams.channels.gateway.senders import Sender, Senders
 from touchstream.streams.channels.gateway.sources import WebhookSource
 from touchstream.streams.channels.judged import JudgedEvents, Terms
 from touchstream.streams.process import metrics
-
-log = structlog.get_logger(__name__)
 
 TOUCHPOINTS: Final = "/v1/touchpoints"
 JSON_TYPE: Final = "application/json"
@@ -232,12 +229,13 @@ class Gateway:
         async with self.places.place(sender.owner):
             now_ms = times.now_ms()
             async with self._kept_if_no_json(body, now_ms, sender):
-                documents = _documents(request, body)
+                documents, encoder = _documents(request, body), self.delivery.encoder
                 with self._said_of_no_json(documents, body):
-                    intake = MappedIntake(converter, self.delivery.encoder, now_ms, self._terms(sender), prepare)
+                    intake = MappedIntake(converter, encoder or Encoder(), now_ms, self._terms(sender), prepare)
                     mapped = await intake.take(documents.texts)
             self.senders.take_events(sender, len(mapped.judged.records) + len(mapped.judged.refused))
-            await self._deliver(mapped.judged, now_ms, sender)
+            self._require_connection(encoder, mapped.judged)
+            await self._deliver(mapped.judged, now_ms, sender, must_keep=True)
         return mapped
 
     async def customer(self, request: Request) -> Response:
@@ -269,8 +267,17 @@ class Gateway:
             yield
 
     async def _judged(self, events: EventTexts, body: bytes, now_ms: int, sender: Sender) -> JudgedEvents:
+        encoder = self.delivery.encoder
         with self._said_of_no_json(events, body):
-            return await judge(events, self.delivery.encoder, now_ms, self._terms(sender))
+            judged = await judge(events, encoder or Encoder(), now_ms, self._terms(sender))
+        self._require_connection(encoder, judged)
+        return judged
+
+    def _require_connection(self, encoder: Encoder | None, judged: JudgedEvents) -> None:
+        """Raises Problem (503) where something can be used, and it isn't known yet how events are written."""
+        if encoder is None and judged.records:
+            metrics.GATEWAY_EVENTS.labels("unacknowledged").inc(len(judged.records))
+            raise _kafka_away(judged)
 
     def _terms(self, sender: Sender) -> Terms:
         return Terms(sender.bounds, sender.sent_by, self.void_ids)
@@ -281,8 +288,6 @@ class Gateway:
             yield
         except Undecodable as error:
             raise NoJson(f"{error} (no line is JSON)" if texts.lines else why_no_json(body)) from None
-        except EventNotDelivered:
-            raise _kafka_away(JudgedEvents()) from None
 
     @asynccontextmanager
     async def _kept_if_no_json(self, body: bytes, now_ms: int, sender: Sender) -> AsyncIterator[None]:
@@ -297,15 +302,21 @@ class Gateway:
                 await self._deliver(whole, now_ms, sender)
             raise
 
-    async def _deliver(self, judged: JudgedEvents, now_ms: int, sender: Sender) -> None:
-        """Publish accepted and refused events, and wait until Kafka has acknowledged both. Raises Problem: 503."""
+    async def _deliver(self, judged: JudgedEvents, now_ms: int, sender: Sender, *, must_keep: bool = False) -> None:
+        """Publish accepted and refused events, and wait until Kafka has acknowledged both. Raises Problem: 503.
+
+        Where Kafka doesn't, and nothing would have been accepted, sending again would change nothing: refusals are then
+        counted as not kept, and answered as ever. must_keep: but not of a sender that can't correct what it sends.
+        """
         letters = self.letters.of(judged.refused, judged.refused_texts, sender.owner, sender.sent_by)
         try:
             await self.delivery.send([*judged.records, *letters], now_ms)
         except EventNotDelivered:
             self.letters.give_back(sender.owner, len(letters))
-            metrics.GATEWAY_EVENTS.labels("unacknowledged").inc(len(judged.records))
-            raise _kafka_away(judged) from None
+            if judged.records or (must_keep and letters):
+                metrics.GATEWAY_EVENTS.labels("unacknowledged").inc(len(judged.records))
+                raise _kafka_away(judged) from None
+            letters = []
         metrics.GATEWAY_EVENTS.labels("accepted").inc(len(judged.records))
         for refused in judged.refused:
             metrics.GATEWAY_EVENTS.labels(refused.reason.value).inc()
@@ -323,42 +334,6 @@ def _documents(request: Request, body: bytes) -> EventTexts:
 def _mapped(mapped: MappedEvents) -> Response:
     answer = Answer(len(mapped.judged.records), mapped.judged.refused, skipped=dict(mapped.skipped))
     return _json(answer, HTTPStatus.ACCEPTED)
-
-
-class Observed:
-    """Counts and times the requests around an application, and keeps what goes wrong inside from getting out."""
-
-    def __init__(self, app: ASGIApp, paths: frozenset[str], clock: Callable[[], float] = time.perf_counter) -> None:
-        self._app = app
-        self._paths = paths
-        self._clock = clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        began, status = self._clock(), "none"
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = str(message["status"])
-                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
-            await send(message)
-
-        # Never the id of a person.
-        path = CUSTOMER if scope["path"].startswith(CUSTOMERS) else scope["path"]
-        path = path if path in self._paths else "other"
-        try:
-            await self._app(scope, receive, noting)
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            at = f"{where.filename}:{where.lineno}"
-            log.error("request failed", path=path, error=type(error).__name__, at=at)  # noqa: TRY400  may hold events
-        finally:
-            metrics.GATEWAY_REQUESTS.labels(path, status).inc()
-            metrics.GATEWAY_SECONDS.labels(path).observe(self._clock() - began)
-        return None
 
 
 def _kafka_away(judged: JudgedEvents) -> Problem:

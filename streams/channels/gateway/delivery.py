@@ -74,11 +74,9 @@ class GatewayDelivery:
         return self._destination.topic
 
     @property
-    def encoder(self) -> Encoder:
-        """How events are written. Raises EventNotDelivered before the first connection: a registry may know more."""
-        if self._link is None:
-            raise EventNotDelivered(self._problem)
-        return self._link[1]
+    def encoder(self) -> Encoder | None:
+        """How events are written; None before the first connection: a registry may know more."""
+        return self._link[1] if self._link is not None else None
 
     async def send(self, records: Sequence[Record], timestamp_ms: int) -> None:
         """Events in their order, with their records' timestamp, until Kafka has acknowledged all.
