@@ -10,6 +10,7 @@ LOOPBACK = "127.0.0.1"
 
 _PATH_BYTES_MAX = 4096
 _claims: dict[int, int] = {}
+_held: dict[int, tuple[Path, socket.socket]] = {}
 
 
 def free_port(preferred: int = 0) -> int:
@@ -24,6 +25,28 @@ def free_port(preferred: int = 0) -> int:
         probe.bind((LOOPBACK, 0))
         chosen: int = probe.getsockname()[1]
         return chosen
+
+
+def hold(port: int, directory: Path) -> bool:
+    """Keep a port, until this process ends, for a child that serves `directory` and listens with SO_REUSEPORT.
+
+    Nothing listens while the child doesn't run, and no process of another user can. False if another one has the port.
+    """
+    if port in _held:
+        return _held[port][0] == directory
+    kept = socket.socket()
+    try:
+        # Connections of a server that was there before are no obstacle, another process's hold is one, and so is ours
+        # to others: both options count for the moment at which one binds.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind((LOOPBACK, port))
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError:
+        kept.close()
+        return False
+    _held[port] = directory, kept
+    return True
 
 
 def note(port: int, directory: Path) -> None:

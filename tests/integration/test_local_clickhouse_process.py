@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -129,6 +132,70 @@ def test_a_directory_in_use_and_a_port_in_use_are_said_plainly(tmp_path: Path, c
     third = started(ClickHouse(tmp_path / "other", taken))
     assert third.returncode == 1
     assert f"can't listen on 127.0.0.1:{taken}: Address already in use; choose another port" in third.stderr
+
+
+LISTENER = """
+import os, socket, sys
+os.setuid(65_534)
+for options in ((), (socket.SO_REUSEADDR,), (socket.SO_REUSEPORT,), (socket.SO_REUSEADDR, socket.SO_REUSEPORT)):
+    for address in ("127.0.0.1", "0.0.0.0"):
+        with socket.socket() as one:
+            for option in options:
+                one.setsockopt(socket.SOL_SOCKET, option, 1)
+            try:
+                one.bind((address, int(sys.argv[1])))
+                one.listen()
+            except OSError:
+                continue
+            print(options, address)
+"""
+"""A process of another user that tries to listen on a port in every way; it prints those that it can."""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may run a process as another user")
+def test_no_other_user_can_listen_on_the_port_of_a_clickhouse_whether_it_runs_or_not(tmp_path: Path) -> None:
+    clickhouse = ClickHouse(tmp_path / "data", free_port())
+
+    def listened() -> str:
+        command = [sys.executable, "-I", "-c", LISTENER, str(clickhouse.port)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert listened() != ""
+    child = clickhouse.child()
+    assert listened() == ""
+    for _ in range(2):
+        with running(child, tmp_path) as process:
+            assert connect(clickhouse.url("default")).command("SELECT 1") == 1
+            assert listened() == ""
+            process.kill()
+            assert listened() == ""
+            assert not clickhouse.answers()  # at once: nothing listens
+
+
+def test_a_server_that_had_the_port_before_is_not_taken_for_clickhouse_and_told_nothing(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Impostor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.append(self.requestline + str(self.headers))
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"Ok.\n")
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Impostor) as impostor:
+        threading.Thread(target=impostor.serve_forever, daemon=True).start()
+        clickhouse = ClickHouse(tmp_path / "data", impostor.server_port)
+        assert clickhouse.answers()
+        with pytest.raises(ChildError, match="choose another port"), running(clickhouse.child(), tmp_path):
+            connect(clickhouse.url("default"))
+        impostor.shutdown()
+    assert not any(clickhouse.password in one or "authorization" in one.lower() for one in told)
 
 
 def test_a_directory_that_the_engine_would_take_for_a_pattern_is_refused(tmp_path: Path) -> None:

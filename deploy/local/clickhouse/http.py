@@ -49,12 +49,16 @@ _NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 
 class ClickHouseServer(ThreadingHTTPServer):
-    """A thread per connection, on 127.0.0.1. Port 0 is one that the system chooses: see `server_port`."""
+    """A thread per connection, on 127.0.0.1. Port 0 is one that the system chooses: see `server_port`.
+
+    shared: with the parent, which keeps the port (`ports.hold`).
+    """
 
     daemon_threads = True
     request_queue_size = CONNECTIONS_WAITING_MAX
 
-    def __init__(self, engine: Engine, port: int, password: str) -> None:
+    def __init__(self, engine: Engine, port: int, password: str, *, shared: bool = False) -> None:
+        self.allow_reuse_port = shared
         super().__init__((LOOPBACK, port), _Handler)
         self.engine, self.password = engine, password
         self.slots = threading.BoundedSemaphore(QUERIES_MAX)

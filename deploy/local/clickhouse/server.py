@@ -17,12 +17,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from touchstream.deploy.local.ports import LOOPBACK
+from touchstream.deploy.local.ports import LOOPBACK, hold
 from touchstream.deploy.local.process import Child
 from touchstream.streams.process.signals import Stop
 
 GRACE_SECONDS = 8.0
 PASSWORD_VARIABLE = "LOCAL_CLICKHOUSE_PASSWORD"  # noqa: S105 - a name
+HELD_VARIABLE = "LOCAL_CLICKHOUSE_PORT_HELD"
+"""Set where the parent keeps the port: it is shared with it."""
 _ANSWER_SECONDS = 1.0
 
 
@@ -42,13 +44,15 @@ class ClickHouse:
         return f"http://default:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     def child(self, name: str = "clickhouse") -> Child:
-        """The process to run."""
+        """The process to run, on a port that is kept for it: what answers there may be told the password."""
+        held = hold(self.port, self.path)
         module = (sys.executable, "-m", "touchstream.deploy.local.clickhouse.server")
         return Child(
             name=name,
             argv=(*module, "--path", str(self.path), "--port", str(self.port)),
-            ready=self.answers,
-            env={PASSWORD_VARIABLE: self.password},
+            # Whoever has the port otherwise could answer as ClickHouse does; the child says what is in the way.
+            ready=self.answers if held else lambda: False,
+            env={PASSWORD_VARIABLE: self.password, HELD_VARIABLE: "1" if held else ""},
             grace_seconds=GRACE_SECONDS + 2.0,
         )
 
@@ -79,13 +83,16 @@ def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     try:
-        serve(options.path, options.port, password)
+        serve(options.path, options.port, password, held=bool(os.environ.pop(HELD_VARIABLE, "")))
     except ModuleNotFoundError as error:
         sys.exit(f"the local ClickHouse is not installed ({error.name}): pip install 'touchstream[local]'")
 
 
-def serve(path: Path, port: int, password: str) -> None:
-    """Serve `path` on 127.0.0.1:`port` until a signal. Raises SystemExit with a line that says what is in the way."""
+def serve(path: Path, port: int, password: str, *, held: bool) -> None:
+    """Serve `path` on 127.0.0.1:`port` until a signal. Raises SystemExit with a line that says what is in the way.
+
+    held: by the parent, see `ports.hold`.
+    """
     # Imported here: loading the engine takes half a second, and the process that starts this one doesn't need it.
     from touchstream.deploy.local.clickhouse.engine import Engine
     from touchstream.deploy.local.clickhouse.errors import ClickHouseError
@@ -99,7 +106,7 @@ def serve(path: Path, port: int, password: str) -> None:
     except (OSError, ValueError) as error:
         sys.exit(f"ClickHouse can't open {path}: {error}")
     try:
-        server = ClickHouseServer(engine, port, password)
+        server = ClickHouseServer(engine, port, password, shared=held)
     except OSError as error:
         sys.exit(f"ClickHouse can't listen on {LOOPBACK}:{port}: {error.strerror}; choose another port")
     stop = Stop.on_signals()
