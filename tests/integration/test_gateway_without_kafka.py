@@ -87,7 +87,7 @@ def refuses_what_it_would_refuse_anyway(gateway: RunningGateway) -> None:
         assert f'touchstream_gateway_refused_not_kept_total{{reason="{reason}"}} {times}.0' in said, reason
 
 
-def test_what_could_not_be_used_anyway_is_refused_also_while_kafka_does_not_answer(
+def test_a_request_that_could_not_be_used_anyway_is_refused_also_while_kafka_does_not_answer(
     broker: AnyBroker, kafka: Process, tmp_path: Path
 ) -> None:
     with running_gateway(tmp_path, broker.url, TOPIC, SOON) as gateway:

@@ -58,7 +58,7 @@ def test_numbers_are_milliseconds_and_lengths_are_ago() -> None:
 @pytest.mark.parametrize(
     "text", ["", "tomorrow", "2026-13-01", "9999-12-31T23:59:60Z", "9999-W53-7", "٢٠٢٦١", "-1y", "-" + "9" * 30 + "d"]
 )
-def test_what_is_no_time_is_refused_with_what_is_taken(text: str) -> None:
+def test_a_text_that_is_no_time_is_refused_with_what_is_taken(text: str) -> None:
     with pytest.raises(ValueError, match="is no time; take 2026-11-22"):
         point_in_time(text)
 
