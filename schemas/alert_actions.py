@@ -12,7 +12,20 @@ ACK: Final = "ack"
 SILENCE: Final = "silence"
 UNSILENCE: Final = "unsilence"
 
+SILENCE_DAYS_MAX: Final = 90
+"""The longest silence: one that is never lifted must end some time."""
+WORDS_MAX: Final = 500
+"""Most characters of a name or a reason."""
+
 _FIRING: Final = "firing"
+
+
+def one_line(text: str) -> str:
+    """A name or a reason as it is stored: without line breaks and doubled spaces. Raises ValueError."""
+    words = " ".join(text.split())
+    if not words or len(words) > WORDS_MAX or not words.isprintable():
+        raise ValueError(f"takes one line, of at most {WORDS_MAX} characters")
+    return words
 
 
 @dataclass(frozen=True)

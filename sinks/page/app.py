@@ -1,4 +1,4 @@
-"""The page's HTTP application (ASGI): its pages, their streams of events, and what they load. Read-only."""
+"""The page's HTTP application (ASGI): its pages, their streams of events, and what they load."""
 
 from collections.abc import Sequence
 from typing import Any, Final

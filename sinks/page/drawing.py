@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -47,8 +48,11 @@ class Sought:
 class Drawing:
     """Draws documents, their boards, and their health."""
 
-    def __init__(self, catalogue: Catalogue, notice: str | None = None, customers: bool = False) -> None:
-        """notice: a line at the top of the page, such as that the customers are simulated; customers: are shown."""
+    def __init__(
+        self, catalogue: Catalogue, notice: str | None = None, customers: bool = False, actions: bool = False
+    ) -> None:
+        """notice: a line at the top of the page, such as that the customers are simulated; customers: are shown;
+        actions: alerts have a form."""
         self._templates = Environment(
             loader=PackageLoader("touchstream.sinks.page"),
             autoescape=True,
@@ -65,6 +69,7 @@ class Drawing:
             "metrics": metrics,
             "notice": notice,
             "customers": customers,
+            "actions": actions,
             "number": number,
             "trend_box": f"0 0 {WIDTH} {HEIGHT}",
             "chart_box": (chart.WIDTH, chart.HEIGHT),
@@ -81,10 +86,18 @@ class Drawing:
             ],
         }
 
-    def document(self, template: str, frame: Frame, selection: Any, board: str, health: PageHealth) -> str:
-        """A live page's document; `board` is drawn already."""
+    def document(
+        self,
+        template: str,
+        frame: Frame,
+        selection: Any,
+        board: str,
+        health: PageHealth,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> str:
+        """A live page's document; `board` is drawn already; more: values for this template alone."""
         shown = {"frame": frame, "selection": selection, "board": Markup(board), "health": health}  # noqa: S704
-        return self._draw(template, shown)
+        return self._draw(template, shown | dict(more))
 
     def board(self, board: Board) -> str:
         """All that changes with new numbers on the overview."""

@@ -79,8 +79,8 @@ class LivePage(Generic[Asked, Read]):
         if "format" in request.query_params:
             return await self._data(selection, request.query_params["format"])
         view = await self.feed.view(selection)
-        frame = Frame(root_of(request), "events" + request.scope["raw_path"].decode("latin-1").rstrip("/"))
-        return HTMLResponse(self._drawing.document(self._template, frame, selection, view.board, view.health))
+        board, health = view.board, view.health
+        return HTMLResponse(self._drawing.document(self._template, frame_of(request), selection, board, health))
 
     async def _data(self, selection: Asked, wanted: str) -> Response:
         try:
@@ -111,6 +111,11 @@ class LivePage(Generic[Asked, Read]):
 def root_of(request: Request) -> str:
     """The way back to the page's root, wherever a proxy has put it: an encoded slash in a name is none."""
     return "../" * (request.scope["raw_path"].count(b"/") - 1) or "./"
+
+
+def frame_of(request: Request) -> Frame:
+    """Where a live page is, and its stream."""
+    return Frame(root_of(request), "events" + request.scope["raw_path"].decode("latin-1").rstrip("/"))
 
 
 def event(name: str, data: str) -> str:

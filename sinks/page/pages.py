@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from touchstream.schemas.journey import Journey
 from touchstream.schemas.metrics import Catalogue
+from touchstream.sinks.page.alerts.actions import ActionForm
 from touchstream.sinks.page.alerts.reader import AlertReader, AlertsReader, alert_asked
 from touchstream.sinks.page.drawing import Drawing
 from touchstream.sinks.page.feed import Feed
@@ -26,9 +27,9 @@ _SLOWLY_SECONDS: Final = 1.0
 
 
 def live_pages(
-    surroundings: Surroundings, journeys: Sequence[Journey], catalogue: Catalogue, drawing: Drawing
-) -> list[LivePage[Any, Any]]:
-    """All of them."""
+    surroundings: Surroundings, journeys: Sequence[Journey], catalogue: Catalogue, drawing: Drawing, actions: bool
+) -> tuple[list[LivePage[Any, Any]], ActionForm]:
+    """All of them, and what takes the form of an alert's page. actions: whether it is taken."""
     overview = Reader(surroundings, journeys, catalogue, drawing.board)
 
     stage = StageReader(surroundings, journeys, catalogue, partial(drawing.part, "stage_board.html"))
@@ -42,14 +43,14 @@ def live_pages(
     pipeline = PipelineReader(surroundings, partial(drawing.part, "pipeline_board.html"))
     portfolio = PortfolioReader(surroundings, journeys, catalogue, partial(drawing.part, "portfolio_board.html"))
     slowly = partial(Feed[Any, Any], fresh_seconds=_SLOWLY_SECONDS)
-    overviews, stages = Feed(overview), slowly(stage)
+    overviews, stages, one_alert = Feed(overview), slowly(stage), slowly(alert)
     pages: list[tuple[str, str, Feed[Any, Any], Callable[[Request], Any], Callable[[Any], Rows]]] = [
         ("", "page.html", overviews, lambda asked: Selection.of(asked.query_params), overview.rows),
         ("wall", "wall.html", overviews, lambda asked: Selection.of(asked.query_params), overview.rows),
         ("journey", "stage.html", stages, stage_asked, stage.rows),
         ("stages/{stage:path}", "stage.html", stages, stage_asked, stage.rows),
         ("alerts", "alerts.html", slowly(alerts), lambda _: None, alerts.rows),
-        ("alerts/{rule:path}", "alert.html", slowly(alert), alert_asked, alert.rows),
+        ("alerts/{rule:path}", "alert.html", one_alert, alert_asked, alert.rows),
         (
             "catalogue",
             "portfolio.html",
@@ -59,4 +60,5 @@ def live_pages(
         ),
         ("health", "pipeline.html", slowly(pipeline), lambda _: None, pipeline.rows),
     ]
-    return [LivePage(path, template, feed, drawing, asked, rows) for path, template, feed, asked, rows in pages]
+    form = ActionForm(surroundings, one_alert, drawing, actions)
+    return [LivePage(path, template, feed, drawing, asked, rows) for path, template, feed, asked, rows in pages], form

@@ -35,6 +35,7 @@ def serve(
     notice: str | None = None,
     current_alerts: CurrentAlerts | None = None,
     customers: bool | None = None,
+    actions: bool | None = None,
     hosts: Collection[str] = (),
 ) -> None:
     """Show the page until SIGTERM or Ctrl-C. Starts without ClickHouse, too, and shows its numbers as soon as it can.
@@ -43,19 +44,24 @@ def serve(
     current_alerts: the alerts that are firing; None where there are none to ask for.
     hosts: names under which it is asked for, beside those of loopback and `host`.
     customers: whether people are shown, which is personal data; None: on loopback only.
+    actions: whether alerts can be acknowledged and silenced there; None: on loopback only.
 
     Raises OSError if the address can't be had.
     """
-    people = CustomerReader(clickhouse_url, topic) if _shows_customers(customers, host) else None
-    drawing = Drawing(catalogue, notice, customers=people is not None)
+    people = CustomerReader(clickhouse_url, topic) if _here(customers, host) else None
+    acted = _here(actions, host)
+    drawing = Drawing(catalogue, notice, customers=people is not None, actions=acted)
     surroundings = Surroundings(clickhouse_url, topic, current_alerts)
-    console = Console(live_pages(surroundings, journeys, catalogue, drawing), People(people, drawing).routes())
+    pages, form = live_pages(surroundings, journeys, catalogue, drawing, acted)
+    console = Console(pages, [*form.routes(), *People(people, drawing).routes()])
     with server.listening(host, port, "page") as listener, stop_signals_held():
         log.info("page answers", url=url_of(listener))
         if not is_loopback(host):
             log.warning("the page has no login: whoever reaches this address sees the metrics", host=host)
             if people is not None:
                 log.warning("the page has no login: whoever reaches this address sees all customers", host=host)
+            if acted:
+                log.warning("the page has no login: whoever reaches this address may silence alerts", host=host)
         application = only_for(HostNames.of(host, hosts), console.application(), "TOUCHSTREAM_PAGE_HOSTS")
         config = server.config(application, lifespan="off", stop_seconds=_STOP_SECONDS, connections_max=2 * VIEWERS_MAX)
         _Server(config, console).run(sockets=[listener])
@@ -75,5 +81,6 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _shows_customers(wanted: bool | None, host: str) -> bool:
+def _here(wanted: bool | None, host: str) -> bool:
+    """What there is without a login: as it is wanted, or else on loopback only."""
     return is_loopback(host) if wanted is None else wanted

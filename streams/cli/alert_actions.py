@@ -5,7 +5,15 @@ from typing import Annotated, Any, Final
 import typer
 from clickhouse_connect.driver.client import Client
 
-from touchstream.schemas.alert_actions import ACK, SILENCE, UNSILENCE, Action, AlertTarget
+from touchstream.schemas.alert_actions import (
+    ACK,
+    SILENCE,
+    SILENCE_DAYS_MAX,
+    UNSILENCE,
+    Action,
+    AlertTarget,
+    one_line,
+)
 from touchstream.schemas.alert_state import AlertRow, Group
 from touchstream.schemas.alerts import DIMENSIONS
 from touchstream.schemas.times import instant, now_ms
@@ -36,9 +44,6 @@ NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", help="Alerts of this file of rules only; without it, of all.")
 ]
 
-SILENCE_DAYS_MAX: Final = 90
-"""The longest silence: one that is never lifted must end some time."""
-_TEXT_MAX: Final = 500
 _ID_MIN: Final = 4
 _DAY_MS: Final = 86_400_000
 _COLUMNS: Final = ("id", "until", "rule", "group", "namespaces", "by", "reason", "since")
@@ -189,10 +194,10 @@ def _target(
 
 def _words(option: str, text: str) -> str:
     """A text of one line. Ends the command where it is none."""
-    words = " ".join(text.split())
-    if not words or len(words) > _TEXT_MAX or not words.isprintable():
-        fail(f"{option} takes one line, of at most {_TEXT_MAX} characters", WRONG_USE)
-    return words
+    try:
+        return one_line(text)
+    except ValueError as error:
+        fail(f"{option} {error}", WRONG_USE)
 
 
 def _row(one: Action) -> dict[str, Any]:

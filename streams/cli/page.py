@@ -43,6 +43,7 @@ def page(
             port=settings.page_port,
             notice=notice,
             customers=settings.page_customers,
+            actions=settings.page_actions,
             hosts=[name for name in settings.page_hosts.replace(",", " ").split() if name],
             current_alerts=partial(_firing, settings.topic),
         )

@@ -283,6 +283,11 @@ class Settings(BaseSettings):
         description="Whether the page shows single customers, which is personal data: true or false; unset: only while"
         " it listens on loopback.",
     )
+    page_actions: bool | None = Field(
+        None,
+        description="Whether alerts can be acknowledged and silenced on the page: true or false; unset: only while it"
+        " listens on loopback.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How logs are written: console for people, json for collectors."
     )

@@ -214,6 +214,24 @@ def test_an_acknowledgement_stands_beside_the_alert_wherever_it_is_shown(shown: 
     shown.tables.command("TRUNCATE TABLE alert_actions")
 
 
+def test_an_alert_is_acknowledged_and_silenced_on_its_page(shown: Shown, open_page: OpenPage) -> None:
+    shown.tables.command("TRUNCATE TABLE alert_actions")
+    page = open_page(shown.page.url + PAGES["alert"])
+    form = page.locator(".act form")
+    form.get_by_label("Your name").fill("Ann <b>")
+    form.get_by_role("button", name="Acknowledge").click()
+    expect(form.get_by_label("Your name")).to_have_value("Ann <b>")  # it isn't sent without a reason
+    form.get_by_label("Why").fill("calling the desk")
+    form.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator(".handled")).to_contain_text("acknowledged by Ann <b>: calling the desk")
+    for label, words in (("Your name", "bob"), ("Why", "new shop")):
+        form.get_by_label(label).fill(words)
+    form.get_by_label("Silence for").select_option("1 day")
+    form.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.locator(".handled")).to_contain_text(re.compile("silenced by bob until .* UTC: new shop"))
+    shown.tables.command("TRUNCATE TABLE alert_actions")
+
+
 def test_the_list_has_what_fires_what_ended_and_what_is_not_judged(shown: Shown, open_page: OpenPage) -> None:
     page = open_page(shown.page.url + "/alerts")
     expect(section(page, "Firing")).to_contain_text("csat_low")

@@ -82,7 +82,15 @@ def test_make_test_is_a_bare_pytest_whose_log_names_the_ten_slowest() -> None:
 
 
 def test_every_night_runs_the_large_numbers() -> None:
-    assert "TEST_NUMBERS=large .venv/bin/pytest" in made("nightly")
+    assert 'TEST_NUMBERS=large .venv/bin/pytest -m ""' in made("nightly")
+
+
+def test_what_make_test_leaves_out_for_its_length_runs_in_ci_and_every_night() -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert "-m 'not long'" in options["addopts"]
+    assert made("test-long")[-1] == ".venv/bin/pytest -m long"
+    assert "part make test-long" in (ROOT / ".ci/run").read_text().splitlines()
+    assert any(line.startswith('TEST_KAFKA=apache .venv/bin/pytest -m "" tests/kafka') for line in made("nightly"))
 
 
 def test_processes_that_tests_start_write_what_they_compile() -> None:
