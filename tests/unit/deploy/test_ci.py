@@ -85,7 +85,7 @@ def test_every_night_runs_the_large_numbers() -> None:
     assert 'TEST_NUMBERS=large .venv/bin/pytest -m ""' in made("nightly")
 
 
-def test_what_make_test_leaves_out_for_its_length_runs_in_ci_and_every_night() -> None:
+def test_long_tests_run_in_ci_and_every_night_but_not_in_make_test() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert "-m 'not long'" in options["addopts"]
     assert made("test-long")[-1] == ".venv/bin/pytest -m long"
