@@ -194,11 +194,8 @@ def _names_in(fields: Any) -> int:
     """How many distinct names the object has, and those of its objects."""
     if not isinstance(fields, dict):
         return 0
-    names = len(fields)
-    for one in fields.values():
-        if isinstance(one, dict):
-            names += len(one)
-    return names
+    # Most values are none of these: asked for their type they cost half of what a loop over them does.
+    return len(fields) + sum([len(one) for one in fields.values() if type(one) is dict])
 
 
 def parse_json(value: bytes) -> Any:
