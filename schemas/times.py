@@ -29,6 +29,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXCEL_EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  days of Excel are local; right from March 1900 on
 _READABLE_MS: Final = 200 * 365 * 86_400_000  # further from 1970 no reading is worth a word
 
+MISTAKEN_MS_MIN: Final = -14 * 3_600_000
+"""From here to 0 are midnights of 1 January 1970 in zones east of UTC, and -1: a time left at zero, or none."""
 MISTAKEN_MS_MAX: Final = 10_413_792_000 - 1
 """Milliseconds from 0 to here (May 1970) are the seconds of 1970 to 2299, Excel's days, or a time left at zero."""
 
@@ -80,7 +82,7 @@ def instant(moment_ms: int) -> datetime:
 
 def is_plausible(moment_ms: int) -> bool:
     """Whether a moment (ms) may be one at which a customer touched a channel, as far as its unit goes."""
-    return not 0 <= moment_ms <= MISTAKEN_MS_MAX
+    return not MISTAKEN_MS_MIN <= moment_ms <= MISTAKEN_MS_MAX
 
 
 def readings(number: Decimal | float, unit: Unit = "milliseconds") -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from touchstream.schemas.currencies import EXPONENTS
-from touchstream.schemas.times import MISTAKEN_MS_MAX, is_plausible, readings
+from touchstream.schemas.times import MISTAKEN_MS_MAX, MISTAKEN_MS_MIN, is_plausible, readings
 from touchstream.schemas.touchpoint import (
     FUTURE_LIMIT_MS,
     NAME_BYTES_MAX,
@@ -171,7 +171,7 @@ def _time_rules() -> Iterator[ValidityRule]:
     yield _of_time(
         "occurred_at",
         Reason.OUT_OF_SCALE,
-        lambda column: column.is_between(0, MISTAKEN_MS_MAX),
+        lambda column: column.is_between(MISTAKEN_MS_MIN, MISTAKEN_MS_MAX),
         lambda v: not is_plausible(v),
     )
     yield ValidityRule(

@@ -14,9 +14,10 @@ _NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"  # also the advertisin
 NOTHING: Final = (
     # programs: JavaScript, Python, Ruby, Go, SQL, and their empty objects in a text
     "undefined", "null", "(null)", "<null>", "none", "nil", "<nil>", "nan", "[object object]", "[object undefined]",
-    "[object null]", "[]", "{}", "infinity", "-infinity",
+    "[object null]", "[]", "{}", "infinity", "-infinity", "na", "<na>", "nat", "''", '""',
     # spreadsheets and exports
-    "n/a", "#n/a", "#name?", "#null!", "#num!", "#ref!", "#value!", "#div/0!", "(none)", "(not set)", "\\n",
+    "n/a", "#n/a", "#name?", "#null!", "#num!", "#ref!", "#value!", "#div/0!", "(none)", "(not set)", "\\n", "n.a.",
+    "#nv", "(blank)", "(empty)",
     _NIL_UUID, _NIL_UUID.replace("-", ""),
 )  # fmt: skip
 """Values that mean no id, for any kind of id."""
@@ -34,6 +35,10 @@ VOID_WORDS: Final = (*NOTHING, *ANYBODY)
 _BLANK = r"[\s\x00-\x20\x7f\u00ad\u200b-\u200f\u2060\ufeff]*"
 _SPREADSHEET_NUMBER = r"-?[0-9](?:[.,][0-9]{1,14})?e\+[0-9]+"
 """1.23E+12: what Excel, which knows 15 digits, leaves of a long number. All numbers near it become one customer."""
+_SPREADSHEET_ERROR = r"#[^\s#!?]{2,30}[!?]"
+"""#REF!, #SPILL!, #BEZUG!: an error of a formula, in the language of the spreadsheet."""
+_STROKES = r"[-.?_\u2010-\u2015\u2212\u2026]+"
+"""A dash or dots: nothing, as people and logs write it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class VoidIds:
 
 def _pattern(words: Iterable[str]) -> str:
     """A regular expression that Python's `re` and Rust's `regex` read alike."""
-    forms = "|".join((*map(re.escape, words), _SPREADSHEET_NUMBER))
+    forms = "|".join((*map(re.escape, words), _SPREADSHEET_NUMBER, _SPREADSHEET_ERROR, _STROKES))
     return f"(?i)^{_BLANK}(?:{forms})?{_BLANK}$"
 
 

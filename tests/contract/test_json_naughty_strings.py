@@ -48,7 +48,7 @@ def test_naughty_strings_come_through_unchanged_or_are_refused(encode: Callable[
     usable, refused = refusals(frame, np.full(len(STRINGS), NOW))
     ids = VoidIds.of()
     expected = [name for name in STRINGS if ids.is_person(name)]
-    assert len(expected) > len(STRINGS) - 30
+    assert len(expected) > len(STRINGS) - 40
     assert [refusal.position for refusal in refused] == [at for at, name in enumerate(STRINGS) if name not in expected]
     assert {refusal.reason for refusal in refused} == {Reason.MISSING_FIELD, Reason.NO_CUSTOMER}
     for field in NAMES:

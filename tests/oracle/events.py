@@ -106,7 +106,7 @@ FAULTS: tuple[Callable[[Event], Event], ...] = (
     _set(currency=""), _set(outcome=""), _set(segment="s" * 1_001), _set(event_id="é" * 501), _set(event_id="é" * 500),
     _set(duration_ms=DURATION_MS_MAX), _set(duration_ms=DURATION_MS_MAX + 1), _set(revenue_minor=-REVENUE_MINOR_MAX),
     _set(revenue_minor=REVENUE_MINOR_MAX + 1), _set(received_at=TIME_MS_MAX), _set(received_at=TIME_MS_MIN - 1),
-    _set(occurred_at=-1), _set(occurred_at=TIME_MS_MIN), _set(occurred_at=TIME_MS_MIN - 1), _set(occurred_at=1.5),
+    _set(occurred_at=-10**8), _set(occurred_at=TIME_MS_MIN), _set(occurred_at=TIME_MS_MIN - 1), _set(occurred_at=1.5),
     _set(occurred_at=TIME_MS_MAX + 1), _set(occurred_at="2026-09-18"), _set(occurred_at="1"), _set(more={"deep": [1]}),
     *(_without(name) for name in ("event_id", "occurred_at", "customer_id", "channel", "touchpoint", "action")),
     _without("attributes"), _set(revenue_minor=1, currency=None), _set(currency="XYZ"), _set(action=" Purchase\n"),

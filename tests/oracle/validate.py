@@ -57,7 +57,7 @@ def check(fields: Fields, record_at: int) -> dict[str, Any]:
     for name, (low, high) in SCALES.items():
         if event[name] is not None and not low <= event[name] <= high:  # not for NaN either
             raise Refused("out_of_scale", f"{name} {event[name]}")
-    if 0 <= event["occurred_at"] < UNIT_MISTAKEN_MS:
+    if -14 * 3_600_000 <= event["occurred_at"] < UNIT_MISTAKEN_MS:
         raise Refused("out_of_scale", f"occurred_at {event['occurred_at']}")
     if event["occurred_at"] < TIME_MS_MIN:
         raise Refused("too_old", f"occurred_at {event['occurred_at']}")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from touchstream.schemas.codec import SCHEMA_TEXT
 from touchstream.schemas.currencies import EXPONENTS
-from touchstream.schemas.times import MISTAKEN_MS_MAX
+from touchstream.schemas.times import MISTAKEN_MS_MAX, MISTAKEN_MS_MIN
 from touchstream.schemas.touchpoint import (
     NAME_BYTES_MAX,
     OUTCOMES,
@@ -36,7 +36,7 @@ _OPTIONAL_NAME: Final[Schema] = {"type": ["string", "null"], "maxLength": NAME_B
 _MS: Final[Schema] = {"type": "integer", "description": "Milliseconds since 1970, UTC."}
 _ISO: Final[Schema] = {"type": "string", "format": "date-time", "description": "ISO 8601; UTC if no zone is given."}
 _OCCURRED: Final[list[Schema]] = [
-    _MS | {"minimum": TIME_MS_MIN, "maximum": -1},
+    _MS | {"minimum": TIME_MS_MIN, "maximum": MISTAKEN_MS_MIN - 1},
     _MS | {"minimum": MISTAKEN_MS_MAX + 1, "maximum": TIME_MS_MAX},
     _ISO,
 ]

@@ -36,7 +36,9 @@ def test_rolling_metrics_are_described_as_the_catalogue_has_them() -> None:
     "event",
     [
         EXAMPLE,
-        msgspec.to_builtins(Touchpoint(event_id="e", occurred_at=-1, anonymous_id="a", channel="web", touchpoint="p")),
+        msgspec.to_builtins(
+            Touchpoint(event_id="e", occurred_at=-86_400_001, anonymous_id="a", channel="web", touchpoint="p")
+        ),
     ],
 )
 def test_events_that_are_published_are_as_described(event: dict[str, Any]) -> None:

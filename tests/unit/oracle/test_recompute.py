@@ -81,7 +81,11 @@ def test_an_event_is_a_row_of_its_own_and_a_touch_in_a_pane_of_each_resolution()
 
 
 def test_panes_before_1970_begin_before_their_events() -> None:
-    assert [key[1] for key in tables(event(0, occurred_at=-1)).panes] == [-10_000, -300_000, -3_600_000]
+    assert [key[1] for key in tables(event(0, occurred_at=-86_400_001)).panes] == [
+        -86_410_000,
+        -86_700_000,
+        -90_000_000,
+    ]
 
 
 def test_the_second_of_two_events_with_one_id_is_a_duplicate_in_its_own_pane() -> None:
@@ -142,7 +146,7 @@ def test_the_lane_clock_never_goes_back_and_stands_in_for_missing_timestamps() -
     found = tables(event(0), event(1, NOW - 5_000), event(2, None), event(3, -1), event(4, NOW + 1))
     assert [row["record_at"] - NOW for row in found.touchpoints.values()] == [0, -5_000, 0, 0, 1]
     assert [row["lane_clock"] - NOW for row in found.touchpoints.values()] == [0, 0, 0, 0, 1]
-    assert tables(event(0, None, occurred_at=-1)).touchpoints[0]["record_at"] == 0
+    assert tables(event(0, None, occurred_at=-86_400_001)).touchpoints[0]["record_at"] == 0
 
 
 def test_late_is_measured_against_the_event_s_own_record() -> None:

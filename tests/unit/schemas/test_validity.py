@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from touchstream.schemas.columns import COLUMNS, frame_of
-from touchstream.schemas.times import MISTAKEN_MS_MAX
+from touchstream.schemas.times import MISTAKEN_MS_MAX, MISTAKEN_MS_MIN
 from touchstream.schemas.touchpoint import (
     DURATION_MS_MAX,
     FUTURE_LIMIT_MS,
@@ -33,7 +33,9 @@ LONG_NAME = "é" * (NAME_BYTES_MAX // 2) + "x"
 
 NO_IDS = (
     " ", "\t\n", "\0", "\u200b", "undefined", " Undefined", "NULL", "NaN", "None", "nil", "[object Object]", "#N/A",
-    "#REF!", "0", "-1", "Unknown", "1.23E+12", "1,23e+12", "-4.5E+9", "00000000-0000-0000-0000-000000000000",
+    "#REF!", "-", " -- ", "\u2014", "...", "?", "_", "NA", "<NA>", "NaT", "n.a.", "#SPILL!", "#BEZUG!",
+    "#\u00bfNOMBRE?", "(blank)", '""', "0", "-1", "Unknown", "1.23E+12", "1,23e+12", "-4.5E+9",
+    "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
 REFUSED: list[tuple[dict[str, Any], Reason]] = [
     *[({name: ""}, Reason.MISSING_FIELD) for name in ("event_id", "channel", "touchpoint", "action")],
@@ -49,7 +51,10 @@ REFUSED: list[tuple[dict[str, Any], Reason]] = [
     *[({"customer_id": word}, Reason.NO_CUSTOMER) for word in NO_IDS],
     *[({"customer_id": "c", "anonymous_id": word}, Reason.NO_CUSTOMER) for word in NO_IDS],
     *[({"event_id": word}, Reason.MISSING_FIELD) for word in NO_IDS if word not in ("0", "-1", "Unknown")],
-    *[({"occurred_at": n}, Reason.OUT_OF_SCALE) for n in (0, 45_000, 20_260_630, 1_782_900_000, MISTAKEN_MS_MAX)],
+    *[
+        ({"occurred_at": n}, Reason.OUT_OF_SCALE)
+        for n in (MISTAKEN_MS_MIN, -1, 0, 45_000, 20_260_630, 1_782_900_000, MISTAKEN_MS_MAX)
+    ],
     *[({"occurred_at": n}, Reason.FROM_THE_FUTURE) for n in (1_782_900_000_123_456, 1_782_900_000_123_456_789)],
     *[({"nps": answer}, Reason.OUT_OF_SCALE) for answer in (-1, 11)],
     *[({"csat": answer}, Reason.OUT_OF_SCALE) for answer in (0, 6)],
@@ -75,9 +80,27 @@ USABLE: list[dict[str, Any]] = [
     {"event_id": LONG_NAME[:-1], "action": "anything at all", "outcome": "abandoned"},
     dict.fromkeys(OPTIONAL_TEXTS, "") | {"anonymous_id": "a"},
     {"occurred_at": MISTAKEN_MS_MAX + 1, "received_at": 5},
+    {"occurred_at": MISTAKEN_MS_MIN - 1},
     *[{"action": word} for word in ("Purchase", " PURCHASE ", "pUrChAsE\n")],
     *[{"outcome": word} for word in ("Success", "success ", "FAILURE", " ")],
-    *[{"customer_id": name, "anonymous_id": name} for name in ("00017", "5E10", "nully", "null@example.com", "ann\0")],
+    *[
+        {"customer_id": name, "anonymous_id": name}
+        for name in (
+            "00017",
+            "5E10",
+            "nully",
+            "null@example.com",
+            "ann\0",
+            "-5",
+            "a-",
+            "_ann",
+            "#1",
+            "#ann",
+            "?x",
+            "n-a",
+            "\u2019",
+        )
+    ],
     {"event_id": "0"},
 ]
 
@@ -127,7 +150,7 @@ def test_a_value_on_the_edge_of_its_scale_is_usable(fields: dict[str, Any]) -> N
             "duration_ms": st.none() | st.integers(-(2**63), 2**63 - 1),
             "revenue_minor": st.none() | st.integers(-(2**63), 2**63 - 1),
             "occurred_at": st.integers(-(2**63), 2**63 - 1)
-            | st.integers(-10, 2 * MISTAKEN_MS_MAX)
+            | st.integers(2 * MISTAKEN_MS_MIN, 2 * MISTAKEN_MS_MAX)
             | st.integers(NOW, NOW + 2 * FUTURE_LIMIT_MS),
             "received_at": st.none() | st.integers(-(2**63), 2**63 - 1),
         },

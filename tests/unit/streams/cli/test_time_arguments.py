@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
-from touchstream.schemas.times import MISTAKEN_MS_MAX, moment, now_ms, since_epoch
+from touchstream.schemas.times import MISTAKEN_MS_MAX, MISTAKEN_MS_MIN, moment, now_ms, since_epoch
 from touchstream.schemas.touchpoint import TIME_MS_MAX
 from touchstream.streams.cli.main import app
 from touchstream.streams.cli.time_arguments import length_ms, point_in_time
@@ -49,7 +49,7 @@ def test_a_number_of_another_unit_is_refused_with_its_readings(text: str, readin
 
 
 def test_numbers_are_milliseconds_and_lengths_are_ago() -> None:
-    for number in (MISTAKEN_MS_MAX + 1, TIME_MS_MAX, -100_000):
+    for number in (MISTAKEN_MS_MAX + 1, TIME_MS_MAX, MISTAKEN_MS_MIN - 1):
         assert point_in_time(str(number)) == number
     before = now_ms()
     assert before - length_ms("90m") <= point_in_time("-90m") <= now_ms() - 90 * 60_000
