@@ -249,6 +249,10 @@ def from_fields(fields: object, position: int = 0) -> Touchpoint | Refusal:
         return msgspec.convert({**fields, **whole}, Touchpoint)
     except msgspec.ValidationError as error:
         return Refusal(position, Reason.WRONG_TYPE, said_of_types(error, fields))
+    except UnicodeEncodeError:  # of Python's texts only
+        return Refusal(
+            position, Reason.WRONG_TYPE, "a text holds half of a surrogate pair; cut texts between characters"
+        )
 
 
 def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Amounts:
 
 def number_of(value: Any, field: str, decimal: DecimalSign | None) -> NumberReading | Any:
     """A value read as a number; one that is none is passed on, null where it means nothing. Raises ValueRefused."""
-    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+    if isinstance(value, bool) or (isinstance(value, float | Decimal) and not math.isfinite(value)):
         # JSON has no infinity: as a text it is refused, as null it would get lost.
         return None if math.isnan(value) else str(value)
     if isinstance(value, str):

@@ -40,6 +40,7 @@ Convert = Callable[[Any], Any]
 _SHORT_OFFSET = re.compile(r"(?<!\d)([+-])(\d{1,2})(?![\d:])", re.ASCII)  # GMT+2, which strptime doesn't take
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]", re.ASCII)
 _UTC_NAMES = ("UTC", "GMT", "Z")
+_WHY_CHARS = 200  # Python's errors repeat the whole text
 
 
 class _Step(NamedTuple):
@@ -225,7 +226,9 @@ def time_of(value: Any, *, field: str, times: Times) -> Any:
     except ValueRefused:
         raise
     except (ValueError, OverflowError) as error:
-        raise ValueRefused(Reason.WRONG_TYPE, f"{field}: {shown(value)} is no time: {error}") from None
+        raise ValueRefused(
+            Reason.WRONG_TYPE, f"{field}: {shown(value)} is no time: {str(error)[:_WHY_CHARS]}"
+        ) from None
 
 
 def _moment_of(number: Decimal, field: str, times: Times) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from touchstream.schemas.codec import from_fields
 from touchstream.schemas.touchpoint import Reason, Touchpoint
+from touchstream.schemas.validity import check
 from touchstream.streams.channels.formats.amounts import ValueRefused
 from touchstream.streams.channels.formats.conversion import RowConverter
 from touchstream.streams.channels.formats.mapping import FieldMapping, MappingError, load_mapping
@@ -118,6 +119,25 @@ def test_a_number_that_is_none_or_not_whole_is_refused_by_the_schema(price: Any,
     assert not isinstance(refusal, Touchpoint)
     assert refusal.reason in {Reason.WRONG_TYPE, Reason.OUT_OF_SCALE}
     assert "revenue_minor" in refusal.detail
+
+
+@pytest.mark.parametrize("field", ["nps", "duration_ms", "revenue_minor", "sentiment"])
+def test_a_number_that_is_none_harms_no_other_and_is_null_or_refused(field: str) -> None:
+    mapped = FieldMapping.model_validate({"columns": {field: "v"}})
+    for nothing in (Decimal("NaN"), float("nan")):
+        assert converted(mapped, {"v": nothing}) == {}
+    for value in (Decimal("Infinity"), float("-inf"), "\ud800", "9" * 5_000, 10**400, True):
+        fields = {"event_id": "e", "occurred_at": 2 * 10**12, "channel": "c", "touchpoint": "t", "customer_id": "k"}
+        refusal = from_fields(fields | converted(mapped, {"v": value}))
+        event = refusal if isinstance(refusal, Touchpoint) else None
+        assert event is None or check(event, 2 * 10**12) is not None, value
+
+
+def test_a_refusal_of_a_long_text_is_short() -> None:
+    mapped = FieldMapping.model_validate({"columns": {"occurred_at": "v"}})
+    with pytest.raises(ValueRefused) as caught:
+        converted(mapped, {"v": "x" * 100_000})
+    assert len(caught.value.detail) < 500
 
 
 @pytest.mark.parametrize(("text", "number"), [("1e-300", 1e-300), ("-0.25", -0.25), ("1e999", "1e999"), ("1", 1.0)])
