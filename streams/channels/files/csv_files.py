@@ -60,7 +60,7 @@ class _Rows:
         try:
             header = next(self._reader, [])
         except csv.Error as error:
-            raise FileProblem(f"{source.name}: its header can't be read: {error}") from error
+            raise FileProblem(f"{source.name}: its header can't be read: {_why(error)}") from error
         self.header = [_readable(source, column) for column in header]
         check_columns(source, self.header, mapping)
         self._unnamed = [at for at, column in enumerate(self.header) if not column] if mapping is None else []
@@ -80,7 +80,7 @@ class _Rows:
                 return
             except csv.Error as error:
                 through = f"lines {number} to {self._line_number}: " if self._line_number > number else ""
-                builder.refuse(number, Reason.UNDECODABLE, f"{through}{error}", b"\n".join(self._physical))
+                builder.refuse(number, Reason.UNDECODABLE, f"{through}{_why(error)}", b"\n".join(self._physical))
             else:
                 self._add(builder, number, cells)
             yield
@@ -108,6 +108,13 @@ class _Rows:
             builder.refuse(number, Reason.UNDECODABLE, detail, content)
         elif cells:
             builder.add_row(number, dict(zip(self.header, cells, strict=True)), content)
+
+
+def _why(error: csv.Error) -> str:
+    """What Python's reader says, where it says it to programmers."""
+    if "new-line character" not in str(error):
+        return str(error)
+    return "a CR stands alone in it where other lines end with LF; make all line ends alike: tr '\\r' '\\n'"
 
 
 def _delimiter(header: bytes) -> str:

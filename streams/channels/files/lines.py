@@ -12,6 +12,7 @@ from touchstream.streams.channels.files.compressed import FileProblem
 LINE_BYTES_MAX = 8 * 1024 * 1024
 UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+UTF32_BOMS = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 _LOOK_BYTES = 200
 _HEAD_BYTES = 64 * 1024
 
@@ -28,9 +29,10 @@ def in_utf8(blocks: Iterable[bytes], name: str, encoding: str | None) -> Iterato
             text = block if decoder is None else decoder.decode(block).encode("utf-8", "surrogateescape")
             if first and text:
                 first = False
-                if decoder is None and _is_utf16(text):
+                if decoder is None and (wide := _wide(text)):
                     raise FileProblem(
-                        f"{name}: is UTF-16; say encoding: utf-16 in a mapping, or convert it: iconv -f UTF-16 -t UTF-8"
+                        f"{name}: is {wide}; say encoding: {wide.lower()} in a mapping, or convert it:"
+                        f" iconv -f {wide} -t UTF-8"
                     )
                 text = text.removeprefix(UTF8_BOM)
             yield text
@@ -40,9 +42,13 @@ def in_utf8(blocks: Iterable[bytes], name: str, encoding: str | None) -> Iterato
         raise FileProblem(f"{name}: can't be read as {encoding}: {error}") from error
 
 
-def _is_utf16(start: bytes) -> bool:
+def _wide(start: bytes) -> str | None:
+    """The encoding of a text whose characters have several bytes each, most of them zeros."""
     look = start[:_LOOK_BYTES]
-    return start.startswith(UTF16_BOMS) or max(look[::2].count(0), look[1::2].count(0)) * 4 > max(len(look), 8)
+    if start.startswith(UTF32_BOMS) or look.count(0) * 8 > 5 * max(len(look), 8):
+        return "UTF-32"
+    is_utf16 = start.startswith(UTF16_BOMS) or max(look[::2].count(0), look[1::2].count(0)) * 4 > max(len(look), 8)
+    return "UTF-16" if is_utf16 else None
 
 
 def split_lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:

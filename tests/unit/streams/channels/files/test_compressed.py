@@ -138,10 +138,11 @@ def test_utf_16_is_an_error_that_says_what_to_do(encoding: str) -> None:
         list(in_utf8([text.encode(encoding)], "x", None))
 
 
-def test_utf_16_without_a_mark_is_told_by_its_zeros() -> None:
-    for encoding in ("utf-16-be", "utf-16-le"):
-        with pytest.raises(FileProblem, match="utf-16"):
-            list(in_utf8(["occurred_at,customer_id".encode(encoding)], "x", None))
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le"])
+def test_characters_of_several_bytes_are_told_by_their_mark_or_zeros(encoding: str) -> None:
+    name = encoding[:6]
+    with pytest.raises(FileProblem, match=f"is {name.upper()}; say encoding: {name} .* iconv -f {name.upper()} "):
+        list(in_utf8(["occurred_at,customer_id".encode(encoding)], "x", None))
 
 
 @pytest.mark.parametrize("encoding", ["windows-1252", "iso-8859-15", "utf-16", "utf-16-be", "shift_jis", "utf-8-sig"])

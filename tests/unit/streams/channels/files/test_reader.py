@@ -249,6 +249,7 @@ class TestCsv:
             b'and good"',
             b'text after,"the quote"s',
             b"good,2",
+            b"cr\rwithin,3",
             b'"quote without end,',
             b"swallows,this",
         ]
@@ -258,10 +259,11 @@ class TestCsv:
             (7, "lines\nand good"),
             (10, "2"),
         ]
-        assert [(bad.number, bad.reason) for bad in refused] == [(n, Reason.UNDECODABLE) for n in (3, 4, 5, 9, 11)]
+        assert [(bad.number, bad.reason) for bad in refused] == [(n, Reason.UNDECODABLE) for n in (3, 4, 5, 9, 11, 12)]
         assert refused[2].content == b"bytes,\xff\xfe"
-        assert refused[4].content == b'"quote without end,\nswallows,this'
-        assert refused[4].detail.startswith("lines 11 to 12: ")
+        assert "a CR stands alone" in refused[4].detail
+        assert refused[5].content == b'"quote without end,\nswallows,this'
+        assert refused[5].detail.startswith("lines 12 to 13: ")
 
     def test_a_quote_that_swallows_the_file_costs_bounded_memory(self, tmp_path: Path) -> None:
         content = b'channel,touchpoint\n"oops,x\n' + b"y,z\n" * 600_000 + b"good,1\n"
@@ -277,6 +279,7 @@ class TestCsv:
             (b"channel,attributes\xff\n", "windows-1252"),
             (b"channel,channel\n", "two columns 'channel'"),
             (b",\n", "is empty"),
+            (b"channel,touchpoint\rx,y\r\n", "a CR stands alone"),
             (b'channel,"never closed\n', "its header can't be read"),
         ],
     )
