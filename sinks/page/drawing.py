@@ -18,6 +18,7 @@ from touchstream.sinks.page.board import Board
 from touchstream.sinks.page.customer_words import facts, sections, warnings
 from touchstream.sinks.page.figures import NOTHING, number, shown
 from touchstream.sinks.page.health import PageHealth
+from touchstream.sinks.page.sign_in import Visitor
 from touchstream.sinks.page.stage import chart
 from touchstream.sinks.page.stage.selection import COMPARES, LASTS, PARTS
 from touchstream.sinks.page.stage.view import metrics_of_course
@@ -28,10 +29,12 @@ _NAME_CHARS: Final = 80
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a page is. root: the address of the page's root, from there; stream: of its events, from the root."""
+    """Where a page is, and for whom. root: the address of the page's root, from there; stream: of its events, from the
+    root."""
 
     root: str
     stream: str
+    visitor: Visitor
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,14 @@ class Sought:
     view: CustomerView | None
     trouble: str | None
     root: str
+    visitor: Visitor
 
 
 class Drawing:
     """Draws documents, their boards, and their health."""
 
-    def __init__(
-        self, catalogue: Catalogue, notice: str | None = None, customers: bool = False, actions: bool = False
-    ) -> None:
-        """notice: a line at the top of the page, such as that the customers are simulated; customers: are shown;
-        actions: alerts have a form."""
+    def __init__(self, catalogue: Catalogue, notice: str | None = None) -> None:
+        """notice: a line at the top of the page, such as that the customers are simulated."""
         self._templates = Environment(
             loader=PackageLoader("touchstream.sinks.page"),
             autoescape=True,
@@ -68,8 +69,6 @@ class Drawing:
             "windows": WINDOWS,
             "metrics": metrics,
             "notice": notice,
-            "customers": customers,
-            "actions": actions,
             "number": number,
             "trend_box": f"0 0 {WIDTH} {HEIGHT}",
             "chart_box": (chart.WIDTH, chart.HEIGHT),
@@ -82,7 +81,6 @@ class Drawing:
                 ("alerts", "Alerts"),
                 ("catalogue", "Catalogue"),
                 ("health", "Health"),
-                *([("customers", "Customers")] if customers else []),
             ],
         }
 
@@ -115,7 +113,7 @@ class Drawing:
         """The document of one person, or of the form to look for one."""
         view = sought.view
         about = {"facts": facts(view), "warnings": warnings(view), "sections": sections(view)} if view else {}
-        frame = Frame(sought.root, "")
+        frame = Frame(sought.root, "", sought.visitor)
         return self._draw("customer.html", {"frame": frame, "sought": sought, "view": view} | about)
 
     def _draw(self, template: str, values: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from touchstream.sinks.page import metrics
 from touchstream.sinks.page.drawing import Drawing, Frame
 from touchstream.sinks.page.feed import FRESH_SECONDS, Asked, Feed, Read
 from touchstream.sinks.page.rows import Rows, answer_of
+from touchstream.sinks.page.sign_in import visitor_of
 
 log = structlog.get_logger(__name__)
 
@@ -114,8 +115,9 @@ def root_of(request: Request) -> str:
 
 
 def frame_of(request: Request) -> Frame:
-    """Where a live page is, and its stream."""
-    return Frame(root_of(request), "events" + request.scope["raw_path"].decode("latin-1").rstrip("/"))
+    """Where a live page is, its stream, and who asks."""
+    stream = "events" + request.scope["raw_path"].decode("latin-1").rstrip("/")
+    return Frame(root_of(request), stream, visitor_of(request))
 
 
 def event(name: str, data: str) -> str:

@@ -27,9 +27,9 @@ _SLOWLY_SECONDS: Final = 1.0
 
 
 def live_pages(
-    surroundings: Surroundings, journeys: Sequence[Journey], catalogue: Catalogue, drawing: Drawing, actions: bool
+    surroundings: Surroundings, journeys: Sequence[Journey], catalogue: Catalogue, drawing: Drawing
 ) -> tuple[list[LivePage[Any, Any]], ActionForm]:
-    """All of them, and what takes the form of an alert's page. actions: whether it is taken."""
+    """All of them, and what takes the form of an alert's page."""
     overview = Reader(surroundings, journeys, catalogue, drawing.board)
 
     stage = StageReader(surroundings, journeys, catalogue, partial(drawing.part, "stage_board.html"))
@@ -60,5 +60,5 @@ def live_pages(
         ),
         ("health", "pipeline.html", slowly(pipeline), lambda _: None, pipeline.rows),
     ]
-    form = ActionForm(surroundings, one_alert, drawing, actions)
+    form = ActionForm(surroundings, one_alert, drawing)
     return [LivePage(path, template, feed, drawing, asked, rows) for path, template, feed, asked, rows in pages], form

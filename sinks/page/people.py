@@ -13,18 +13,21 @@ from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.errors import code
 from touchstream.sinks.page.drawing import Drawing, Sought
 from touchstream.sinks.page.live_page import root_of
+from touchstream.sinks.page.sign_in import visitor_of
 
 log = structlog.get_logger(__name__)
 
-_OFF: Final = "this page shows no customers: it has no login; TOUCHSTREAM_PAGE_CUSTOMERS=true shows them all the same\n"
+_OFF: Final = (
+    "this page shows you no customers: TOUCHSTREAM_PAGE_CUSTOMERS and TOUCHSTREAM_PAGE_PEOPLE say to whom it does\n"
+)
 _HEADERS: Final = {"Cache-Control": "no-store"}
 """Personal data stays in no browser's cache."""
 
 
 class People:
-    """Shows people; reader None: no person is shown."""
+    """Shows people to those who may see them."""
 
-    def __init__(self, reader: CustomerReader | None, drawing: Drawing) -> None:
+    def __init__(self, reader: CustomerReader, drawing: Drawing) -> None:
         self._reader, self._drawing = reader, drawing
 
     def routes(self) -> list[Route]:
@@ -32,12 +35,13 @@ class People:
         return [Route("/customers", self._page), Route("/customers/{id:path}", self._page)]
 
     async def _page(self, request: Request) -> Response:
-        if self._reader is None:
+        visitor = visitor_of(request)
+        if not visitor.people:
             return PlainTextResponse(_OFF, 404)
         wanted = request.path_params.get("id") or request.query_params.get("id", "")
         anonymous = request.query_params.get("anonymous") == "true"
         status, view, trouble = (200, None, None) if not wanted else await _found(self._reader, wanted, anonymous)
-        sought = Sought(wanted, anonymous, view, trouble, root_of(request))
+        sought = Sought(wanted, anonymous, view, trouble, root_of(request), visitor)
         return HTMLResponse(self._drawing.customer(sought), status, _HEADERS)
 
 

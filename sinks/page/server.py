@@ -17,6 +17,7 @@ from touchstream.sinks.page.drawing import Drawing
 from touchstream.sinks.page.live_page import VIEWERS_MAX
 from touchstream.sinks.page.pages import live_pages
 from touchstream.sinks.page.people import People
+from touchstream.sinks.page.sign_in import SignIn, Visitor, for_visitors
 from touchstream.sinks.page.surroundings import CurrentAlerts, Surroundings
 
 log = structlog.get_logger(__name__)
@@ -37,32 +38,32 @@ def serve(
     customers: bool | None = None,
     actions: bool | None = None,
     hosts: Collection[str] = (),
+    sign_in: SignIn | None = None,
 ) -> None:
     """Show the page until SIGTERM or Ctrl-C. Starts without ClickHouse, too, and shows its numbers as soon as it can.
 
     topic: whose rolling rows are shown. port 0: any free one, which the log names. notice: a line at the top.
     current_alerts: the alerts that are firing; None where there are none to ask for.
     hosts: names under which it is asked for, beside those of loopback and `host`.
-    customers: whether people are shown, which is personal data; None: on loopback only.
-    actions: whether alerts can be acknowledged and silenced there; None: on loopback only.
+    customers, actions: whether people are shown, which is personal data, and alerts acknowledged and silenced; None: on
+    loopback, or to whom sign_in says.
+
+    sign_in: how visitors are known; None: nobody signs in.
 
     Raises OSError if the address can't be had.
     """
-    people = CustomerReader(clickhouse_url, topic) if _here(customers, host) else None
-    acted = _here(actions, host)
-    drawing = Drawing(catalogue, notice, customers=people is not None, actions=acted)
+    anybody = Visitor(operator=_here(actions, host), people=_here(customers, host))
+    drawing = Drawing(catalogue, notice)
     surroundings = Surroundings(clickhouse_url, topic, current_alerts)
-    pages, form = live_pages(surroundings, journeys, catalogue, drawing, acted)
-    console = Console(pages, [*form.routes(), *People(people, drawing).routes()])
+    pages, form = live_pages(surroundings, journeys, catalogue, drawing)
+    people = People(CustomerReader(clickhouse_url, topic), drawing)
+    console = Console(pages, [*form.routes(), *people.routes()])
     with server.listening(host, port, "page") as listener, stop_signals_held():
         log.info("page answers", url=url_of(listener))
-        if not is_loopback(host):
-            log.warning("the page has no login: whoever reaches this address sees the metrics", host=host)
-            if people is not None:
-                log.warning("the page has no login: whoever reaches this address sees all customers", host=host)
-            if acted:
-                log.warning("the page has no login: whoever reaches this address may silence alerts", host=host)
-        application = only_for(HostNames.of(host, hosts), console.application(), "TOUCHSTREAM_PAGE_HOSTS")
+        if sign_in is None and not is_loopback(host):
+            _warn_of_no_login(host, anybody)
+        visited = for_visitors(console.application(), sign_in, anybody)
+        application = only_for(HostNames.of(host, hosts), visited, "TOUCHSTREAM_PAGE_HOSTS")
         config = server.config(application, lifespan="off", stop_seconds=_STOP_SECONDS, connections_max=2 * VIEWERS_MAX)
         _Server(config, console).run(sockets=[listener])
     log.info("page stopped")
@@ -79,6 +80,13 @@ class _Server(uvicorn.Server):
         """A signal has come."""
         self._console.stop()
         super().handle_exit(sig, frame)
+
+
+def _warn_of_no_login(host: str, anybody: Visitor) -> None:
+    may = ["sees the metrics"]
+    may += ["sees all customers"] * anybody.people + ["may silence alerts"] * anybody.operator
+    for one in may:
+        log.warning(f"the page has no login: whoever reaches this address {one}", host=host)
 
 
 def _here(wanted: bool | None, host: str) -> bool:

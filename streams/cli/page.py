@@ -16,8 +16,11 @@ from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.page.alerts.view import address_of, handled_words
 from touchstream.sinks.page.board import Alert
 from touchstream.sinks.page.server import serve
+from touchstream.sinks.page.sign_in import SignIn
 from touchstream.streams.cli.output import errors_in_one_line, load_settings
 from touchstream.streams.process.logs import configure_logs
+from touchstream.streams.process.setting_values import listed
+from touchstream.streams.process.settings import Settings
 
 _ALERTS_MAX: Final = 1_000
 
@@ -45,8 +48,22 @@ def page(
             customers=settings.page_customers,
             actions=settings.page_actions,
             hosts=[name for name in settings.page_hosts.replace(",", " ").split() if name],
+            sign_in=_sign_in(settings),
             current_alerts=partial(_firing, settings.topic),
         )
+
+
+def _sign_in(settings: Settings) -> SignIn | None:
+    """How visitors are known; a setting that says that nobody may is above the lists of who may."""
+    if not settings.page_user_header:
+        return None
+    return SignIn(
+        user_header=settings.page_user_header,
+        proxies=tuple(listed(settings.page_proxies)),
+        groups_header=settings.page_groups_header,
+        operators=frozenset() if settings.page_actions is False else frozenset(listed(settings.page_operators)),
+        people=frozenset() if settings.page_customers is False else frozenset(listed(settings.page_people)),
+    )
 
 
 def _firing(topic: str, client: Client) -> tuple[Alert, ...]:

@@ -1,5 +1,6 @@
 """Settings whose values are more than a type: each function returns the value, or says what it must be."""
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -43,6 +44,28 @@ def one_address(text: str) -> str:
     if len(mail_addresses(text)) != 1:
         raise ValueError("must be one address")
     return text.strip()
+
+
+def listed(text: str) -> list[str]:
+    """What stands in a list that is separated by commas."""
+    return [one for part in text.split(",") if (one := part.strip())]
+
+
+def header_name(text: str) -> str:
+    """A header's name, or none (RFC 9110, 5.6.2). Raises ValueError."""
+    if text and not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", text):
+        raise ValueError("must be the name of a header, such as X-Forwarded-User")
+    return text
+
+
+def networks_text(text: str) -> str:
+    """Addresses and networks. Raises ValueError."""
+    for one in listed(text):
+        try:
+            ipaddress.ip_network(one, strict=False)
+        except ValueError as error:
+            raise ValueError(f"{one} must be an address or a network, such as 10.0.0.0/8") from error
+    return text
 
 
 def topic_name(name: str) -> str:

@@ -5,13 +5,10 @@ Only `streams.cli` and `streams.app` build a `Settings`; everything else is give
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -23,16 +20,14 @@ from touchstream.streams.process import setting_values as values
 from touchstream.streams.process.connection import KafkaConnection, kafka_servers
 from touchstream.streams.process.settings_sources import (
     PREFIX,
-    SECRETS,
-    WHOLLY_SECRET,
     Environment,
     LocalStack,
     Origins,
     SettingsError,
     TomlFile,
-    config_path,
     variable_of,
 )
+from touchstream.streams.process.settings_words import error_in_one_line, shown
 
 __all__ = ["Settings", "SettingsError"]
 
@@ -270,7 +265,7 @@ class Settings(BaseSettings):
     page_host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="Address on which the page listens; it has no login: beyond loopback put a proxy before it.",
+        description="Address on which the page listens; beyond loopback put a proxy before it that signs people in.",
     )
     page_port: int = Field(8090, ge=0, le=65_535, description="Port of the page; 0: any free one.")
     page_hosts: str = Field(
@@ -281,12 +276,32 @@ class Settings(BaseSettings):
     page_customers: bool | None = Field(
         None,
         description="Whether the page shows single customers, which is personal data: true or false; unset: only while"
-        " it listens on loopback.",
+        " it listens on loopback, or to PAGE_PEOPLE.",
     )
     page_actions: bool | None = Field(
         None,
         description="Whether alerts can be acknowledged and silenced on the page: true or false; unset: only while it"
-        " listens on loopback.",
+        " listens on loopback, or by PAGE_OPERATORS.",
+    )
+    page_user_header: Annotated[str, AfterValidator(values.header_name)] = Field(
+        "",
+        description="Header in which a proxy names whom it has signed in, such as X-Forwarded-User; empty: nobody signs"
+        " in. With it, the page answers PAGE_PROXIES only.",
+    )
+    page_groups_header: Annotated[str, AfterValidator(values.header_name)] = Field(
+        "", description="Header in which the proxy names their groups, separated by commas, such as X-Forwarded-Groups."
+    )
+    page_proxies: Annotated[str, AfterValidator(values.networks_text)] = Field(
+        "127.0.0.1, ::1",
+        description="Addresses and networks of the proxy, separated by commas: whoever sends from there is believed.",
+    )
+    page_operators: str = Field(
+        "",
+        description="Who of those signed in may acknowledge and silence alerts: names, groups as group:NAME, or * for"
+        " all, separated by commas.",
+    )
+    page_people: str = Field(
+        "", description="Who of those signed in may see single customers, in the form of PAGE_OPERATORS."
     )
     log_format: Literal["console", "json"] = Field(
         "console", description="How logs are written: console for people, json for collectors."
@@ -297,7 +312,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise SettingsError(_one_line(error, values)) from None
+            raise SettingsError(error_in_one_line(error, values)) from None
 
     @classmethod
     def settings_customise_sources(
@@ -372,39 +387,3 @@ class Settings(BaseSettings):
 def declared() -> dict[str, FieldInfo]:
     """Every setting, by its name."""
     return {name: field for name, field in Settings.model_fields.items() if name != "origins"}
-
-
-def shown(name: str, value: Any) -> str:
-    """A setting as text, without its secret."""
-    if value is None:
-        return ""
-    if name not in SECRETS:
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if name in WHOLLY_SECRET:
-        return "***"
-    parts = urlsplit(value)
-    if parts.password is None:
-        return str(value)
-    credentials, _, server = parts.netloc.rpartition("@")
-    return str(parts._replace(netloc=f"{credentials.partition(':')[0]}:***@{server}").geturl())
-
-
-def _one_line(error: ValidationError, arguments: Mapping[str, Any]) -> str:
-    problems = []
-    for problem in error.errors(include_url=False):
-        name = str(problem["loc"][0]) if problem["loc"] else None
-        message = problem["msg"].removeprefix("Value error, ")
-        if name is None:
-            problems.append(message)
-            continue
-        got = "" if name in SECRETS else " (got " + re.sub("//[^/]*@", "//***@", repr(problem["input"])) + ")"
-        problems.append(f"{variable_of(name)} ({_where(name, arguments)}): {message[0].lower()}{message[1:]}{got}")
-    return "; ".join(problems)
-
-
-def _where(name: str, arguments: Mapping[str, Any]) -> str:
-    if name in arguments:
-        return "argument"
-    if os.environ.get(variable_of(name)) or os.environ.get(f"{variable_of(name)}_FILE"):
-        return "environment"
-    return str(config_path())

@@ -2,8 +2,9 @@
 
 from pydantic.fields import FieldInfo
 
-from touchstream.streams.process.settings import declared, shown
+from touchstream.streams.process.settings import declared
 from touchstream.streams.process.settings_sources import CONFIG_FILE, CONFIG_VARIABLE, SECRETS, variable_of
+from touchstream.streams.process.settings_words import shown
 
 
 def settings_markdown() -> str:

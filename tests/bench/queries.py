@@ -41,6 +41,7 @@ from touchstream.sinks.page.drawing import Drawing, Frame
 from touchstream.sinks.page.figures import shown
 from touchstream.sinks.page.reader import Reader
 from touchstream.sinks.page.selection import Selection
+from touchstream.sinks.page.sign_in import Visitor
 from touchstream.sinks.page.surroundings import Surroundings
 from touchstream.streams.cli.page import _firing
 
@@ -186,7 +187,7 @@ def _page(url: str, selection: Selection, *, keeping: bool = False) -> Callable[
             if not keeping:
                 kept._values.clear()
         _, view = reader.view(selection, None)
-        return drawing.document("page.html", Frame("./", "events"), selection, view.board, view.health)
+        return drawing.document("page.html", Frame("./", "events", Visitor()), selection, view.board, view.health)
 
     return document
 

@@ -1,7 +1,7 @@
 """The form on an alert's page, as browsers send it, and as others try to."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -20,6 +20,7 @@ from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.page.app import Console
 from touchstream.sinks.page.drawing import Drawing
 from touchstream.sinks.page.pages import live_pages
+from touchstream.sinks.page.sign_in import SignIn, Visitor, for_visitors
 from touchstream.sinks.page.surroundings import Surroundings
 
 pytestmark = pytest.mark.stack
@@ -30,6 +31,7 @@ CATALOGUE = Catalogue.load()
 PAGE = "/alerts/csat_low?journey=customer&stage=a%20%26%C3%A9"
 GROUP = Group("customer", "a &é")
 OURS = {"Sec-Fetch-Site": "same-origin"}
+OPERATOR = Visitor(operator=True)
 ACK = {"do": "ack", "by": "anna", "reason": "on it"}
 
 
@@ -69,19 +71,26 @@ def page(tables: Client, clickhouse_url: str) -> Asked:
     return Asked(tables, sender(database_url(clickhouse_url, tables.database or "")))
 
 
-def sender(url: str, actions: bool = True) -> Callable[..., httpx.Response]:
+def raw(headers: Mapping[str, str | bytes]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), one if isinstance(one, bytes) else one.encode()) for name, one in headers.items()]
+
+
+def sender(url: str, visitor: Visitor = OPERATOR, sign_in: SignIn | None = None) -> Callable[..., httpx.Response]:
     def send(
-        form: dict[str, str] | bytes, headers: dict[str, str] = OURS, path: str = PAGE, kind: str | None = None
+        form: dict[str, str] | bytes,
+        headers: Mapping[str, str | bytes] = OURS,
+        path: str = PAGE,
+        kind: str | None = None,
     ) -> httpx.Response:
         async def sent() -> httpx.Response:
-            drawing = Drawing(CATALOGUE, actions=actions)
-            pages, taker = live_pages(Surroundings(url, TOPIC), Journeys.load().journeys, CATALOGUE, drawing, actions)
-            transport = httpx.ASGITransport(Console(pages, taker.routes()).application())
+            pages, taker = live_pages(Surroundings(url, TOPIC), Journeys.load().journeys, CATALOGUE, Drawing(CATALOGUE))
+            application = for_visitors(Console(pages, taker.routes()).application(), sign_in, visitor)
+            transport = httpx.ASGITransport(application, client=("127.0.0.1", 40_000))
             async with httpx.AsyncClient(transport=transport, base_url="http://page:8090") as client:
                 if isinstance(form, bytes):
                     type_ = {"Content-Type": kind or "application/x-www-form-urlencoded"}
-                    return await client.post(path, content=form, headers=headers | type_)
-                return await client.post(path, data=form, headers=headers)
+                    return await client.post(path, content=form, headers=raw({**headers, **type_}))
+                return await client.post(path, data=form, headers=raw(headers))
 
         return asyncio.run(sent())
 
@@ -185,9 +194,20 @@ def test_an_alert_that_there_is_not_is_said(page: Asked) -> None:
 
 
 def test_a_page_that_takes_no_actions_shows_no_form_and_refuses_it(page: Asked, clickhouse_url: str) -> None:
-    send = sender(database_url(clickhouse_url, page.tables.database or ""), actions=False)
+    send = sender(database_url(clickhouse_url, page.tables.database or ""), Visitor())
     assert send(ACK).status_code == 403
     assert page.recorded == []
+
+
+def test_who_is_signed_in_acts_by_that_name_whatever_the_form_says(page: Asked, clickhouse_url: str) -> None:
+    sign_in = SignIn("X-Forwarded-User", ("127.0.0.1",), operators=frozenset({"zoë"}))
+    send = sender(database_url(clickhouse_url, page.tables.database or ""), Visitor(), sign_in)
+    named = {"X-Forwarded-User": "zoë".encode()}
+    assert send(ACK, OURS | {"X-Forwarded-User": "bob"}).status_code == 403
+    assert send(ACK).status_code == 401
+    assert page.recorded == []
+    assert send(ACK, {**OURS, **named}).status_code == 303
+    assert [one.by for one in page.recorded] == ["zoë"]
 
 
 def test_while_clickhouse_is_away_nothing_is_said_to_be_done() -> None:

@@ -24,6 +24,7 @@ from touchstream.sinks.page.alerts.view import AlertAsked
 from touchstream.sinks.page.drawing import Drawing
 from touchstream.sinks.page.feed import Feed
 from touchstream.sinks.page.live_page import frame_of
+from touchstream.sinks.page.sign_in import visitor_of
 from touchstream.sinks.page.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ _BODY_BYTES_MAX: Final = 16_384
 _FIELDS_MAX: Final = 8
 _FORM: Final = "application/x-www-form-urlencoded"
 _HOUR_MS: Final = 3_600_000
-_OFF: Final = "this page takes no actions: it has no login; TOUCHSTREAM_PAGE_ACTIONS=true takes them all the same\n"
+_OFF: Final = "this page takes no actions of yours: TOUCHSTREAM_PAGE_ACTIONS and TOUCHSTREAM_PAGE_OPERATORS say whose\n"
 _FOREIGN: Final = "this form was not sent by this page; open the alert's page, and send it from there\n"
 
 
@@ -53,19 +54,18 @@ class ActionRefusedError(ValueError):
 
 
 class ActionForm:
-    """Takes the form; feed: of alerts' pages, which show it again where it can't be taken. taken: whether it is."""
+    """Takes the form from operators; feed: of alerts' pages, which show it again where it can't be taken."""
 
-    def __init__(
-        self, surroundings: Surroundings, feed: Feed[AlertAsked, AlertRead], drawing: Drawing, taken: bool
-    ) -> None:
-        self._surroundings, self._feed, self._drawing, self._taken = surroundings, feed, drawing, taken
+    def __init__(self, surroundings: Surroundings, feed: Feed[AlertAsked, AlertRead], drawing: Drawing) -> None:
+        self._surroundings, self._feed, self._drawing = surroundings, feed, drawing
 
     def routes(self) -> list[Route]:
         """What an alert's page sends its form to: its own address."""
         return [Route("/alerts/{rule:path}", self._act, methods=["POST"])]
 
     async def _act(self, request: Request) -> Response:
-        if not self._taken:
+        visitor = visitor_of(request)
+        if not visitor.operator:
             return PlainTextResponse(_OFF, 403)
         if not sent_by_this_site(request.headers):
             return PlainTextResponse(_FOREIGN, 403)
@@ -73,6 +73,8 @@ class ActionForm:
         fields = await _fields(request)
         if fields is None:
             return PlainTextResponse(f"send a form of at most {_BODY_BYTES_MAX} bytes\n", 400)
+        if visitor.name:
+            fields["by"] = visitor.name
         try:
             await run_in_threadpool(self._record, asked, fields)
         except ActionRefusedError as error:
