@@ -48,7 +48,7 @@ def serve(
     customers, actions: whether people are shown, which is personal data, and alerts acknowledged and silenced; None: on
     loopback, or to whom sign_in says.
 
-    sign_in: how visitors are known; None: nobody signs in.
+    sign_in: how visitors are known; None: there is no sign-in.
 
     Raises OSError if the address can't be had.
     """

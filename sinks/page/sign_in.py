@@ -28,7 +28,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who sent a request. name: empty where nobody signs in. operator: may act on alerts; people: may see persons."""
+    """Who sent a request. name: empty without sign-in. operator: may act on alerts; people: may see persons."""
 
     name: str = ""
     operator: bool = False
@@ -36,7 +36,7 @@ class Visitor:
 
 
 class SignInError(Exception):
-    """A request that nobody signed in is answered for; status and words of the answer."""
+    """A request without one good name; status and words of the answer."""
 
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
@@ -66,7 +66,7 @@ class SignIn:
             raise SignInError(403, "this page is asked for through its proxy, which signs people in")
         names = asked.headers.getlist(self.user_header)
         if not names or not names[0].strip():
-            raise SignInError(401, f"the proxy names nobody: {self.user_header} is empty or missing; sign in there")
+            raise SignInError(401, f"the proxy gives no name: {self.user_header} is empty or missing; sign in there")
         if len(names) > 1:
             raise SignInError(400, f"{self.user_header} stands there more than once")
         try:
@@ -96,7 +96,7 @@ class SignIn:
 
 
 def for_visitors(app: ASGIApp, sign_in: SignIn | None, anybody: Visitor) -> ASGIApp:
-    """An application whose requests have a visitor; anybody: who that is where nobody signs in."""
+    """An application whose requests have a visitor; anybody: who that is without sign-in."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not is_open(scope["path"]):

@@ -54,7 +54,7 @@ def page(
 
 
 def _sign_in(settings: Settings) -> SignIn | None:
-    """How visitors are known; a setting that says that nobody may is above the lists of who may."""
+    """How visitors are known; a setting that says that no one may is above the lists of who may."""
     if not settings.page_user_header:
         return None
     return SignIn(

@@ -285,7 +285,7 @@ class Settings(BaseSettings):
     )
     page_user_header: Annotated[str, AfterValidator(values.header_name)] = Field(
         "",
-        description="Header in which a proxy names whom it has signed in, such as X-Forwarded-User; empty: nobody signs"
+        description="Header in which a proxy names whom it has signed in, such as X-Forwarded-User; empty: no one signs"
         " in. With it, the page answers PAGE_PROXIES only.",
     )
     page_groups_header: Annotated[str, AfterValidator(values.header_name)] = Field(
