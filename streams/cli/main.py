@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "tail": "touchstream.streams.cli.tail:tail",
     "simulate": "touchstream.streams.cli.simulate:simulate",
     "wait": "touchstream.streams.cli.wait:wait",
+    "status": "touchstream.streams.cli.status:status",
     "metrics": "touchstream.streams.cli.metrics:ask_metrics",
     "customer": "touchstream.streams.cli.customer:ask_customer",
     "identities": {"show": "touchstream.streams.cli.identities:show"},

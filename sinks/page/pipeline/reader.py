@@ -33,21 +33,22 @@ class PipelineReader:
 
     def view(self, _: None, before: tuple[PipelineRead, str] | None) -> tuple[PipelineRead, View]:  # noqa: ARG002
         """The data path as of now: every second it is another one. Raises ClickHouseError."""
-        client, topic = self._surroundings.client(), self._surroundings.topic
         health = self._surroundings.health_now()
-        read = self._read(client, topic)
+        read = self.read()
         return read, View(self._draw(pipeline_view(read)), health)
 
     def rows(self, _: None) -> list[dict[str, Any]]:
         """Each part of the data path. Raises ClickHouseError."""
-        links = pipeline_view(self._read(self._surroundings.client(), self._surroundings.topic)).links
+        links = pipeline_view(self.read()).links
         return [
             {"part": one.name, "state": one.state, "detail": one.detail}
             | {"up_to": instant_text(one.up_to_ms) if one.up_to_ms else None}
             for one in links
         ]
 
-    def _read(self, client: Client, topic: str) -> PipelineRead:
+    def read(self) -> PipelineRead:
+        """What ClickHouse says of it. Raises ClickHouseError."""
+        client, topic = self._surroundings.client(), self._surroundings.topic
         here = self._surroundings.read()
         windows = self._windows.get("", lambda: _newest(client, topic))
         return PipelineRead(
