@@ -136,7 +136,8 @@ bench-queries: setup ## what the page asks of 20 million raw events and 200,000 
 bench-growth: setup ## how cost grows: lanes, memory, flush, roll; with fits (build/bench.json)
 	$(BIN)/python -m tests.bench --growth
 
-bench-alerts: setup ## how often alerts are wrong, how often and how soon they are right, simulated (build/bench.json)
+bench-alerts: setup ## how often alerts are wrong, how often and how soon they are right, simulated (build/bench.json); the detector of series on the Numenta benchmark
+	$(BIN)/python -m tests.bench.nab
 	$(BIN)/python -m tests.bench.alerts
 
 bench-intervals: setup ## how often 95 % intervals hold the true value, by people and how alike their answers are, simulated (build/bench.json)

@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
         "unsilence": "touchstream.streams.cli.alert_actions:unsilence",
         "silences": "touchstream.streams.cli.alert_actions:silences",
     },
+    "detect": "touchstream.streams.cli.detect:detect",
     "annotate": "touchstream.streams.cli.annotations:annotate",
     "annotations": {"list": "touchstream.streams.cli.annotations:list_annotations"},
     "clv": {"fit": "touchstream.streams.cli.clv:fit", "scores": "touchstream.streams.cli.clv:scores"},

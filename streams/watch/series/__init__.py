@@ -1,0 +1,1 @@
+"""Anomalies of series that have no distribution: one value after another, in constant memory, pure."""
