@@ -51,7 +51,6 @@ def detect(
     Example: touchstream detect latency.csv --value p95 --json
     """
     counts = _Counts()
-    kept: list[dict[str, Any]] = []
     try:
         source = ByteSource(file)
         reader = SeriesReader(source.name, time, value or ())
@@ -60,8 +59,8 @@ def detect(
                 print_json(row)
                 if file == STDIN:  # what comes slowly is wanted as it comes
                     sys.stdout.flush()
-            elif (row["told"] or every) and len(kept) < TABLE_ROWS_KEPT:
-                kept.append(row)
+            elif row["told"] or every:
+                counts.keep(row)
     except (FileProblem, SeriesProblem) as error:
         fail(escaped(str(error)), WRONG_USE)
     except KeyboardInterrupt:
@@ -69,23 +68,30 @@ def detect(
     except BrokenPipeError:  # `| head` has seen enough; what Python would flush at its end goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not as_json:
-        _print(kept, counts, many=len(reader.values) > 1)
+        _print(counts, many=len(reader.values) > 1)
     counts.report()
     if counts.bad:
         raise typer.Exit(FAILED)
 
 
 class _Counts:
-    """What happened to the lines."""
+    """What happened to the lines, and what a table shows of them."""
 
     def __init__(self) -> None:
         self.values = self.told = self.shown = self.bad = self.backwards = 0
+        self.kept: list[dict[str, Any]] = []
         self._last = float("-inf")
 
     def add(self, row: SeriesRow) -> None:
         """Count a row."""
         self.backwards += row.seconds < self._last
         self._last = row.seconds
+
+    def keep(self, row: dict[str, Any]) -> None:
+        """Keep a row of the table, the first ones."""
+        self.shown += 1
+        if len(self.kept) < TABLE_ROWS_KEPT:
+            self.kept.append(row)
 
     def refuse(self, line: BadLine) -> None:
         """Count a bad line, and say so for the first ones."""
@@ -123,13 +129,16 @@ def _row(row: SeriesRow, series: str, value: float | None, verdict: SeriesVerdic
     return {"line": row.line, "time": row.time, "series": series, "value": value, **asdict(verdict)}
 
 
-def _print(rows: list[dict[str, Any]], counts: _Counts, *, many: bool) -> None:
+def _print(counts: _Counts, *, many: bool) -> None:
     columns = (*_COLUMNS[:2], "series", *_COLUMNS[2:]) if many else _COLUMNS
     shown = [
-        {name: round(cell, 3) if name == "score" else _rounded(cell) for name, cell in row.items()} for row in rows
+        {name: round(cell, 3) if name == "score" else _rounded(cell) for name, cell in row.items()}
+        for row in counts.kept
     ]
     if shown:
         print_table(shown, columns)
+    if counts.shown > len(counts.kept):
+        err.print(f"{counts.shown - len(counts.kept):,} more rows are left out; --json has all")
     out.print(f"{counts.told:,} of {counts.values:,} values are told")
     if counts.values <= LEARNING:
         err.print(f"the first {LEARNING} values of a series are learnt from: there is nothing to tell of yet")

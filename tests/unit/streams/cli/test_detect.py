@@ -34,6 +34,14 @@ def test_a_table_has_the_line_of_a_spike_its_band_and_how_many_were_told(spiked:
     assert "1 of 400 values are told" in result.stdout
 
 
+def test_a_table_of_all_values_ends_after_1000_rows_and_says_how_many_are_left_out(spiked: str) -> None:
+    result = run("-", "--all", text=spiked + spiked.partition("\n")[2] * 2)
+
+    assert "200 more rows are left out" in result.stderr
+    assert " 1,001 │" in result.stdout
+    assert " 1,002 │" not in result.stdout
+
+
 def test_json_has_an_object_for_each_value_from_standard_input(spiked: str) -> None:
     result = run("-", "--json", text=spiked)
 
