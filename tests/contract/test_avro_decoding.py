@@ -115,10 +115,22 @@ def test_of_damaged_bytes_we_take_none_that_avro_reads_otherwise(
     ours, theirs = decoded(bytes(payload), header), read(bytes(payload), schema)
     if ours is not None:
         assert theirs is not None
-        assert ours == {name: value for name, value in theirs.items() if name != "more"}
+        assert text_of(ours) == text_of({name: value for name, value in theirs.items() if name != "more"})
     elif theirs is not None:
         # The package takes more than Avro: a branch counted from the end, a number too large for its type.
         assert rewritten(theirs, schema) != bytes(payload)
+
+
+def text_of(event: dict[str, Any] | None) -> str:
+    """By which events are compared: damaged bytes may hold a number that is none, which is not equal to itself."""
+    return json.dumps(event, sort_keys=True)
+
+
+def test_a_number_that_is_none_is_read_as_avro_reads_it() -> None:
+    event = dict.fromkeys((field["name"] for field in json.loads(SCHEMA_TEXT)["fields"]), None)
+    event |= {"event_id": "e", "occurred_at": 1, "channel": "c", "touchpoint": "t", "action": "a", "attributes": {}}
+    payload = written(event | {"sentiment": float("nan")})
+    assert text_of(decoded(payload)) == text_of(read(payload)) != text_of(event)
 
 
 def rewritten(event: dict[str, Any], schema: avro.schema.Schema) -> bytes | None:
@@ -132,7 +144,7 @@ def rewritten(event: dict[str, Any], schema: avro.schema.Schema) -> bytes | None
 @given(st.binary(max_size=300))
 def test_noise_is_an_event_only_if_avro_says_so(noise: bytes) -> None:
     ours = decoded(noise)
-    assert ours is None or ours == read(noise)
+    assert ours is None or text_of(ours) == text_of(read(noise))
 
 
 def attributes_written(blocks: bytes) -> bytes:
