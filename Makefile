@@ -107,8 +107,9 @@ lint-imports: setup
 helm-schema: setup ## write again which settings the Helm chart takes
 	$(BIN)/python -m tests.support.helm_schema
 
-asyncapi: setup ## write again what docs/asyncapi.yaml says of events and rolling metrics
+asyncapi: setup ## write again what docs/asyncapi.yaml says of events and rolling metrics; keep the event's schema
 	$(BIN)/python -m tests.support.asyncapi
+	$(BIN)/python -m tests.support.schema_history
 
 check: lint ## the same, and unit tests
 	$(BIN)/pytest -q tests/unit tests/contract -m "not stack"

@@ -12,10 +12,11 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 from touchstream.schemas.definitions import Definition
 from touchstream.schemas.journey import Timeout
 
-DestinationName = Literal["webhook", "alertmanager", "slack", "email"]
-"""Where alerts are sent to if the settings say so; the topic `alerts` always gets all."""
 Told = Literal["webhook", "slack", "email"]
-"""Destinations that are told again: Alertmanager does that by itself."""
+"""Destinations that are told again and have quiet hours: Alertmanager does both by itself."""
+DestinationName = Literal[Told, "alertmanager"]
+"""Where alerts are sent to if the settings say so; the topic `alerts` always gets all."""
+TOLD: Final = frozenset(get_args(Told))
 SeverityName = Literal["critical", "warning", "info"]
 SEVERITIES: Final = get_args(SeverityName)
 """The most severe first."""
@@ -39,7 +40,7 @@ class Escalation(Definition):
     """Who is told, besides, of an alert that fires for so long and was not acknowledged."""
 
     after: Timeout
-    to: Annotated[tuple[Told, ...], Field(min_length=1, max_length=3)]
+    to: Annotated[tuple[Told, ...], Field(min_length=1, max_length=len(TOLD))]
 
 
 class Quiet(Definition):
@@ -86,7 +87,7 @@ class HowTold(Definition):
 
     runbook: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,500}$")] | None = None
     """A page that says what to do; it stands in notifications."""
-    notify: Annotated[tuple[DestinationName, ...], Field(max_length=4)] | None = None
+    notify: Annotated[tuple[DestinationName, ...], Field(max_length=len(get_args(DestinationName)))] | None = None
     """Which of the configured destinations are told; without it, all."""
     renotify: Timeout | None = None
     """How often those who were told are told again while it fires and is not acknowledged."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from touchstream.schemas import times
 from touchstream.schemas.alert_actions import Actions
+from touchstream.schemas.alert_notifying import TOLD
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.sinks.clickhouse.alerts.store import OpenAlert, Undelivered
 from touchstream.streams.watch.judge import FIRING
@@ -20,8 +21,6 @@ SEND: Final = "send"
 
 _RECORD: Final = "topic"
 """The destination that gets every change at once: it is a record for programs."""
-_PEOPLE: Final = frozenset({"webhook", "slack", "email"})
-"""Destinations that are told again and have quiet hours. Alertmanager has both itself."""
 
 
 class Occasion(StrEnum):
@@ -100,7 +99,7 @@ class Policy:
     @property
     def has_repeats(self) -> bool:
         """Whether the destination is ever told again."""
-        return self._destination in _PEOPLE and self._telling.rules is not None
+        return self._destination in TOLD and self._telling.rules is not None
 
     def repeats(self, alert: OpenAlert) -> list[Repeat]:
         """Notifications that are due of an alert that goes on firing, the one that says most first. Mostly none."""
@@ -133,7 +132,7 @@ class Policy:
 
     def _is_quiet(self, rule: Rule | None) -> bool:
         rules = self._telling.rules
-        if rules is None or rule is None or self._destination not in _PEOPLE:
+        if rules is None or rule is None or self._destination not in TOLD:
             return False
         return rules.is_quiet(rule, self._now_ms)
 

@@ -1,13 +1,28 @@
 """What an event must be to be counted: the refusals of interfaces.md, by the bounds of `schemas/touchpoint.py`."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 from tests.oracle.decode import Refused
 
 Fields = Mapping[str, Any]
+SCHEMA = Path(__file__).parents[2] / "schemas" / "touchpoint.avsc"
+
+
+def integer_bits() -> dict[str, int]:
+    """The whole numbers of the event's schema, and in how many bits they must fit."""
+    found: dict[str, int] = {}
+    for field in json.loads(SCHEMA.read_text())["fields"]:
+        one = field["type"][-1] if isinstance(field["type"], list) else field["type"]
+        name = one["type"] if isinstance(one, dict) else one
+        if name in ("int", "long"):
+            found[field["name"]] = 32 if name == "int" else 64
+    return found
+
 
 NAME_BYTES_MAX = 1_000
 REVENUE_MINOR_MAX = 1_000_000_000_000
@@ -23,9 +38,7 @@ VOID_WORDS = {
 }  # fmt: skip
 
 REQUIRED = ("event_id", "occurred_at", "channel", "touchpoint")
-INTEGER_BITS = {
-    "occurred_at": 64, "duration_ms": 64, "nps": 32, "csat": 32, "ces": 32, "revenue_minor": 64, "received_at": 64,
-}  # fmt: skip
+INTEGER_BITS = integer_bits()
 TIMES = ("occurred_at", "received_at")
 TEXTS = ("event_id", "channel", "touchpoint", "action")
 OPTIONAL_TEXTS = (

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from tests.oracle.panes import empty_pane, pane_keys, touch
+from touchstream.schemas.touchpoint import NUMBER_COLUMNS
 from touchstream.sinks.clickhouse.rows import TABLES
 
 Row = dict[str, Any]
@@ -21,9 +22,8 @@ def touchpoint(offset: int = 0, **changes: Any) -> Row:
         "log_id": "log", "partition": 0, "log_offset": offset, "record_at": NOON_MS, "lane_clock": NOON_MS,
         "definitions": "v1", "event_id": f"event-{offset}", "occurred_at": NOON_MS, "customer_id": "ann",
         "anonymous_id": "", "journey": "default", "stage": "use", "channel": "web", "touchpoint": "page", "segment": "",
-        "declared": True, "late": False, "action": "contact", "outcome": "", "duration_ms": None, "nps": None,
-        "csat": None, "ces": None, "sentiment_micro": None, "revenue_minor": None, "currency": "", "attributes": [],
-        "received_at": None, "source": "", "sent_by": "", "kafka_key": None,
+        "declared": True, "late": False, "action": "contact", "outcome": "", "currency": "", "attributes": [],
+        **dict.fromkeys(NUMBER_COLUMNS), "received_at": None, "source": "", "sent_by": "", "kafka_key": None,
     }  # fmt: skip
     return row | changes
 

@@ -1,11 +1,12 @@
 """Quiet hours in a local zone, and what of a rule says how people are told."""
 
 from datetime import datetime
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from touchstream.schemas.alert_notifying import HOW_TOLD, Escalation, Quiet
+from touchstream.schemas.alert_notifying import HOW_TOLD, TOLD, DestinationName, Escalation, Quiet
 from touchstream.schemas.alerts import Rules
 from touchstream.schemas.definitions import DefinitionError
 from touchstream.schemas.metrics import Catalogue
@@ -101,3 +102,11 @@ def test_how_people_are_told_changes_nothing_of_what_is_judged() -> None:
     assert told.keys() | {"summary"} == HOW_TOLD
     assert digest_of(rule.model_copy(update=told), shipped, catalogue) == digest_of(rule, shipped, catalogue)
     assert digest_of(rule.model_copy(update={"min_n": 7}), shipped, catalogue) != digest_of(rule, shipped, catalogue)
+
+
+def test_a_rule_may_name_every_destination_at_once() -> None:
+    destinations, told = ", ".join(get_args(DestinationName)), ", ".join(sorted(TOLD))
+    (rule,) = rules(f", notify: [{destinations}], escalate: {{after: 30m, to: [{told}]}}").rules
+    assert rule.notify == get_args(DestinationName)
+    assert rule.escalate is not None
+    assert set(rule.escalate.to) == TOLD == set(get_args(DestinationName)) - {"alertmanager"}
