@@ -15,6 +15,7 @@ from touchstream.sinks.clickhouse.metrics.exact import IntervalError
 from touchstream.sinks.clickhouse.migrations.migrate import MigrationError
 from touchstream.streams.broker.topic_error import TopicError
 from touchstream.streams.cli.local.identity import addressed
+from touchstream.streams.cli.time_arguments import WrongTimeError
 from touchstream.streams.process.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def errors_in_one_line() -> Iterator[None]:
     """Errors that a person can mend become one line and an exit code."""
     try:
         yield
-    except (SettingsError, IntervalError) as error:
+    except (SettingsError, IntervalError, WrongTimeError) as error:
         fail(_plain(error), WRONG_USE)
     except ClickHouseError as error:
         if code(error) is None:
