@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -54,7 +54,6 @@ Dimension = Literal["journey", "stage", "channel", "segment"]
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
-@cache
 def rolling() -> frozenset[str]:
     """The metrics that rolling rows have as one number: what a rule may look at."""
     return frozenset(metric.name for metric in shipped().rolling_numbers)

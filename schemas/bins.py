@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from touchstream.schemas.instruments import Instrument
+from touchstream.schemas.measures import Statistic
 from touchstream.schemas.metrics import Metric, shipped
+from touchstream.schemas.touchpoint import MICRO
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Bins:
 
     columns: tuple[str, ...]
     values: tuple[float, ...] = ()
+    instrument: Instrument | None = None
+    """Whose answers they are, where these are of a declared one."""
 
     @property
     def is_count(self) -> bool:
@@ -47,8 +52,20 @@ def _of_answers() -> Mapping[str, Bins]:
     }
 
 
+def _of_instrument(instrument: Instrument, statistic: Statistic) -> Bins:
+    """Bins of a metric that is made of the answers to a declared instrument."""
+    counts, top, bottom = instrument.counts, statistic.top, statistic.bottom
+    if top is None:
+        return Bins((counts.name,), tuple(one / MICRO for one in counts.micro), instrument)
+    good = [one <= top if statistic.low else one >= top for one in counts.answers]
+    bad = [bottom is not None and one <= bottom for one in counts.answers]
+    return Bins((counts.name,), tuple(100.0 * (one - other) for one, other in zip(good, bad, strict=True)), instrument)
+
+
 def bins_of(metric: Metric) -> Bins | None:
     """The bins of a metric; None where panes keep no distribution of it."""
+    if metric.instrument is not None and metric.statistic is not None:
+        return _of_instrument(metric.instrument, metric.statistic)
     if metric.name in _of_answers():
         return _of_answers()[metric.name]
     if metric.computed is not None and metric.computed.count is not None:

@@ -11,7 +11,7 @@ NAME: Final = FEED_RULE
 """The rule of feeds of events; that of feeds of answers has the metric behind it, such as `feed_silent_nps`."""
 EVENTS: Final = "touches"
 ANSWERS: Final = ("nps", "csat", "ces", "success_rate")
-"""Metrics whose answers are feeds of their own: a survey may stop where its channel goes on."""
+"""Metrics whose answers are feeds of their own, as those of instruments are: a survey may stop alone."""
 
 
 class FeedRule(Rule):
@@ -28,11 +28,14 @@ def feed_rules(rules: Rules, catalogue: Catalogue) -> tuple[FeedRule, ...]:
     if rules.silence is None:
         return ()
     fed_on = {feed_metric(catalogue.metrics[rule.metric]) for rule in rules.rules}
-    return tuple(_rule(rules, metric) for metric in (EVENTS, *ANSWERS) if metric == EVENTS or metric in fed_on)
+    feeds = dict.fromkeys((EVENTS, *ANSWERS, *sorted(fed_on)))
+    return tuple(_rule(rules, metric) for metric in feeds if metric == EVENTS or metric in fed_on)
 
 
 def feed_metric(metric: Metric) -> str:
     """The metric whose feeds a rule on `metric` feeds on: answers for what is asked, else events."""
+    if metric.instrument is not None:
+        return metric.instrument.id
     bins = bins_of(metric)
     if bins is not None and not bins.is_count:
         for name in ANSWERS:

@@ -1,6 +1,8 @@
 """What panes keep of events: the measures, as the first part of `metrics.yaml` declares them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import gcd
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -21,11 +23,11 @@ class Measure(Definition):
 
     count: events, with a `field` those that have a value in it. sum: of the field's values, of fractions in millionths.
     histogram: events by answer, over the field's whole scale. sketch: a DDSketch, bucket to events.
-    sum_by_currency: an amount's sum in each currency.
+    sum_by_currency: an amount's sum in each currency. answers: events by instrument and score, `ID MILLIONTHS`.
     """
 
     name: FieldName
-    kind: Literal["count", "sum", "histogram", "sketch", "sum_by_currency"]
+    kind: Literal["count", "sum", "histogram", "sketch", "sum_by_currency", "answers"]
     field: FieldName | None = None
     """The event's field; only a count can do without."""
     where: Mapping[Literal["counted", "conflicting", "late", "action", "outcome"], Condition] = {}
@@ -43,7 +45,9 @@ class Measure(Definition):
             raise ValueError(f"a {self.kind} is made of whole numbers; {self.field} has none")
         if self.kind == "sketch" and not (SCALES[self._field][0] >= 0 and SCALES[self._field][1] <= DURATION_MS_MAX):
             raise ValueError(f"a sketch has room for values of 0 to {DURATION_MS_MAX}; {self.field} can have others")
-        if self.kind in ("histogram", "sketch") and self.where:
+        if self.kind == "answers" and self.field != "score":
+            raise ValueError(f"answers are scores; {self.field} is none")
+        if self.kind in ("histogram", "sketch", "answers") and self.where:
             raise ValueError(f"a {self.kind} is made of all counted events; leave out where")
         return self
 
@@ -71,6 +75,44 @@ class Measure(Definition):
     def of_duplicates(self) -> bool:
         """Whether it counts events that leave no raw event behind."""
         return self.where.get("counted") is False or "conflicting" in self.where
+
+
+@dataclass(frozen=True)
+class AnswerCounts:
+    """The answers to one instrument, as a histogram: part of the measure of kind `answers`. micro: each, ascending."""
+
+    instrument: str
+    micro: Sequence[int]
+
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+        return f"{self.instrument}_counts"
+
+    @property
+    def quantum(self) -> int:
+        """The largest number of millionths of which every answer is a multiple: the unit in which they add up."""
+        return gcd(*self.micro) or 1
+
+    @property
+    def answers(self) -> tuple[int, ...]:
+        """The answers in that unit, ascending."""
+        return tuple(one // self.quantum for one in self.micro)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Under which names panes count them."""
+        return tuple(f"{self.instrument} {one}" for one in self.micro)
+
+    @property
+    def column(self) -> str:
+        """An event's answer in that unit, as SQL."""
+        return f"intDiv(score_micro, {self.quantum})"
+
+    @property
+    def condition(self) -> str:
+        """Whether an event answers it, as SQL."""
+        return f"instrument = '{self.instrument}'"
 
 
 class Computed(Definition):
@@ -108,7 +150,7 @@ class Statistic(Definition):
 
     share and of: events of some counts among those of others. histogram and top: the share of answers from `top` on;
     with `bottom` too, less the share of those up to it. histogram alone: the mean answer. sum and n: a mean.
-    sketch and percent: a quantile.
+    sketch and percent: a quantile. low: good answers are those up to `top`.
     """
 
     share: tuple[FieldName, ...] = ()
@@ -116,6 +158,7 @@ class Statistic(Definition):
     histogram: FieldName | None = None
     top: int | None = None
     bottom: int | None = None
+    low: bool = False
     sum: FieldName | None = None
     n: FieldName | None = None
     sketch: FieldName | None = None
@@ -123,7 +166,7 @@ class Statistic(Definition):
 
     @model_validator(mode="after")
     def _is_one_form(self) -> "Statistic":
-        given = {name for name in Statistic.model_fields if getattr(self, name) not in (None, ())}
+        given = {name for name in Statistic.model_fields if name != "low" and getattr(self, name) not in (None, ())}
         forms = (
             {"share", "of"}, {"histogram"}, {"histogram", "top"}, {"histogram", "top", "bottom"}, {"sum", "n"},
             {"sketch", "percent"},

@@ -5,10 +5,11 @@ and what it is held to; what it says of the rest has to agree.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -20,12 +21,23 @@ from touchstream.schemas.definitions import (
     model_of,
     read_source,
 )
+from touchstream.schemas.instruments import NONE, Instrument, Instruments, Made, in_force
 from touchstream.schemas.measures import MEASURES_MAX, Computed, FieldName, Measure, Statistic
+from touchstream.schemas.touchpoint import MICRO, Touchpoint
 
 METRICS_MAX: Final = 500
 PAGE_MAX: Final = 20
 """Figures of each stage on the page."""
 DEFAULT_FILE: Final = Path(__file__).with_name("metrics.yaml")
+
+_RESERVED: Final = frozenset(
+    (
+        *("topic", "window", "tick", "group_key", "dimensions", "other", "other_names", "design_effects", "written_at"),
+        *("instruments", "answer", "undeclared", "place", "people", "counted", "effects", "names", "own", "cut"),
+        *("version", "ends", "z", "value", "low", "high", "n", "now_ms", "at_ms", "total", "zones", "group", "known"),
+    )
+)
+"""Columns of rolling rows and of the queries that make them."""
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
@@ -60,6 +72,8 @@ class Metric(Definition):
     """How it is made of measures; without it, from raw events and visits, in SQL of its own."""
     rolling: Literal["stage_metrics", "journey_metrics"] | None = None
     """The table of rolling rows that has it. One of `stage_metrics` is a gauge too, and rules may name it."""
+    instrument: Annotated[Instrument | None, Field(exclude=True)] = None
+    """Whose answers it is made of, where these are of a declared one; not for files."""
 
     @property
     def one_number(self) -> bool:
@@ -99,8 +113,10 @@ class Catalogue:
         if errors:
             raise DefinitionError(*errors)
         self.measures = declared.measures
-        self.metrics = MappingProxyType({metric.name: metric for metric in declared.metrics})
         self.page = declared.page
+        self._own = MappingProxyType({metric.name: metric for metric in declared.metrics})
+        self._instruments: Instruments | None = None
+        self._merged: tuple[Instruments, Mapping[str, Metric]] | None = None
 
     @classmethod
     def load(cls, path: Path = DEFAULT_FILE) -> "Catalogue":
@@ -109,6 +125,30 @@ class Catalogue:
             return cls(path.read_text(encoding="utf-8"), path.name)
         except UnicodeDecodeError as error:
             raise DefinitionError(Source(path.name, None, {}).error((), f"is not in UTF-8: {error}")) from error
+
+    def under(self, instruments: Instruments) -> "Catalogue":
+        """The same with the metrics of these instruments, whichever come into force."""
+        fixed = copy(self)
+        vars(fixed).update(_instruments=instruments, _merged=None)
+        return fixed
+
+    @property
+    def instruments(self) -> Instruments:
+        """Those whose metrics it has beside its own: in force now, unless it was made `under` others."""
+        return in_force() if self._instruments is None else self._instruments
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics by name: those of the file in its order, then those of instruments."""
+        instruments, merged = self.instruments, self._merged
+        if merged is None or merged[0] is not instruments:
+            made = {metric.name: metric for one in instruments.declared for metric in metrics_of(one)}
+            own = dict(self._own)
+            merged = self._merged = (
+                instruments,
+                MappingProxyType(own | {name: made[name] for name in made if name not in own}),
+            )
+        return merged[1]
 
     @property
     def fields(self) -> frozenset[str]:
@@ -125,20 +165,27 @@ class Catalogue:
     def check(self) -> list[Finding]:
         """What is left open in a file that can be used: metrics without an owner, or without a target to be held to."""
         gaps = []
-        for number, metric in enumerate(self.metrics.values()):
+        for number, metric in enumerate(self._own.values()):
             if metric.owner is None:
                 gaps.append(self._source.gap(("metrics", number), f"{metric.name} has no owner; name one"))
             if metric.target is None and metric.direction != "neither":
                 gaps.append(self._source.gap(("metrics", number), f"{metric.name} has no target; say what is good"))
         return gaps
 
+    @property
+    def instrument_fields(self) -> tuple[str, ...]:
+        """Their fields in rolling rows, which keep them together in one column."""
+        made = [metric for one in self.instruments.declared for metric in metrics_of(one) if metric.rolling]
+        return tuple(field for metric in made for field in metric.fields)
+
     def of_table(self, table: str) -> tuple[Metric, ...]:
         """The metrics that a table of rolling rows keeps, in the file's order."""
         return tuple(metric for metric in self.metrics.values() if metric.rolling == table)
 
     def columns_of(self, table: str) -> tuple[str, ...]:
-        """Their fields, each once."""
-        return tuple(dict.fromkeys(field for metric in self.of_table(table) for field in metric.fields))
+        """Their columns, each once: without those of instruments."""
+        own = [metric for metric in self.of_table(table) if metric.name in self._own]
+        return tuple(dict.fromkeys(field for metric in own for field in metric.fields))
 
     @property
     def rolling_numbers(self) -> tuple[Metric, ...]:
@@ -147,9 +194,10 @@ class Catalogue:
 
     @property
     def response_rates(self) -> tuple[str, ...]:
-        """The fields of events that have a metric `<field>_response_rate`."""
+        """The fields of events, and instruments, that have a metric `<name>_response_rate`."""
         fields = dict.fromkeys(measure.field for measure in self.measures if measure.kind == "histogram")
-        return tuple(field for field in fields if field and f"{field}_response_rate" in self.metrics)
+        asked = [field for field in fields if field and f"{field}_response_rate" in self.metrics]
+        return (*asked, *(one.id for one in self.instruments.declared))
 
     def title(self, name: str) -> str:
         """What the page calls a metric of this catalogue: its label, or the shipped one, or its name in words."""
@@ -159,7 +207,7 @@ class Catalogue:
     def check_computed(self, computed: "Catalogue") -> list[Finding]:
         """What the file says and this version doesn't do: `computed` says what it does."""
         findings = []
-        for number, metric in enumerate(self.metrics.values()):
+        for number, metric in enumerate(self._own.values()):
             at, known = ("metrics", number), computed.metrics.get(metric.name)
             if known is None:
                 message = (
@@ -193,6 +241,86 @@ class Catalogue:
         computed = [metric.computed for metric in self.metrics.values() if metric.computed]
         named = {name for one in computed for name in one.measures}
         return tuple(measure for measure in self.measures if measure.name in named)
+
+
+def metrics_of(instrument: Instrument) -> tuple[Metric, ...]:
+    """The metrics that the answers to an instrument become, and its response rate."""
+    return (*(_metric(instrument, made) for made in instrument.metrics), _response_rate(instrument))
+
+
+def _metric(instrument: Instrument, made: Made) -> Metric:
+    name, counts, good = instrument.metric(made), instrument.counts, instrument.good
+    worst = (good or (0,))[0 if instrument.direction == "higher" else -1] // counts.quantum
+    asked, scale = instrument.label or instrument.id.replace("_", " ").capitalize(), f"on the scale {instrument.scale}"
+    parts: dict[Made, tuple[str, str, Any, Any, dict[str, Any]]] = {
+        "mean": ("", f"Mean of the answers, {scale}.", "score", instrument.direction, {}),
+        "top_box": (
+            "" if instrument.metrics[0] == made else ", good",
+            f"100 · answers that are good ({', '.join(f'{one / MICRO:g}' for one in good or ())}) ÷ answers, {scale}.",
+            "percent",
+            "higher",
+            {"top": worst, "low": instrument.direction == "lower"},
+        ),
+        "net": (
+            "",
+            f"100 · (answers 9 and 10 − answers 0 to 6) ÷ answers, {scale}.",
+            "points",
+            "higher",
+            {"top": 9, "bottom": 6},
+        ),
+    }
+    behind, formula, unit, direction, statistic = parts[made]
+    return Metric(
+        name=name,
+        label=f"{asked}{behind}"[:40],
+        formula=formula,
+        unit=unit,
+        direction=direction,
+        category=instrument.measured_category,
+        is_cx=True,
+        owner=instrument.owner,
+        target=instrument.target if made == instrument.metrics[0] else None,
+        n=f"{name}_n",
+        interval=True,
+        statistic=Statistic(histogram=counts.name, **statistic),
+        n_min=instrument.n_min,
+        computed=Computed(formula=("answer_counts",)),
+        rolling="stage_metrics",
+        instrument=instrument,
+    )
+
+
+def _response_rate(instrument: Instrument) -> Metric:
+    name = f"{instrument.id}_response_rate"
+    return Metric(
+        name=name,
+        label=f"{instrument.label or instrument.id}, response rate"[:40],
+        formula=f"Customers with at least one answer to {instrument.id} ÷ customers touched, in the same interval.",
+        unit="share",
+        direction="higher",
+        category="quality",
+        is_cx=False,
+        owner=instrument.owner,
+        n=f"{name}_n",
+        interval=True,
+        n_min=30,
+    )
+
+
+def instruments_of(path: Path | None) -> Instruments:
+    """The instruments of a user's file; without one, those that always exist. Raises DefinitionError, OSError."""
+    if path is None:
+        return NONE
+    found = Instruments.load(path)
+    taken = shipped().under(NONE).fields | set(Touchpoint.__struct_fields__) | _RESERVED
+    errors = [
+        found.error(one, f"{min(clash)} is another field of results; give {one.id} another id")
+        for one in found.declared
+        if (clash := taken & {one.id, *(field for metric in metrics_of(one) for field in metric.fields)})
+    ]
+    if errors:
+        raise DefinitionError(*errors)
+    return found
 
 
 @cache

@@ -35,6 +35,9 @@ FUTURE_LIMIT_MS: Final = 10 * 60 * 1_000
 Clocks differ, but tomorrow would move the watermark.
 """
 
+SCORE_MAX: Final = 1_000_000
+"""Either sign: the widest scale that an instrument may declare."""
+
 DETAIL_CHARS_MAX: Final = 300
 """A refusal's detail goes into a row, a log line and an HTTP answer: it shows the value, not all of it."""
 
@@ -45,8 +48,12 @@ SCALES: Final = {
     "sentiment": (-1, 1),
     "duration_ms": (0, DURATION_MS_MAX),
     "revenue_minor": (-REVENUE_MINOR_MAX, REVENUE_MINOR_MAX),
+    "score": (-SCORE_MAX, SCORE_MAX),
 }
-"""Every number that an event can bring (times aside): the lowest and the highest value that counts."""
+"""Every number that an event can bring (times aside): the lowest and the highest value that counts.
+
+A score has the scale of its instrument besides (`schemas.scales`).
+"""
 
 ACTIONS: Final = ("view", "click", "contact", "purchase", "return", "survey", "unsubscribe", "identify")
 """Those that are known here; any other name is one, too."""
@@ -86,6 +93,8 @@ class Touchpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     received_at: Int64 | None = None
     source: str | None = None
     sent_by: str | None = None
+    instrument: str | None = None
+    score: float | None = None
 
     @property
     def key(self) -> bytes:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from touchstream.schemas.currencies import EXPONENTS
+from touchstream.schemas.scales import ALWAYS, BUILT_IN_IDS, SLACK_MICRO, Scale, Scales
 from touchstream.schemas.times import MISTAKEN_MS_MAX, MISTAKEN_MS_MIN, is_plausible, readings
 from touchstream.schemas.touchpoint import (
     FUTURE_LIMIT_MS,
+    MICRO,
     NAME_BYTES_MAX,
     OUTCOMES,
     SCALES,
@@ -37,12 +39,13 @@ if TYPE_CHECKING:
 
 OPTIONAL_TEXTS: Final = (
     *("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency", "source", "sent_by"),
+    "instrument",
 )
 """An empty one says nothing: it counts as absent, and is null in what is measured."""
 
 _REQUIRED = ("event_id", "channel", "touchpoint", "action")
-_NAMES = (*_REQUIRED, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by")
-WORDS: Final = ("action", "outcome")
+_NAMES = (*_REQUIRED, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by", "instrument")
+WORDS: Final = ("action", "outcome", "instrument")
 """Read in any case: `Purchase ` is a purchase."""
 AROUND: Final = " \t\r\n\u00a0"
 _CURRENCY = f"^(?:{'|'.join(EXPONENTS)})$"
@@ -89,7 +92,7 @@ def _at_most(field: str, high: int, reason: Reason, demand: str) -> ValidityRule
     return _on(field, reason, demand, lambda column: ~(column <= high), lambda v: not v <= high)
 
 
-def _rules(void_ids: VoidIds) -> Iterator[ValidityRule]:
+def _rules(void_ids: VoidIds, answers: Iterator[ValidityRule]) -> Iterator[ValidityRule]:
     for field in _REQUIRED:
         yield _on(field, Reason.MISSING_FIELD, "name it", lambda column: column == "", lambda v: v == "")
     yield from _id_rules(void_ids)
@@ -109,11 +112,79 @@ def _rules(void_ids: VoidIds) -> Iterator[ValidityRule]:
         lambda v: v not in OUTCOMES,
     )
     yield from _money_rules()
-    for field, (low, high) in SCALES.items():
-        demand = f"the scale is {low} to {high}"
-        yield _at_least(field, low, Reason.OUT_OF_SCALE, demand)
-        yield _at_most(field, high, Reason.OUT_OF_SCALE, demand)
+    for field in SCALES:
+        if field != "score":
+            yield from _scale_rules(field)
+    yield from answers
     yield from _time_rules()
+
+
+def _scale_rules(field: str) -> Iterator[ValidityRule]:
+    low, high = SCALES[field]
+    demand = f"the scale is {low} to {high}"
+    yield _at_least(field, low, Reason.OUT_OF_SCALE, demand)
+    yield _at_most(field, high, Reason.OUT_OF_SCALE, demand)
+
+
+def _answer_rules(scales: Scales | None) -> Iterator[ValidityRule]:
+    """What an instrument and a score have to be. scales: None where it is not known what is declared."""
+    yield ValidityRule(
+        "score",
+        Reason.MISSING_FIELD,
+        lambda _: "an instrument without an answer says nothing; send its score, or leave out the instrument",
+        lambda pl: pl.col("instrument").is_not_null() & pl.col("score").is_null(),
+        lambda event, _: event.instrument is not None and event.score is None,
+    )
+    yield ValidityRule(
+        "instrument",
+        Reason.MISSING_FIELD,
+        lambda _: "a score means nothing without it; name what was asked",
+        lambda pl: pl.col("instrument").is_null() & pl.col("score").is_not_null(),
+        lambda event, _: event.instrument is None and event.score is not None,
+    )
+    yield from _scale_rules("score")
+    if scales is not None:
+        yield ValidityRule(
+            "instrument",
+            Reason.WRONG_TYPE,
+            scales.advice,
+            lambda pl: ~pl.col("instrument").is_in(scales.ids),
+            lambda event, _: event.instrument is not None and event.instrument not in scales.ids,
+        )
+    for scale in scales or ALWAYS:
+        yield _on_scale(scale)
+    for field in BUILT_IN_IDS:
+        yield _one_answer(field)
+
+
+def _on_scale(scale: Scale) -> ValidityRule:
+    def in_columns(pl: Any) -> polars.Expr:
+        micro = pl.col("score") * MICRO
+        nearest = micro.round()
+        is_answer = (
+            nearest.is_between(scale.lowest, scale.highest)
+            & ((nearest - scale.lowest) % scale.step == 0)
+            & ((micro - nearest).abs() <= SLACK_MICRO)
+        )
+        broken: polars.Expr = (pl.col("instrument") == scale.id) & ~is_answer
+        return broken
+
+    def broken_by(event: Touchpoint, _: int) -> bool:
+        return event.instrument == scale.id and event.score is not None and not scale.has(event.score)
+
+    demand = f"the scale of {scale.id} is {scale}"
+    return ValidityRule("score", Reason.OUT_OF_SCALE, lambda _: demand, in_columns, broken_by)
+
+
+def _one_answer(field: str) -> ValidityRule:
+    """An answer that stands in an event twice, once in its field, is the same one."""
+    return ValidityRule(
+        "score",
+        Reason.WRONG_TYPE,
+        lambda _: f"the event's {field} says something else; send the answer once",
+        lambda pl: (pl.col("instrument") == field) & (pl.col("score").round() != pl.col(field)),
+        lambda event, _: event.instrument == field and getattr(event, field) not in (None, round(event.score or 0)),
+    )
 
 
 def _id_rules(void_ids: VoidIds) -> Iterator[ValidityRule]:
@@ -191,14 +262,29 @@ def _of_time(
     return replace(rule, demand=lambda value: f"that is {readings(value)}; {demand}")
 
 
-@lru_cache(maxsize=8)
-def rules(void_ids: VoidIds) -> tuple[ValidityRule, ...]:
-    """The rules in their order, given what is no id: the first that is broken gives the reason."""
-    return tuple(_rules(void_ids))
+@lru_cache(maxsize=16)
+def rules(void_ids: VoidIds, scales: Scales | None = None, *, answered: bool = True) -> tuple[ValidityRule, ...]:
+    """The rules in their order: the first that is broken gives the reason.
+
+    void_ids: what is no id. scales: of the instruments that are declared; None where that is not known, and then all
+    are taken but those that always exist. answered: False where no event has an instrument or a score.
+    """
+    return tuple(_rules(void_ids, _answer_rules(scales) if answered else iter(())))
 
 
 def canonical(event: Touchpoint) -> Touchpoint:
-    """The event as rows hold it: an empty optional text is null, action and outcome are in lower case."""
+    """A valid event as rows hold it: an empty optional text is null, words are in lower case.
+
+    The answer to an instrument that has a field of its own stands there.
+    """
+    read, field = _read(event), event.instrument and _as_read(event.instrument)
+    scale = ALWAYS.find(field) if field and read.score is not None else None
+    if field is None or scale is None or not scale.has(read.score or 0):
+        return read
+    return msgspec.structs.replace(read, **{field: round(read.score or 0)}, instrument=None, score=None)
+
+
+def _read(event: Touchpoint) -> Touchpoint:
     words = {name: _as_read(value) for name in WORDS if (value := getattr(event, name)) is not None}
     texts = {name: words.get(name, getattr(event, name)) for name in OPTIONAL_TEXTS}
     changes = words | {name: None for name, value in texts.items() if value == ""}
@@ -210,7 +296,9 @@ def _as_read(word: str) -> str:
     return word.strip(AROUND).lower()
 
 
-def check(event: Touchpoint, record_at_ms: int, void_ids: VoidIds = DEFAULT_VOID_IDS) -> Refusal | None:
+def check(
+    event: Touchpoint, record_at_ms: int, void_ids: VoidIds = DEFAULT_VOID_IDS, scales: Scales | None = None
+) -> Refusal | None:
     """The same for one event, types included: why it can't be used, or None."""
     try:
         msgspec.convert(msgspec.structs.asdict(event), Touchpoint)
@@ -219,8 +307,8 @@ def check(event: Touchpoint, record_at_ms: int, void_ids: VoidIds = DEFAULT_VOID
         return Refusal(0, Reason.WRONG_TYPE, said_of_types(error, msgspec.structs.asdict(event)))
     except UnicodeEncodeError:
         return Refusal(0, Reason.WRONG_TYPE, "a text holds a lone surrogate, which UTF-8 can't; mend its encoding")
-    read = canonical(event)
-    rule = next((rule for rule in rules(void_ids) if rule.broken_by(read, record_at_ms)), None)
+    read = _read(event)
+    rule = next((rule for rule in rules(void_ids, scales) if rule.broken_by(read, record_at_ms)), None)
     return refusal(rule, 0, getattr(event, rule.field)) if rule else None
 
 

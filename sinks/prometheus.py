@@ -48,9 +48,7 @@ class RollingGauges(Collector):
 
         computed: says which metrics rows have; unless given, the shipped one.
         """
-        rolling = (computed or shipped()).rolling_numbers
-        self._helps = _helps([catalogue.metrics[one.name] for one in rolling if one.name in catalogue.metrics])
-        self._add_up = frozenset(one.name for one in rolling if one.computed and one.computed.count)
+        self._catalogue, self._computed = catalogue, computed
         self._windows: dict[str, _Shown] = {}
 
     def show(self, window: str, tick_ms: int, rows: Sequence[Row]) -> None:
@@ -66,6 +64,16 @@ class RollingGauges(Collector):
         """Show nothing any more."""
         self._windows.clear()
 
+    @property
+    def _rolling(self) -> Sequence[Declared]:
+        return (self._computed or shipped()).rolling_numbers
+
+    @property
+    def _helps(self) -> dict[str, str]:
+        """Also of instruments that were declared since the process began."""
+        known = self._catalogue.metrics
+        return _helps([known[one.name] for one in self._rolling if one.name in known])
+
     def describe(self) -> Iterator[Metric]:
         """Every gauge that there can be, without values."""
         for name, text in self._helps.items():
@@ -75,10 +83,11 @@ class RollingGauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """The gauges as they are now."""
         windows = dict(sorted(self._windows.items()))
+        add_up = frozenset(one.name for one in self._rolling if one.computed and one.computed.count)
         for name, text in self._helps.items():
             family = GaugeMetricFamily(name, text, labels=_LABELS)
             field = name.removeprefix(PREFIX)
-            _add(family, field, windows, adds_up=field in self._add_up)
+            _add(family, field, windows, adds_up=field in add_up)
             yield family
         yield from _about_windows(windows)
 

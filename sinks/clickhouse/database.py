@@ -1,5 +1,6 @@
 """The database that is asked: the edition in force of the one that a URL names (docs/decisions/0012)."""
 
+import time
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
@@ -7,12 +8,14 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
+from touchstream.schemas.instruments import put_in_force
 from touchstream.sinks.clickhouse.client import connect_directly, first_database
 from touchstream.sinks.clickhouse.errors import code
+from touchstream.sinks.clickhouse.instruments import NOT_MADE_YET, instruments_declared
 from touchstream.sinks.clickhouse.sql import query_text
 
-_NOT_MADE_YET: Final = {60, 81}
-"""UNKNOWN_TABLE, UNKNOWN_DATABASE: `init` has not been here."""
+INSTRUMENTS_SECONDS: Final = 10.0
+"""Interval for asking which instruments are declared, in seconds: they change when people declare others."""
 
 
 class Database:
@@ -22,6 +25,7 @@ class Database:
         """Connects when it is first asked. timeout: of a request; by default that of `client`."""
         self._url, self._timeout = clickhouse_url, timeout
         self._client: Client | None = None
+        self._instruments_at, self._instruments_of = float("-inf"), ""
 
     def client(self) -> Client:
         """A client of the edition that is in force now, for one look: a later look asks for it again.
@@ -36,7 +40,15 @@ class Database:
                 client.timeout = self._timeout
             self._client = client
         client.database = in_force(client, first_database(self._url))
+        self._know_instruments(client)
         return client
+
+    def _know_instruments(self, client: Client) -> None:
+        """What this process asks for are the metrics of the instruments that are declared there."""
+        now, database = time.monotonic(), str(client.database)
+        if now - self._instruments_at >= INSTRUMENTS_SECONDS or database != self._instruments_of:
+            put_in_force(instruments_declared(client))
+            self._instruments_at, self._instruments_of = now, database
 
 
 def connect(clickhouse_url: str) -> Client:
@@ -52,7 +64,7 @@ def in_force(client: Client, base: str) -> str:
     try:
         rows = client.query(query_text("edition_in_force"), {"base": base}).result_rows
     except ClickHouseError as error:
-        if code(error) in _NOT_MADE_YET:
+        if code(error) in NOT_MADE_YET:
             return base
         raise
     return str(rows[0][0]) or base

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
-from touchstream.schemas.measures import Measure, Statistic
+from touchstream.schemas.measures import AnswerCounts, Measure, Statistic
 from touchstream.schemas.metrics import Catalogue
-from touchstream.schemas.touchpoint import NUMBERS, SCALES
-from touchstream.sinks.clickhouse.measures import has
+from touchstream.schemas.touchpoint import MICRO, NUMBERS, SCALES
+from touchstream.sinks.clickhouse.measures import counted, has
 
 PEOPLE_MIN: Final = 10
 """People below whom there is no interval; docs/metrics.md."""
@@ -83,6 +83,7 @@ class _Plan:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue, self._statistics = catalogue, catalogue.statistics
         self._measures = {one.name: one for one in catalogue.measures}
+        self._answers = {one.counts.name: one.counts for one in catalogue.instruments.declared}
         self.names = tuple(self._statistics)
         self.quantiles = [(one.sketch, one.percent) for one in self._statistics.values() if one.sketch and one.percent]
         self.sketches = [self._measures[name] for name in dict.fromkeys(sketch for sketch, _ in self.quantiles)]
@@ -99,7 +100,10 @@ class _Plan:
         """The lowest value and the distance to the highest, in the unit of sums; 0 and 1 where there is none."""
         if self.kind(one) != "mean":
             return 0, 1
-        measure = self._measures[one.histogram or one.sum or ""]
+        if one.histogram:
+            answers = self._histogram(one).answers
+            return answers[0], answers[-1] - answers[0]
+        measure = self._measures[one.sum or ""]
         low, high = SCALES[self._field(measure.name)]
         return low * measure.unit, (high - low) * measure.unit
 
@@ -107,6 +111,11 @@ class _Plan:
         """One of _TERMS."""
         skewness = (1 - 2 * (one.percent or 50) / 100) / 6
         return f"{_TERMS[name].get(self.kind(one), {'a': -skewness, 'a_t': skewness}.get(name, 0.0)):.17g}"
+
+    def _histogram(self, one: Statistic) -> Measure | AnswerCounts:
+        """How often each answer was given: to a field of the event, or to a declared instrument."""
+        name = one.histogram or ""
+        return self._answers[name] if name in self._answers else self._measures[name]
 
     def _field(self, measure: str) -> str:
         return self._measures[measure].field or ""
@@ -120,15 +129,19 @@ class _Plan:
             share = f"countIf({self._has(one.share)})"
             return f"countIf({self._has(one.of)})", share, share
         if one.histogram:
-            column = self._measures[one.histogram].column
-            n = f"countIf(isNotNull({column}))"
-            top, bottom = f"countIf({column} >= {one.top})", f"countIf({column} <= {one.bottom})"
+            histogram = self._histogram(one)
+            column = histogram.column
+            present = histogram.condition if isinstance(histogram, AnswerCounts) else f"isNotNull({column})"
+            of = f"{present} AND " if isinstance(histogram, AnswerCounts) else ""
+            n = f"countIf({present})"
+            top = f"countIf({of}{column} {'<=' if one.low else '>='} {one.top})"
+            bottom = f"countIf({of}{column} <= {one.bottom})"
             if one.bottom is not None:
                 return n, f"toInt64({top}) - toInt64({bottom})", f"{top} + {bottom}"
             if one.top is not None:
                 return n, top, top
             value = f"toInt64(assumeNotNull({column}))"
-            return n, f"sumIf({value}, isNotNull({column}))", f"sumIf({value} * {value}, isNotNull({column}))"
+            return n, f"sumIf({value}, {present})", f"sumIf({value} * {value}, {present})"
         measure = self._measures[one.sum or ""]
         value, of = f"toFloat64(assumeNotNull({measure.column}))", has(measure)
         answered = f"countIf({has(self._measures[one.n or ''])})"
@@ -182,6 +195,8 @@ class _Plan:
         for one in self._statistics.values():
             if one.of:
                 yield self._has(one.of)
+            elif one.histogram in self._answers:
+                yield f"({self._answers[one.histogram].condition})"
             elif measure := self._measures.get(one.histogram or one.sketch or one.n or ""):
                 yield f"({has(measure)})"
 
@@ -200,6 +215,9 @@ class _Plan:
     def out(self, name: str) -> str:
         """By how much a field is larger than the end of its interval in the unit of sums."""
         one = self._statistics[name]
+        if one.histogram in self._answers:
+            quantum = self._answers[one.histogram].quantum if one.kind == "mean" else MICRO
+            return f"{_OUT.get(self._catalogue.metrics[name].unit, 1) * quantum / MICRO:.15g}"
         unit = self._measures[one.histogram or one.sum or one.sketch or one.of[0]].unit
         return f"{_OUT.get(self._catalogue.metrics[name].unit, 1) / unit:g}"
 
@@ -224,7 +242,7 @@ class _Plan:
         elif one.sketch:
             said = f"{one.sketch}_n"
         elif one.histogram:
-            said = f"arraySum(sum_{one.histogram})"
+            said = f"arraySum({self._counts(one)})"
         elif self._by_currency(one):
             said = f"if(length(sum_{one.sum}) = 1, sum_{one.n}, 0)"
         else:
@@ -253,14 +271,22 @@ class _Plan:
         return self._measures[one.sum or ""].kind == "sum_by_currency"
 
     def _of_histogram(self, one: Statistic, value: str, sign: str) -> str:
-        counts, answers = f"sum_{one.histogram}", self._measures[one.histogram or ""].answers
+        counts, answers = self._counts(one), self._histogram(one).answers
         if one.top is None:
-            each = f"range({answers.start}, {answers.stop})"
+            each = f"range({answers.start}, {answers.stop})" if isinstance(answers, range) else f"{[*answers]}"
             return f"arraySum((count_, answer_) -> count_ * {value}, {counts}, {each})"
-        top = f"arraySum(arraySlice({counts}, {one.top - answers.start + 1}))"
+        place = answers.index(one.top) + 1
+        if one.low:
+            return f"arraySum(arraySlice({counts}, 1, {place}))"
+        top = f"arraySum(arraySlice({counts}, {place}))"
         if one.bottom is None:
             return top
-        return f"{top} {sign} arraySum(arraySlice({counts}, 1, {one.bottom - answers.start + 1}))"
+        return f"{top} {sign} arraySum(arraySlice({counts}, 1, {answers.index(one.bottom) + 1}))"
+
+    def _counts(self, one: Statistic) -> str:
+        """The histogram, of panes that were added up."""
+        answers = self._answers.get(one.histogram or "")
+        return f"sum_{one.histogram}" if answers is None else counted(answers, "sum_answer_counts")
 
 
 def _people_of_sketch(sketch: Measure) -> str:

@@ -7,12 +7,19 @@ used twice is the same list twice, in the catalogue's order: no column is matche
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from touchstream.schemas.measures import Measure
+from touchstream.schemas.measures import AnswerCounts, Measure
 from touchstream.schemas.metrics import Catalogue
-from touchstream.schemas.touchpoint import NUMBER_COLUMNS, NUMBERS, column_of
+from touchstream.schemas.touchpoint import MICRO, NUMBER_COLUMNS, NUMBERS, column_of
 
-_TYPES: Final = {"sketch": "Map(Int16, Int64)", "sum_by_currency": "Map(String, Int64)"}
-_SUMS: Final = {"histogram": "sumForEach", "sketch": "sumMap", "sum_by_currency": "sumMap"}
+_TYPES: Final = {
+    "sketch": "Map(Int16, Int64)",
+    "sum_by_currency": "Map(String, Int64)",
+    "answers": "Map(String, Int64)",
+}
+_SUMS: Final = {"histogram": "sumForEach", "sketch": "sumMap", "sum_by_currency": "sumMap", "answers": "sumMap"}
+_BY_NAME: Final = ("sum_by_currency", "answers")
+"""Kinds whose names tables keep in a dictionary, and sums as plain text."""
+_ROLLED: Final = "Map(LowCardinality(String), Nullable(Float64))"
 _LETTER_TYPES: Final = {"int": "Int8", "long": "Int64", "double": "Int64"}
 _TRUE: Final = "true"
 
@@ -36,15 +43,20 @@ def catalogue_parts(catalogue: Catalogue) -> Mapping[str, str]:
         "recomputed_names": _listed(compared, lambda one: f"'{one.name}'"),
         "sketch_buckets": _lines(_bucket(one.column) for one in catalogue.measures if one.kind == "sketch"),
         "sums_that_are_passed_on": _listed(
-            [one for one in summed if one.kind not in ("histogram", "sketch")], lambda one: f"sum_{one.name}"
+            [one for one in summed if one.kind not in ("histogram", "sketch", "answers")], lambda one: f"sum_{one.name}"
         ),
         "quantile_counts": _lines(_quantile_counts(sketch, of) for sketch, of in _percents(catalogue).items()),
         "declared_metrics": _lines(_declared_metrics(catalogue)),
-        "rolling_fields": _lines(catalogue.columns_of("stage_metrics")),
+        "rolling_fields": _lines((*catalogue.columns_of("stage_metrics"), "instruments")),
+        "instruments_of_row": _instruments_of_row(catalogue),
+        "fields_of_instruments": _lines(
+            [f"{_rolled(name)} AS {name}" for name in catalogue.instrument_fields] or ["NULL AS no_instruments"]
+        ),
+        **{one.counts.name: counted(one.counts, "answer_counts") for one in catalogue.instruments.declared},
         "journey_fields": _lines(catalogue.columns_of("journey_metrics")),
         "response_rates": _lines(map(_response_rate, catalogue.response_rates)),
         "answers_to_instruments": _lines(
-            f"countIf(isNotNull({field})) AS {field}_answers" for field in catalogue.response_rates
+            f"countIf({_answered(field)}) AS {field}_answers" for field in catalogue.response_rates
         ),
         "people_who_answered": _lines(
             f"toInt64(countIf(known AND {field}_answers > 0)) AS {field}_customers"
@@ -67,8 +79,34 @@ def _named(measures: Iterable[Measure], said: Callable[[Measure], str]) -> str:
     return _lines(f"{said(one)} AS {one.name}" for one in measures)
 
 
+def counted(one: AnswerCounts, answers: str) -> str:
+    """The histogram of an instrument, of a measure of kind `answers`."""
+    keys = ", ".join(f"'{key}'" for key in one.keys)
+    return f"arrayMap(key_ -> {answers}[key_], [{keys}])"
+
+
+def _rolled(field: str) -> str:
+    """A field of an instrument in a rolling row."""
+    value = f"instruments['{field}']"
+    return f"toInt64(ifNull({value}, 0))" if field.endswith("_n") else value
+
+
+def _instruments_of_row(catalogue: Catalogue) -> str:
+    """What a rolling row keeps of instruments: what there is."""
+    said = ", ".join(f"'{name}', toFloat64({name})" for name in catalogue.instrument_fields)
+    if not said:
+        return f"CAST(map(), '{_ROLLED}')"
+    kept = "isNotNull(value_) AND NOT (endsWith(field_, '_n') AND ifNull(value_ = 0, false))"
+    return f"mapFilter((field_, value_) -> {kept}, CAST(map({said}), '{_ROLLED}'))"
+
+
+def _answered(name: str) -> str:
+    """Whether a raw event answers an instrument: one that is a field, or a declared one."""
+    return f"isNotNull({name})" if name in NUMBERS else f"instrument = '{name}'"
+
+
 def _plain(one: Measure) -> str:
-    if one.kind == "sum_by_currency":
+    if one.kind in _BY_NAME:
         return f"CAST(stage_panes.{one.name}, '{_TYPES[one.kind]}') AS {one.name}"
     return one.name
 
@@ -84,7 +122,7 @@ def _sum(one: Measure) -> str:
 
 
 def _folded(one: Measure) -> str:
-    return f"sumMap(CAST({one.name}, '{_TYPES[one.kind]}'))" if one.kind == "sum_by_currency" else _sum(one)
+    return f"sumMap(CAST({one.name}, '{_TYPES[one.kind]}'))" if one.kind in _BY_NAME else _sum(one)
 
 
 def _conditions(one: Measure) -> list[str]:
@@ -118,8 +156,15 @@ def _of_event(one: Measure) -> str:
         # The bucket of a value is ceil(log value / log gamma), gamma = 1.01 / 0.99; 0 stands in bucket -1.
         bucket = f"if({column} = 0, -1, ceil(log(assumeNotNull({column})) / log(1.01 / 0.99)))"
         return f"CAST(mapFromArrays(if({present}, [{bucket}], []), if({present}, [1], [])), '{_TYPES[one.kind]}')"
+    if one.kind == "answers":
+        return (
+            f"CAST(mapFromArrays(if({present}, [{_KEY_OF_ANSWER}], []), if({present}, [1], [])), '{_TYPES[one.kind]}')"
+        )
     amounts = f"if({present}, [currency], []), if({present}, [assumeNotNull({column})], [])"
     return f"CAST(mapFromArrays({amounts}), '{_TYPES[one.kind]}')"
+
+
+_KEY_OF_ANSWER: Final = "concat(instrument, ' ', toString(assumeNotNull(score_micro)))"
 
 
 def _recomputed(one: Measure) -> str:
@@ -133,6 +178,8 @@ def _recomputed(one: Measure) -> str:
         return f"[{', '.join(f'countIf({column} = {answer})' for answer in one.answers)}]::Array(Int64)"
     if one.kind == "sketch":
         return f"sumMapIf(map({column}_bucket, toInt64(1)), {present})"
+    if one.kind == "answers":
+        return f"sumMapIf(map({_KEY_OF_ANSWER}, toInt64(1)), {present})"
     return f"sumMapIf(map(currency_code, ifNull({column}, 0)), {present})"
 
 
@@ -185,13 +232,16 @@ def _quantile_counts(sketch: str, percents: list[int]) -> str:
 def _declared_metrics(catalogue: Catalogue) -> Iterable[str]:
     """The metrics whose form the catalogue says, each with its n."""
     percents, units = _percents(catalogue), {one.name: one.unit for one in catalogue.measures}
+    quanta = {one.counts.name: one.counts.quantum for one in catalogue.instruments.declared}
     fields: dict[str, str] = {}
     places = {name: place for place, name in enumerate(catalogue.statistics, 1)}
     for metric in catalogue.metrics.values():
         computed, n = metric.computed, ""
         if metric.statistic and (metric.statistic.of or metric.statistic.histogram):
             n, scale = f"n_[{places[metric.name]}]", "100 * " if metric.unit in ("points", "percent") else ""
-            fields[metric.name] = f"{scale}s_[{places[metric.name]}] / nullIf({n}, 0)"
+            quantum = quanta.get(metric.statistic.histogram or "", MICRO) if metric.unit == "score" else MICRO
+            by_quantum = "" if quantum == MICRO else f" * {quantum} / {MICRO}"
+            fields[metric.name] = f"{scale}s_[{places[metric.name]}]{by_quantum} / nullIf({n}, 0)"
         elif computed is None or computed.formula:
             continue
         elif computed.sketch and computed.percent:

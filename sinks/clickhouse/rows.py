@@ -22,6 +22,7 @@ BYTES: Final = pa.binary()
 INSTANT: Final = pa.timestamp("ms", tz="UTC")
 COUNTS: Final = pa.list_(pa.int64())
 MINOR_BY_CURRENCY: Final = pa.map_(TEXT, pa.int64())
+ANSWERS: Final = pa.map_(TEXT, pa.int64())
 SKETCH: Final = pa.map_(pa.int16(), pa.int64())
 
 _NUMBERS: Final = {"int": pa.int8(), "long": pa.int64(), "double": pa.int64()}
@@ -32,6 +33,7 @@ _MEASURES: Final = {
     "histogram": COUNTS,
     "sketch": SKETCH,
     "sum_by_currency": MINOR_BY_CURRENCY,
+    "answers": ANSWERS,
 }
 
 
@@ -62,6 +64,7 @@ TOUCHPOINTS: Final = pa.schema(
         _required("outcome", TEXT),
         *(pa.field(column_of(name), _NUMBERS[avro]) for name, avro in NUMBERS.items()),
         _required("currency", TEXT),
+        _required("instrument", TEXT),
         _required("attributes", pa.map_(TEXT, TEXT)),
         pa.field("received_at", INSTANT),
         _required("source", TEXT),
@@ -73,7 +76,7 @@ TOUCHPOINTS: Final = pa.schema(
 EVENT_IDENTITY: Final = ("event_id", "source", "channel", "customer_id", "anonymous_id", "kafka_key")
 """What tells one event from another."""
 EVENT_CONTENT: Final = (
-    "touchpoint", "segment", "action", "outcome", "currency", "occurred_at", *NUMBER_COLUMNS,
+    "touchpoint", "segment", "action", "outcome", "currency", "instrument", "occurred_at", *NUMBER_COLUMNS,
 )  # fmt: skip
 """What tells a copy of it from one that says something else (with the channel)."""
 EVENT_IDS: Final = pa.schema(
@@ -86,7 +89,7 @@ RAW_EVENTS: Final = pa.schema(
         TOUCHPOINTS.field(name)
         for name in (
             "log_offset", "lane_clock", "occurred_at", "journey", "stage", "channel", "touchpoint", "segment",
-            "late", "action", "outcome", *NUMBER_COLUMNS, "currency",
+            "late", "action", "outcome", *NUMBER_COLUMNS, "currency", "instrument",
         )
     ]
 )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from touchstream.schemas.metrics import Catalogue, Metric, shipped
+from touchstream.schemas.metrics import PAGE_MAX, Catalogue, Metric, shipped
 
 NOTHING: Final = "–"
 _MILLIONS: Final = 10_000_000
@@ -53,12 +53,14 @@ class Shown:
 
 
 def shown(catalogue: Catalogue, computed: Catalogue | None = None) -> Shown:
-    """What the catalogue wants on the page; where it doesn't say, what the shipped one does.
+    """What the catalogue wants on the page; where it doesn't say, what the shipped one does; behind it, instruments.
 
     computed: says which table has a metric; unless given, the shipped one.
     """
     known = computed or shipped()
-    names = [name for name in catalogue.page or known.page if name in catalogue.metrics]
+    asked = [one.metric(one.metrics[0]) for one in catalogue.instruments.declared if one.page]
+    names = list(dict.fromkeys((*(catalogue.page or known.page), *asked)))[:PAGE_MAX]
+    names = [name for name in names if name in catalogue.metrics]
     tables = {name: metric.rolling for name, metric in known.metrics.items()}
     return Shown(
         rolling=tuple(name for name in names if tables.get(name) == "stage_metrics"),

@@ -50,7 +50,6 @@ class Reader:
     ) -> None:
         self._surroundings, self._topic = surroundings, surroundings.topic
         self._journeys, self._catalogue = journeys, catalogue
-        self._shown = shown(catalogue).rolling
         self._draw = draw
         self._of_journeys = Kept[_OfJourney](SELDOM_SECONDS)
         self._last_touched = Kept[Mapping[str, int]](_SILENT_SECONDS)
@@ -97,7 +96,8 @@ class Reader:
         heard = {row["stage"]: row for row in stages.rows if row["stage"] is not None}
         drawn = shown_stages(declared, heard)
         silent = tuple(stage for stage in drawn if stage not in heard)
-        trend = live.trend(client, tick, drawn, selection.channel, selection.segment, TREND_TICKS, self._shown)
+        metrics_shown = shown(self._catalogue).rolling
+        trend = live.trend(client, tick, drawn, selection.channel, selection.segment, TREND_TICKS, metrics_shown)
         unfiltered = (selection.channel, selection.segment) == (None, None)
         return Readings(
             newest=newest,

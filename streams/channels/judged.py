@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from touchstream.schemas.codec import Undecodable, parse_json
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, NAME_BYTES_MAX, Reason, Refusal, Touchpoint, shown
 from touchstream.schemas.validity import canonical, check
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
@@ -68,13 +69,15 @@ class Terms:
     """What a sender's events are judged by.
 
     bounds: what its key may speak of. sent_by: its name, kept with each event whatever the event claims. void_ids: what
-    is no id. received_at: when they were received (ms since 1970), where that is not now.
+    is no id. received_at: when they were received (ms since 1970), where that is not now. scales: of declared
+    instruments; None where they are not known.
     """
 
     bounds: Bounds = ANYTHING
     sent_by: str | None = None
     void_ids: VoidIds = DEFAULT_VOID_IDS
     received_at: int | None = None
+    scales: Scales | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ def _why_refused(event: Touchpoint, index: int, now_ms: int, terms: Terms) -> Re
     outside = _outside(canonical(event), terms.bounds)
     if outside:
         return Refusal(index, Reason.NOT_ALLOWED, outside)
-    refusal = check(event, now_ms, terms.void_ids)
+    refusal = check(event, now_ms, terms.void_ids, terms.scales)
     return None if refusal is None else Refusal(index, refusal.reason, refusal.detail)
 
 

@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from touchstream.schemas import times
 from touchstream.schemas.codec import from_fields
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.times import since_epoch
 from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason, Refusal, Touchpoint
 from touchstream.schemas.validity import canonical, check
@@ -70,7 +71,8 @@ class Producer:
     Kafka can't be reached or doesn't have the topic: `touchstream init` creates it.
 
     `buffer_bytes_max` bounds the memory of events on their way; `max_block_seconds` how long `publish` waits for room
-    in it; `delivery_seconds` how long Kafka may take to acknowledge an event.
+    in it; `delivery_seconds` how long Kafka may take to acknowledge an event. `scales`: of declared instruments;
+    without them answers to any are sent, and workers refuse those that aren't declared.
     """
 
     def __init__(
@@ -83,10 +85,11 @@ class Producer:
         max_block_seconds: float = 60,
         delivery_seconds: float = 120,
         void_ids: tuple[str, ...] = VOID_WORDS,
+        scales: Scales | None = None,
     ) -> None:
         connection = KafkaConnection.from_url(url) if isinstance(url, str) else url
         self.topic = topic
-        self._void_ids = VoidIds.of(void_ids)
+        self._void_ids, self._scales = VoidIds.of(void_ids), scales
         self._partitions = partition_count(connection, topic)
         self.encoder = Encoder.registered(schema_registry_url, topic) if schema_registry_url else Encoder()
         self._in_flight = InFlight(buffer_bytes_max, max_block_seconds)
@@ -112,6 +115,7 @@ class Producer:
             topic=settings.topic,
             schema_registry_url=settings.schema_registry_url,
             void_ids=settings.void_words,
+            scales=settings.scales(),
             **options,
         )
 
@@ -136,6 +140,8 @@ class Producer:
         sentiment: float | None = None,
         revenue_minor: int | None = None,
         currency: str | None = None,
+        instrument: str | None = None,
+        score: float | None = None,
         attributes: dict[str, str] | None = None,
     ) -> Delivery:
         """Send one event; the fields are those of the interface. Returns before Kafka has it: see `flush`.
@@ -154,7 +160,7 @@ class Producer:
         given = {name: value for name, value in fields.items() if value is not None}
         given.setdefault("event_id", new_event_id())
         given["occurred_at"] = _moment(given.get("occurred_at", now_ms))
-        event = _valid(from_fields(given), now_ms, self._void_ids)
+        event = _valid(from_fields(given), now_ms, self._void_ids, self._scales)
         value = self.encoder.event(event)
         return Delivery(event.event_id, self.send(event.key, value, now_ms))
 
@@ -218,10 +224,10 @@ def _moment(value: Any) -> Any:
     return since_epoch(value)
 
 
-def _valid(event: Touchpoint | Refusal, now_ms: int, void_ids: VoidIds) -> Touchpoint:
+def _valid(event: Touchpoint | Refusal, now_ms: int, void_ids: VoidIds, scales: Scales | None) -> Touchpoint:
     if isinstance(event, Refusal):
         raise Refused(event.reason, event.detail)
-    refusal = check(event, now_ms, void_ids)
+    refusal = check(event, now_ms, void_ids, scales)
     if refusal is not None:
         raise Refused(refusal.reason, refusal.detail)
     return canonical(event)

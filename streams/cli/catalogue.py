@@ -9,6 +9,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from touchstream.schemas.alerts import DEFAULT_FILE as DEFAULT_ALERTS
 from touchstream.schemas.alerts import Known, Rules
 from touchstream.schemas.definitions import Finding, Severity
+from touchstream.schemas.instruments import Instruments
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import catalogue_of, shipped
@@ -50,6 +51,7 @@ def check(as_json: Json = False) -> None:
             *journeys.check(),
             *catalogue.check(),
             *catalogue.check_computed(shipped()),
+            *(Instruments.load(settings.instruments_file).check() if settings.instruments_file else ()),
             *rules.check(known),
             *_arrived(settings, journeys),
         ]

@@ -46,11 +46,12 @@ def try_mapping(
 
     Example: touchstream mapping try segment messages.ndjson
     """
-    void_ids = VoidIds.of(load_settings(local=False).void_words)
+    settings = load_settings(local=False)
+    void_ids = VoidIds.of(settings.void_words)
     shown: list[dict[str, Any]] = []
     skipped, refused, events = Counter[str](), 0, 0
     try:
-        judge, source = Judge(void_ids), ByteSource(messages)
+        judge, source = Judge(void_ids, settings.scales()), ByteSource(messages)
         for chunk in read_chunks(source, file_format, mapping_of(mapping)):
             judged = judge.judged(chunk, now_ms())
             skipped += chunk.skipped

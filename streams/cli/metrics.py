@@ -77,7 +77,8 @@ def ask_metrics(
     if as_json:
         print_json(rows)
     else:
-        shown = dict.fromkeys((*_SHOWN, *shipped().page))
+        asked = [metric for metric in shipped().metrics.values() if metric.instrument is not None]
+        shown = dict.fromkeys((*_SHOWN, *shipped().page, *(name for one in asked for name in (one.name, one.n or ""))))
         known = {name for name in shown if any(row.get(name) is not None for row in rows)}
         # A survey without answers has n 0 and no value: leave out both.
         measured = [name for name in shown if name in known and name.removesuffix("_n") in known]

@@ -10,6 +10,8 @@ import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
 
+from touchstream.schemas.instruments import put_in_force
+from touchstream.schemas.metrics import instruments_of
 from touchstream.sinks.clickhouse.errors import code, first_line, remedy
 from touchstream.sinks.clickhouse.metrics.exact import IntervalError
 from touchstream.sinks.clickhouse.migrations.migrate import MigrationError
@@ -63,7 +65,10 @@ def load_settings(*, local: bool = True) -> Settings:
     local: with the addresses of the local stack that is meant where no servers are set (`local_stack.addressed`).
     """
     with errors_in_one_line():
-        return addressed(Settings()) if local else Settings()
+        settings = addressed(Settings()) if local else Settings()
+        if settings.instruments_file is not None:  # what is in force says ClickHouse, once it is asked
+            put_in_force(instruments_of(settings.instruments_file))
+        return settings
     raise AssertionError("errors_in_one_line does not swallow")
 
 

@@ -67,6 +67,7 @@ def publish(
                 shift_to_now,
                 refused,
                 VoidIds.of(settings.void_words),
+                settings.scales(),
             )
             summary = publish_files(files, BulkDestination.of(settings), options, show)
         except (FileProblem, MappingError) as error:

@@ -58,7 +58,9 @@ def tail(
         positions = log_identity(connection, settings.topic)
         registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
         with log_reader(connection, settings.topic) as reader:
-            arrivals = Arrivals(reader, WriterSchemas(registry), VoidIds.of(settings.void_words), channel)
+            arrivals = Arrivals(
+                reader, WriterSchemas(registry), VoidIds.of(settings.void_words), channel, settings.scales()
+            )
             try:
                 _print(arrivals.newest(positions, last), 0, as_json)
                 for found, left_out in arrivals.following(seconds) if follow else ():

@@ -15,7 +15,7 @@ import xxhash
 
 from touchstream.schemas.touchpoint import NUMBER_COLUMNS
 
-NAMES: Final = ("channel", "touchpoint", "segment", "action", "outcome", "currency")
+NAMES: Final = ("channel", "touchpoint", "segment", "action", "outcome", "currency", "instrument")
 NUMBERS: Final = ("occurred_at", *NUMBER_COLUMNS)
 
 Contents = npt.NDArray[np.uint64]

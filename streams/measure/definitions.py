@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from touchstream.schemas.instruments import NONE, Instruments
 from touchstream.schemas.journey import Journeys
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VOID_WORDS, VoidIds
 
 _DAY_MS = 86_400_000
@@ -42,10 +44,17 @@ class Definitions:
     """Upper bound on remembered event ids: those of this many of a lane's newest offsets."""
     void_ids: VoidIds = DEFAULT_VOID_IDS
     """What is no id: an event that carries it is refused."""
+    instruments: Instruments = NONE
+    """What may be answered, and on which scales."""
     semantics: int = 1
     """By which rules of its own the lane goes (SEMANTICS); a lane never goes back to earlier ones."""
     content: str = ""
     """The document that they were read from, as the tables keep it."""
+
+    @property
+    def scales(self) -> Scales:
+        """Which answers there are: any other is refused."""
+        return self.instruments.scales
 
     @staticmethod
     @lru_cache(maxsize=8)  # every lane of a worker has the same, and reading a journey takes its time
@@ -58,6 +67,7 @@ class Definitions:
             read = msgspec.json.decode(content, type=_Document)
             said = msgspec.json.decode(content, type=dict[str, Any])
             journeys = Journeys(msgspec.json.encode(read.journey).decode())  # JSON is YAML
+            instruments = Instruments.of_document(read.instruments) if read.instruments else NONE
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ValueError(f"not a definitions document: {str(error)[:300]}") from error
         del said["version"]
@@ -71,6 +81,7 @@ class Definitions:
             duplicate_ids_max=read.duplicate_ids_max or _UNBOUNDED,
             pane_retention_ms=read.pane_retention_days * _DAY_MS,
             void_ids=VoidIds.of(read.void_ids),
+            instruments=instruments,
             semantics=read.semantics,
             content=content if isinstance(content, str) else content.decode(),
         )
@@ -85,6 +96,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     duplicate_ids_max: Annotated[int, msgspec.Meta(ge=0, le=_IDS_MAX)] = 0
     semantics: Annotated[int, msgspec.Meta(ge=1, le=SEMANTICS)] = 1
     void_ids: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=_VOID_IDS_MAX)] = VOID_WORDS
+    instruments: list[dict[str, Any]] = []
 
 
 def document(
@@ -95,6 +107,7 @@ def document(
     pane_retention_days: int,
     duplicate_ids_max: int = 0,
     void_ids: tuple[str, ...] = VOID_WORDS,
+    instruments: Instruments = NONE,
 ) -> dict[str, Any]:
     """The document of these definitions; its version is a digest of its content."""
     content = {
@@ -108,6 +121,8 @@ def document(
         content["duplicate_ids_max"] = duplicate_ids_max
     if void_ids != VOID_WORDS:
         content["void_ids"] = list(void_ids)
+    if instruments.declared:
+        content["instruments"] = instruments.document
     return {"version": _digest(content), **content}
 
 

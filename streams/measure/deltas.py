@@ -10,7 +10,7 @@ import polars as pl
 
 from touchstream.schemas.measures import Measure
 from touchstream.streams.measure.hash_index import Keys
-from touchstream.streams.measure.measures import BY_CURRENCY, SKETCHES, SUMS, fulfilled, sketch_buckets
+from touchstream.streams.measure.measures import ANSWERS, BY_CURRENCY, SKETCHES, SUMS, fulfilled, sketch_buckets
 from touchstream.streams.measure.ragged import Labels
 
 RESOLUTIONS_S: Final = (10, 300, 3600)
@@ -93,6 +93,7 @@ class Deltas:
     def of(cls, keyed: pl.DataFrame, labels: Mapping[str, Labels]) -> "Deltas":
         """The deltas of events with columns log_offset, series, packed and those of MEASURED. labels: by map name."""
         maps = {one.name: _of_sketch(keyed, one) for one in SKETCHES} | _of_currencies(keyed)
+        maps |= {one.name: _of_answers(keyed, one) for one in ANSWERS}
         sums = keyed.group_by(_PANE).agg(pl.col("log_offset").max(), **SUMS)
         return cls(
             Sums(_keys(sums), sums.select(SUMS.keys()).to_numpy()),
@@ -128,6 +129,13 @@ def _of_currencies(keyed: pl.DataFrame) -> dict[str, pl.DataFrame]:
         one.name: amounts[one.column].filter(fulfilled(one)) if one.where else amounts[one.column]
         for one in BY_CURRENCY
     }
+
+
+def _of_answers(keyed: pl.DataFrame, answers: Measure) -> pl.DataFrame:
+    """An event's instrument and score as `label`, and 1 as `value`, of those that have a score."""
+    answered = keyed.filter(pl.col(answers.column).is_not_null())
+    label = pl.concat_str("instrument", pl.col(answers.column).cast(pl.String), separator=" ")
+    return answered.select(*_PANE, label=label, value=pl.lit(1, pl.Int64))
 
 
 def _by_label(values: pl.DataFrame, labels: Labels) -> Sums:

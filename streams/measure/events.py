@@ -23,7 +23,9 @@ from touchstream.streams.measure.refused import refused_before
 Times = npt.NDArray[np.int64]
 
 _RESOLVED_BY: Final = ("journey", "stage", "channel", "touchpoint", "segment", "action")
-_MAYBE_EMPTY: Final = ("customer_id", "anonymous_id", "segment", "outcome", "currency", "source", "sent_by")
+_MAYBE_EMPTY: Final = (
+    "customer_id", "anonymous_id", "segment", "outcome", "currency", "source", "sent_by", "instrument",
+)  # fmt: skip
 _NO_TIME: Final = np.iinfo(np.int64).min
 
 
@@ -70,7 +72,7 @@ def decode(
         letters += dead_letters(records, clocks, said)
         return frame, sorted(letters, key=lambda letter: letter.log_offset)
     decoded = decode_batch(records.values, writers)
-    frame, invalid = refusals(decoded.frame, clocks.record_at, definitions.void_ids)
+    frame, invalid = refusals(decoded.frame, clocks.record_at, definitions.void_ids, definitions.scales)
     positions = frame["position"].to_numpy()
     frame = frame.with_columns(
         log_offset=pl.Series(records.offsets[positions]),

@@ -23,8 +23,9 @@ COUNTS: Final = tuple(one.name for one in MEASURES if one.kind in ("count", "sum
 HISTOGRAMS: Final = tuple(one for one in MEASURES if one.kind == "histogram")
 SKETCHES: Final = tuple(one for one in MEASURES if one.kind == "sketch")
 BY_CURRENCY: Final = tuple(one for one in MEASURES if one.kind == "sum_by_currency")
+ANSWERS: Final = tuple(one for one in MEASURES if one.kind == "answers")
 
-MEASURED: Final = ("late", "action", "outcome", *NUMBER_COLUMNS, "currency")
+MEASURED: Final = ("late", "action", "outcome", *NUMBER_COLUMNS, "currency", "instrument")
 """Columns of events that measures read; a duplicate's are emptied."""
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from touchstream.streams.measure.deltas import RESOLUTIONS_S, Deltas, PaneKeys, packed
 from touchstream.streams.measure.hash_index import ABSENT, HashIndex, Keys, Rows
 from touchstream.streams.measure.measures import (
+    ANSWERS,
     BY_CURRENCY,
     COUNTS,
     HISTOGRAMS,
@@ -29,7 +30,7 @@ from touchstream.streams.measure.ragged import IntegerLabels, Ragged, TextLabels
 SERIES: Final = ("journey", "stage", "channel", "touchpoint", "segment")
 
 LABELS_MAX: Final = 4_000_000
-"""Sketch buckets and currencies of all panes of a lane in memory, some 40 bytes each."""
+"""Sketch buckets, currencies and scores of all panes of a lane in memory, some 40 bytes each."""
 _NAMES_UNUSED_MAX: Final = 1_000
 """Most names that no pane uses any more, beyond as many as panes use."""
 
@@ -48,7 +49,7 @@ class Panes:
         self._dirty = np.empty(0, np.bool_)
         self._in_flight = np.empty(0, np.bool_)
         self._maps = {one.name: Ragged(IntegerLabels(pa.int16())) for one in SKETCHES}
-        self._maps |= {one.name: Ragged(TextLabels()) for one in BY_CURRENCY}
+        self._maps |= {one.name: Ragged(TextLabels()) for one in (*BY_CURRENCY, *ANSWERS)}
         # Below this start a pane that is not in memory may still stand in the tables.
         self.complete_from_ms: dict[int, int] = dict.fromkeys(RESOLUTIONS_S, np.iinfo(np.int64).min)
         self._admitted_offset_max = -1
@@ -63,7 +64,7 @@ class Panes:
 
     @property
     def labels(self) -> int:
-        """Sketch buckets and currencies of all panes."""
+        """Sketch buckets, currencies and scores of all panes."""
         return sum(map(len, self._maps.values()))
 
     @property

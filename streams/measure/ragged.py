@@ -1,4 +1,4 @@
-"""Sums by (pane, label) where each pane has labels of its own: sketch buckets, currencies."""
+"""Sums by (pane, label) where each pane has labels of its own: sketch buckets, currencies, scores."""
 
 from typing import Protocol
 

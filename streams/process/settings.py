@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from touchstream.schemas.groups import SERIES_MAX
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.void_ids import VOID_WORDS
 from touchstream.streams.process import setting_values as values
 from touchstream.streams.process.connection import KafkaConnection, kafka_servers
@@ -159,6 +160,11 @@ class Settings(BaseSettings):
     )
     journey_file: Path | None = Field(None, description="Your journey.yaml; unset: the default customer journey.")
     metrics_file: Path | None = Field(None, description="Your metrics.yaml; unset: the default catalogue.")
+    instruments_file: Path | None = Field(
+        None,
+        description="Your instruments.yaml; unset: nps, csat and ces alone. `init` puts it in force; a producer or"
+        " gateway that has it refuses answers at once which workers would refuse.",
+    )
     alerts_file: Path | None = Field(None, description="Your alerts.yaml; unset: the default rules.")
     alerts_webhook_url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
         None, description="Where alerts that fire or are resolved are posted as JSON; unset: nowhere.", repr=False
@@ -349,6 +355,15 @@ class Settings(BaseSettings):
         if self.void_ids is None:
             return VOID_WORDS
         return tuple(word.strip() for word in self.void_ids.split(",") if word.strip())
+
+    def scales(self) -> Scales | None:
+        """The scales of INSTRUMENTS_FILE; None without one, and then any are taken. Raises DefinitionError, OSError."""
+        if self.instruments_file is None:
+            return None
+        # Here, since a process that only publishes reads no definition files.
+        from touchstream.schemas.metrics import instruments_of
+
+        return instruments_of(self.instruments_file).scales
 
     @property
     def dead_letter_topic(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import Refusal
 from touchstream.schemas.validity_of_columns import refusals
@@ -48,8 +49,16 @@ class Arrival:
 class Arrivals:
     """Reads what arrives. channel: only what names it; what can't be read names none."""
 
-    def __init__(self, reader: LogReader, writers: WriterSchemas, void_ids: VoidIds, channel: str | None) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        writers: WriterSchemas,
+        void_ids: VoidIds,
+        channel: str | None,
+        scales: Scales | None = None,
+    ) -> None:
         self._reader, self._writers, self._void_ids, self._channel = reader, writers, void_ids, channel
+        self._scales = scales
 
     def newest(self, positions: Mapping[int, LogPosition], count: int) -> list[Arrival]:
         """The newest arrivals of a log, at most `count`, the oldest first; then `following` goes on from there.
@@ -88,7 +97,7 @@ class Arrivals:
         }
         readable, undecodable = decode_batch(records.values, self._writers)
         timestamps = np.where(records.timestamps_ms < 0, now_ms(), records.timestamps_ms)
-        _, invalid = refusals(readable, timestamps, self._void_ids)
+        _, invalid = refusals(readable, timestamps, self._void_ids, self._scales)
         refused = {one.position: one for one in (*undecodable, *invalid)} | refused
         events = {row.pop("position"): row for row in readable.to_dicts()}
         for at, value in enumerate(records.values):

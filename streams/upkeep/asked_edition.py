@@ -2,8 +2,10 @@
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.instruments import put_in_force
 from touchstream.sinks.clickhouse.client import connect_directly, database_url, first_database
 from touchstream.sinks.clickhouse.database import connect
+from touchstream.sinks.clickhouse.instruments import instruments_declared
 from touchstream.sinks.clickhouse.lanes.definitions import known_definitions
 from touchstream.sinks.clickhouse.upkeep.editions import editions
 from touchstream.streams.process.settings import Settings
@@ -37,4 +39,6 @@ def connect_to(settings: Settings, version: str | None) -> Client:
     """A client of the edition of a version, or (None) of the one in force. Raises EditionError."""
     if version is None:
         return connect(settings.clickhouse_url)
-    return connect_directly(database_url(settings.clickhouse_url, edition_of(settings, version)))
+    client = connect_directly(database_url(settings.clickhouse_url, edition_of(settings, version)))
+    put_in_force(instruments_declared(client))
+    return client

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from touchstream.schemas.definitions import read_source
+from touchstream.schemas.definitions import DefinitionError, read_source
 from touchstream.schemas.journey import DEFAULT_FILE, Journeys
+from touchstream.schemas.metrics import instruments_of
 from touchstream.schemas.paths import stage_paths
 from touchstream.sinks.clickhouse.client import connect_directly
 from touchstream.sinks.clickhouse.customers.person import ErasureKey, keep_erasure_key
@@ -62,6 +63,7 @@ def definitions_in_settings(settings: Settings) -> bytes:
         pane_retention_days=settings.pane_retention_days,
         duplicate_ids_max=settings.duplicate_ids_max,
         void_ids=settings.void_words,
+        instruments=instruments_of(settings.instruments_file),
     )
     return msgspec.json.encode(content)
 
@@ -72,6 +74,18 @@ def _journey(settings: Settings) -> dict[str, Any]:
     Journeys.load(path)
     content: dict[str, Any] = read_source(path.read_text(encoding="utf-8"), path.name).content
     return content
+
+
+def _refuse_other_scales(before: str, wanted: bytes) -> None:
+    """An answer keeps its meaning: raises DefinitionError where an instrument in force would get another scale."""
+    was, now = (Definitions.parse(text).instruments for text in (before, wanted))
+    errors = [
+        now.error(one, f"{one.id} has the scale {scale} and keeps it; give this one another id")
+        for one in now.declared
+        if (scale := was.scales.find(one.id)) is not None and scale != one.scale
+    ]
+    if errors:
+        raise DefinitionError(*errors)
 
 
 def _put_in_force(settings: Settings, client: Client) -> Iterator[str]:
@@ -86,6 +100,7 @@ def _put_in_force(settings: Settings, client: Client) -> Iterator[str]:
         yield f"definitions: {version} in force"
         return
     if known:
+        _refuse_other_scales(known[-1].content, text)
         control = Control.of(settings, client)
         record_definitions(client, version, text.decode(), in_force=False)
         control.write(DEFINITIONS, [text])

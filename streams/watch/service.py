@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from touchstream.schemas import times
 from touchstream.schemas.alert_destinations import MailServer, mail_addresses, webhook_keys
 from touchstream.schemas.alerts import DEFAULT_FILE, Known, Rules
 from touchstream.schemas.definitions import DefinitionError, Finding, Severity
+from touchstream.schemas.instruments import in_force
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import Catalogue, catalogue_of
@@ -86,10 +88,16 @@ class WatchHealth:
 
 
 def known(settings: Settings) -> Known:
-    """What rules may speak of. Raises DefinitionError, OSError."""
+    """What rules may speak of. Raises DefinitionError, OSError.
+
+    Instruments are those of the definitions in force, or of the file while ClickHouse doesn't answer.
+    """
+    if settings.instruments_file is None:
+        with suppress(ClickHouseError):
+            Database(settings.clickhouse_url).client()
     return Known(
         Journeys.load(settings.journey_file or DEFAULT_JOURNEY).journeys,
-        catalogue_of(settings.metrics_file),
+        catalogue_of(settings.metrics_file).under(in_force()),
         {window.name: window.length_ms for window in WINDOWS},
     )
 

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from touchstream.schemas import times
 from touchstream.schemas.codec import WriterSchemas
+from touchstream.schemas.instruments import put_in_force
 from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.registry import HttpSchemaRegistry, RegistryUnavailable
 from touchstream.sinks.clickhouse.client import clock_ms
@@ -75,6 +76,7 @@ class WorkerTables:
             return take_over(topic, partition, lambda: self._log.now()[partition], self, self._writers)
 
         lane = self._loaded[partition] = self._retry(f"the lane of partition {partition}", loaded, _AWAY)
+        put_in_force(lane.definitions.instruments)
         return lane
 
     def _lanes_in_memory(self) -> Sequence[tuple[int, Lane]]:
@@ -84,6 +86,8 @@ class WorkerTables:
     def take(self, lane: Lane, records: Records) -> None:
         """Measure records, waiting for a schema registry that is away. Raises Stopped."""
         self._retry("the schema registry", lambda: lane.take(records), (RegistryUnavailable,))
+        # As this lane has switched, so do rolling windows, if this worker leads.
+        put_in_force(lane.definitions.instruments)
 
     def write(self, lanes: Sequence[LaneRows]) -> None:
         """Write what lanes want written; returns when all is acknowledged. Raises Stopped."""

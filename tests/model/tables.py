@@ -27,7 +27,13 @@ _INSTANTS = (
     "erased_at",
 )
 _INSTANT = pa.timestamp("ms", "UTC")
-_MAPS = ("duration_sketch", "revenue_minor_by_currency", "purchase_revenue_minor_by_currency", "attributes")
+_MAPS = (
+    "duration_sketch",
+    "revenue_minor_by_currency",
+    "purchase_revenue_minor_by_currency",
+    "answer_counts",
+    "attributes",
+)
 _NO_PANES = STAGE_PANES.empty_table()
 _PANE_MEASURES = [name for name in STAGE_PANES.names if name not in ("log_id", "partition", *PANE_KEY)]
 # what a lane row says besides what follows from the log; see tests/model/truth.py

@@ -35,6 +35,13 @@ SENTIMENTS = (None, 0.0, 1.0, -1.0, 0.1, -0.3333333, 1.5e-6, 2.5e-6, -0.0, None)
 REVENUES = (None, 0, 1, -1, 1999, 10**9, None)
 SOURCES = (None, None, None, "shop", "web", "")
 CURRENCIES = ("EUR", "GBP", "KWD")
+ANSWERS: tuple[tuple[str | None, float | None], ...] = (
+    *((None, None),) * 12,
+    ("stars", 4.0), ("stars", 5), ("Stars ", 1.0), ("helpful", 1.0), ("helpful", 0.0), ("slider", 2.5),
+    ("slider", -0.5),
+    ("nps", 9.0), ("NPS", 0), ("csat", 4.0), ("stars", 6.0), ("helpful", 0.5), ("slider", 0.1), ("unheard of", 1.0),
+    ("stars", None), (None, 3.0), ("csat", 9.0), ("", None), ("ces", 2.5),
+)  # fmt: skip
 ATTRIBUTES: tuple[dict[str, str], ...] = ({}, {}, {"a": "b"}, {"": "", "ü": "'"})
 # occurred_at after the record's timestamp: on both sides of lateness (30 s, 60 s), of panes, of ten minutes ahead
 SHIFTS_MS = (
@@ -61,7 +68,7 @@ class Choices:
 def event(choices: Choices, record_at: int, unique: int) -> Event:
     """A touchpoint event that the lane can count, or refuse for its time or its lack of a customer only."""
     number = choices.byte()
-    return {
+    made: Event = {
         "event_id": f"e{number % IDS}" if number < 128 else f"u{unique}",
         "occurred_at": record_at + choices.of(SHIFTS_MS),
         "customer_id": choices.of(CUSTOMERS),
@@ -85,6 +92,7 @@ def event(choices: Choices, record_at: int, unique: int) -> Event:
         "source": choices.of(SOURCES),
         "sent_by": choices.of((None, None, "a key")),
     }
+    return made | dict(zip(("instrument", "score"), choices.of(ANSWERS), strict=True))
 
 
 def _set(**fields: object) -> Callable[[Event], Event]:
@@ -114,6 +122,8 @@ FAULTS: tuple[Callable[[Event], Event], ...] = (
     _set(customer_id=" NULL "), _set(customer_id="0"), _set(anonymous_id="1.23E+12"), _set(anonymous_id=" "),
     _set(event_id="NaN"), _set(event_id="0"), _set(occurred_at=0), _set(occurred_at=1_782_900_000),
     _set(occurred_at=UNIT_MISTAKEN_MS), _set(occurred_at=UNIT_MISTAKEN_MS - 1), _set(attributes={"a": None, "b": "c"}),
+    _set(instrument="stars", score=math.nan), _set(instrument="stars", score="5"), _set(instrument=5, score=5.0),
+    _set(instrument="stars", score=4.0000001), _set(instrument="s" * 1_001, score=1.0),
     _set(occurred_at="2016-12-31t23:59:60z"), _set(occurred_at="2016-12-31T12:00:60Z"),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,8 @@ class Definitions:
     pane_retention_days: int = 0
     duplicate_ids_max: int = 0
     semantics: int = 2
+    instruments: Sequence[Mapping[str, Any]] = ()
+    """Each with its id, kind, lowest and highest answer, and step where that is not 1."""
 
 
 def version_of(said: Mapping[str, Any]) -> str:

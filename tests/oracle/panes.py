@@ -30,6 +30,7 @@ def empty_pane() -> Row:
         "duration_sketch": {},
         "revenue_minor_by_currency": {},
         "purchase_revenue_minor_by_currency": {},
+        "answer_counts": {},
     }
 
 
@@ -51,6 +52,8 @@ def touch(pane: Row, row: Mapping[str, Any]) -> None:
         pane["duration_n"] += 1
         pane["duration_sum_ms"] += row["duration_ms"]
         add(pane["duration_sketch"], sketch_bucket(row["duration_ms"]), 1)
+    if row["score_micro"] is not None:
+        add(pane["answer_counts"], f"{row['instrument']} {row['score_micro']}", 1)
     if row["revenue_minor"] is not None:
         add(pane["revenue_minor_by_currency"], row["currency"], row["revenue_minor"])
         if row["action"] == "purchase":
@@ -73,6 +76,6 @@ def sketch_bucket(duration_ms: int) -> int:
     return bucket
 
 
-def sentiment_micro(sentiment: float | None) -> int | None:
-    """Micro-units of a sentiment from -1 to 1: the product in double precision, halves to the even neighbour."""
-    return None if sentiment is None else round(sentiment * 1e6)
+def micro(fraction: float | None) -> int | None:
+    """Micro-units of a sentiment or a score: the product in double precision, halves to the even neighbour."""
+    return None if fraction is None else round(fraction * 1e6)

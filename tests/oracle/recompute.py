@@ -18,7 +18,7 @@ from tests.oracle.log import (
     Record,
     WriterSchemas,
 )
-from tests.oracle.panes import PaneKey, empty_pane, pane_keys, sentiment_micro, touch
+from tests.oracle.panes import PaneKey, empty_pane, micro, pane_keys, touch
 from tests.oracle.validate import INTEGER_BITS, check
 
 Row = dict[str, Any]
@@ -29,7 +29,7 @@ NO_EVENT_MS = -2_208_988_800_000
 # columns that an event fills as it is; a text that it doesn't give is empty
 TEXTS = (
     "event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency",
-    "source", "sent_by",
+    "source", "sent_by", "instrument",
 )  # fmt: skip
 VALUES = tuple(INTEGER_BITS)
 
@@ -44,6 +44,7 @@ class Identity(NamedTuple):
 
 SAID = (
     "channel", "touchpoint", "segment", "action", "outcome", "sentiment_micro", "currency",
+    "instrument", "score_micro",
     *(name for name in VALUES if name != "received_at"),
 )  # fmt: skip
 """What a copy has to say as well, else it is a conflicting one."""
@@ -228,7 +229,7 @@ class _Oracle:
         """Count an event, or its being a duplicate."""
         if record.refused is not None:
             raise Refused(record.refused, "at a door")
-        event = check(self.decoder.event(record.value), record_at)
+        event = check(self.decoder.event(record.value), record_at, self.definitions.instruments)
         self.refuse_too_old(event)
         row = self.touchpoint_row(record, record_at, event)
         if seen := self.remembered(row):
@@ -278,7 +279,8 @@ class _Oracle:
             "stage": place.stage,
             "declared": place.declared,
             "late": event["occurred_at"] < late_before,
-            "sentiment_micro": sentiment_micro(event["sentiment"]),
+            "sentiment_micro": micro(event["sentiment"]),
+            "score_micro": micro(event["score"]),
             "attributes": dict(event["attributes"]),
             "kafka_key": None if key == canonical else key,
             **{name: event[name] or "" for name in TEXTS},

@@ -39,7 +39,7 @@ __all__ = ["DEFINITIONS_KNOWN", "LANE", "START_MS", "WRITER_SCHEMAS", "definitio
 
 LANE = Lane(log_id="log-1", partition=3)
 START_MS = 497_222 * HOUR  # September 2026, where panes of every resolution begin
-RECORD_BYTES = 36  # one for each choice
+RECORD_BYTES = 37  # one for each choice
 TOGETHER = 4  # records drawn at once: what a draw costs is hardly its length
 
 # from one record's timestamp to the next one's: still, on, over a pane's edge, back, and to both sides of a horizon
@@ -92,13 +92,23 @@ _SECOND_JOURNEY = {
         {"id": "default", "stages": [{"id": "purchase"}, {"id": "support", "touchpoints": [{"channel": "web"}]}]},
     ],
 }
+_STARS = {"id": "stars", "kind": "stars", "lowest": 1, "highest": 5}
+_HELPFUL = {"id": "helpful", "kind": "thumbs", "lowest": 0, "highest": 1}
+_SLIDER = {"id": "slider", "kind": "scale", "lowest": -1, "highest": 4, "step": 0.5}
 DEFINITIONS_KNOWN = tuple(
     replace(one, version=version_of(asdict(one)))
     for one in (
         Definitions("", _FIRST_JOURNEY, semantics=1),
-        Definitions("", _SECOND_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=3_600, duplicate_ids_max=6),
+        Definitions(
+            "",
+            _SECOND_JOURNEY,
+            lateness_seconds=30,
+            duplicate_horizon_seconds=3_600,
+            duplicate_ids_max=6,
+            instruments=(_STARS, _SLIDER),
+        ),
         Definitions("", _FIRST_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=60, pane_retention_days=1),
-        Definitions("", _FIRST_JOURNEY),
+        Definitions("", _FIRST_JOURNEY, instruments=(_STARS, _HELPFUL)),
     )
 )
 _DOCUMENTS = tuple(json.dumps(asdict(made)).encode() for made in DEFINITIONS_KNOWN)

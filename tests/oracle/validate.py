@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,11 @@ TIMES = ("occurred_at", "received_at")
 TEXTS = ("event_id", "channel", "touchpoint", "action")
 OPTIONAL_TEXTS = (
     "customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency", "source", "sent_by",
+    "instrument",
 )  # fmt: skip
-NAMES = (*TEXTS, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by")
+NAMES = (*TEXTS, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by", "instrument")
+FIELDS_OF_INSTRUMENTS = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}
+SCORE_MAX = 1_000_000
 SCALES = {
     "nps": (0, 10),
     "csat": (1, 5),
@@ -52,24 +56,32 @@ SCALES = {
     "sentiment": (-1, 1),
     "duration_ms": (0, DURATION_MS_MAX),
     "revenue_minor": (-REVENUE_MINOR_MAX, REVENUE_MINOR_MAX),
-    "received_at": (TIME_MS_MIN, TIME_MS_MAX),
 }
 ABSENT: dict[str, Any] = {
-    **dict.fromkeys((*OPTIONAL_TEXTS, *INTEGER_BITS, "sentiment")),
+    **dict.fromkeys((*OPTIONAL_TEXTS, *INTEGER_BITS, "sentiment", "score")),
     "action": "contact",
     "attributes": {},
 }
 
 
-def check(fields: Fields, record_at: int) -> dict[str, Any]:
-    """The event in full, absent and empty texts as None. Raises Refused with the reason of the first rule broken."""
+def check(fields: Fields, record_at: int, instruments: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The event in full, absent and empty texts as None. Raises Refused with the reason of the first rule broken.
+
+    The answer to an instrument that has a field of its own stands there.
+    """
     event = typed(fields)
-    event |= {name: event[name] and event[name].strip(" \t\r\n\u00a0").lower() for name in ("action", "outcome")}
+    words = ("action", "outcome", "instrument")
+    event |= {name: event[name] and event[name].strip(" \t\r\n\u00a0").lower() for name in words}
     event |= {name: event[name] or None for name in OPTIONAL_TEXTS}
     check_texts(event)
     for name, (low, high) in SCALES.items():
         if event[name] is not None and not low <= event[name] <= high:  # not for NaN either
             raise Refused("out_of_scale", f"{name} {event[name]}")
+    check_answer(event, instruments)
+    if event["instrument"] in FIELDS_OF_INSTRUMENTS:
+        event |= {event["instrument"]: round(event["score"]), "instrument": None, "score": None}
+    if event["received_at"] is not None and not TIME_MS_MIN <= event["received_at"] <= TIME_MS_MAX:
+        raise Refused("out_of_scale", f"received_at {event['received_at']}")
     if -14 * 3_600_000 <= event["occurred_at"] < UNIT_MISTAKEN_MS:
         raise Refused("out_of_scale", f"occurred_at {event['occurred_at']}")
     if event["occurred_at"] < TIME_MS_MIN:
@@ -77,6 +89,27 @@ def check(fields: Fields, record_at: int) -> dict[str, Any]:
     if event["occurred_at"] > min(TIME_MS_MAX, record_at + FUTURE_LIMIT_MS):
         raise Refused("from_the_future", f"occurred_at {event['occurred_at']}")
     return event
+
+
+def check_answer(event: Fields, instruments: Sequence[Mapping[str, Any]]) -> None:
+    """An instrument that is declared, and one of its answers."""
+    name, score = event["instrument"], event["score"]
+    if (name is None) != (score is None):
+        raise Refused("missing_field", f"instrument {name}, score {score}")
+    if name is None:
+        return
+    if not -SCORE_MAX <= score <= SCORE_MAX:
+        raise Refused("out_of_scale", f"score {score}")
+    scales = {one["id"]: (one["lowest"], one["highest"], one.get("step", 1)) for one in instruments}
+    scales |= {field: (*ends, 1) for field, ends in FIELDS_OF_INSTRUMENTS.items()}
+    if name not in scales:
+        raise Refused("wrong_type", f"instrument {name}")
+    low, high, step = map(Fraction, map(str, scales[name]))
+    answers = [low + number * step for number in range(int((high - low) / step) + 1)]
+    if all(abs(Fraction(score) - answer) > Fraction(1, 10**9) for answer in answers):
+        raise Refused("out_of_scale", f"score {score} of {name}")
+    if name in FIELDS_OF_INSTRUMENTS and event[name] not in (None, round(score)):
+        raise Refused("wrong_type", f"{name} twice")
 
 
 def check_texts(event: Fields) -> None:
@@ -156,7 +189,7 @@ def has_type(name: str, value: object) -> bool:
         return name not in REQUIRED
     if name in OPTIONAL_TEXTS:
         return isinstance(value, str)
-    return type(value) in ((int, float) if name == "sentiment" else (int,))
+    return type(value) in ((int, float) if name in ("sentiment", "score") else (int,))
 
 
 def fitting(name: str, value: object, bits: int) -> object:

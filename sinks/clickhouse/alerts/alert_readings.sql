@@ -1,10 +1,7 @@
--- One metric at ticks of a window, complete ones, in the groups that a rule looks at. `alert_groups`: alert_groups.sql.
+-- One metric at ticks of a window, complete ones, in the groups that a rule looks at. `alert_groups`, `alert_reading`: the files.
 SELECT
     toUnixTimestamp64Milli(tick) AS tick_ms, journey, stage, channel, segment,
-    toFloat64OrNull(toString({value:Identifier})) AS value,
-    {n:Identifier}    AS n,
-    {low:Identifier}  AS low,
-    {high:Identifier} AS high
+    {alert_reading}
 FROM stage_metrics FINAL
 WHERE topic = {topic:String} AND window = {window:String} AND completeness = 1
   AND has({ticks:Array(Int64)}, toUnixTimestamp64Milli(tick))

@@ -1,5 +1,5 @@
 -- Of the complete ticks of a window in (after_ms, to_ms] the rows that can change an alert of a threshold: from a breach on to
--- the next row that is judged and none. {active}: groups with a breach before, and no such row since. `alert_groups`: the file.
+-- the next row that is judged and none. {active}: groups with a breach before, and no such row since. `alert_groups`, `alert_reading`: the files.
 SELECT tick_ms, journey, stage, channel, segment, value, n, low, high, groups
 FROM
 (
@@ -11,8 +11,7 @@ FROM
     (
         SELECT
             toUnixTimestamp64Milli(tick) AS tick_ms, group_key, journey, stage, channel, segment,
-            toFloat64OrNull(toString({value:Identifier})) AS value,
-            {n:Identifier} AS n, {low:Identifier} AS low, {high:Identifier} AS high,
+            {alert_reading},
             multiIf(
                 isNull(value) OR ({has_n:Bool} AND n < {min_n:UInt64}), 0,
                 ({below:Bool} AND value < {bound:Float64}) OR (NOT {below:Bool} AND value > {bound:Float64}), 2, 1) AS verdict

@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 from touchstream.schemas.alert_state import Group
 from touchstream.schemas.alerts import DIMENSIONS, Rule
 from touchstream.schemas.bins import Bins
+from touchstream.schemas.instruments import Instruments
 from touchstream.schemas.times import instant
 from touchstream.sinks.clickhouse.sql import query_text
 
@@ -63,7 +64,9 @@ class BucketTables:
     def counted(self, rule: Rule, bins: Bins, from_ms: int, to_ms: int) -> dict[int, Counts]:
         """By its start what panes have of each bucket in [from_ms, to_ms), in the groups that a rule looks at."""
         parameters = groups_looked_at(rule) | {"resolution_s": 300, "from_ms": from_ms, "to_ms": to_ms}
-        rows = self._client.query(query_text("bucket_counts", columns=bins.columns), parameters).result_rows
+        rows = self._client.query(
+            query_text("bucket_counts", instruments_under(bins), columns=bins.columns), parameters
+        ).result_rows
         found: dict[int, dict[Group, Sequence[int]]] = {}
         for start_ms, key, counts in rows:
             found.setdefault(int(start_ms), {})[_group(key)] = counts
@@ -72,7 +75,9 @@ class BucketTables:
     def heard(self, rule: Rule, bins: Bins, from_ms: int, to_ms: int) -> dict[int, dict[Group, int]]:
         """By the start of a bucket and group, until when there was anything in it, to ten seconds."""
         parameters = groups_looked_at(rule) | {"resolution_s": 10, "from_ms": from_ms, "to_ms": to_ms}
-        rows = self._client.query(query_text("bucket_heard", columns=bins.columns), parameters).result_rows
+        rows = self._client.query(
+            query_text("bucket_heard", instruments_under(bins), columns=bins.columns), parameters
+        ).result_rows
         found: dict[int, dict[Group, int]] = {}
         for start_ms, key, heard_ms in rows:
             found.setdefault(int(start_ms), {})[_group(key)] = int(heard_ms)
@@ -83,7 +88,9 @@ class BucketTables:
     ) -> tuple[dict[Group, Sequence[int]], int]:
         """What was counted in the hours of [from_ms, to_ms) by group and bin, the largest first, and of how many."""
         parameters = groups_looked_at(rule) | {"resolution_s": 3600, "from_ms": from_ms, "to_ms": to_ms, "most": most}
-        rows = self._client.query(query_text("bucket_sums", columns=bins.columns), parameters).result_rows
+        rows = self._client.query(
+            query_text("bucket_sums", instruments_under(bins), columns=bins.columns), parameters
+        ).result_rows
         return {_group(key): counts for key, counts, _ in rows}, int(rows[0][2]) if rows else 0
 
     def effects(self, metric: str, window: str) -> dict[Group, float]:
@@ -186,6 +193,11 @@ def groups_looked_at(rule: Rule) -> dict[str, Any]:
         "each": [rule.is_each(dimension) for dimension in DIMENSIONS],
         "places": [[name] if (name := rule.where.name(one)) is not None else [] for one in DIMENSIONS],
     }
+
+
+def instruments_under(bins: Bins) -> Instruments | None:
+    """The instruments that a query of bins has to know of; None for those in force."""
+    return None if bins.instrument is None else Instruments.of(bins.instrument)
 
 
 def _group(key: Iterable[tuple[str, str]]) -> Group:

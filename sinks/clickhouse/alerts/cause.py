@@ -8,6 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas.alert_state import Group
 from touchstream.schemas.bins import Bins
+from touchstream.sinks.clickhouse.alerts.buckets import instruments_under
 from touchstream.sinks.clickhouse.sql import query_text
 
 _ROWS_MAX: Final = 20_000
@@ -40,5 +41,7 @@ class CauseTables:
             "places": [[] if name is None else [name] for name in astuple(group)],
             "most": _ROWS_MAX,
         }
-        rows = self._client.query(query_text("cause_sums", columns=bins.columns), parameters).result_rows
+        rows = self._client.query(
+            query_text("cause_sums", instruments_under(bins), columns=bins.columns), parameters
+        ).result_rows
         return {(str(name), int(period)): list(counts) for name, period, counts in rows}

@@ -202,7 +202,7 @@ class AlertTables:
 
     def readings(self, rule: Rule, metric: Metric, ticks: Sequence[int]) -> dict[int, dict[Group, Reading]]:
         """By complete tick what a rule looks at; at most GROUPS_MAX groups a tick."""
-        parameters = self._looked_at(rule, metric) | {"window": rule.window, "ticks": list(ticks)}
+        parameters = self._recorded(rule, metric) | {"window": rule.window, "ticks": list(ticks)}
         rows = self._client.query(query_text("alert_readings"), parameters).result_rows
         return _readings(metric, rows)
 
@@ -214,7 +214,7 @@ class AlertTables:
         active: groups that had a breach before, and were not judged to be clear since. With each tick whether all of
         its groups were looked at.
         """
-        parameters = self._looked_at(rule, metric) | {
+        parameters = self._recorded(rule, metric) | {
             "window": rule.window,
             "after_ms": after_ms,
             "to_ms": to_ms,
@@ -245,6 +245,13 @@ class AlertTables:
     def _told(self, destination: str, most: int) -> dict[str, Any]:
         names = {"topic": self.topic, "namespace": self.namespace, "destination": destination}
         return names | {"days": UNDELIVERED_DAYS, "most": most}
+
+    def _recorded(self, rule: Rule, metric: Metric) -> dict[str, Any]:
+        """As alert_reading.sql takes it; of an instrument any columns will do."""
+        looked_at = self._looked_at(rule, metric)
+        if metric.instrument is None:
+            return looked_at | {"instrument": ""}
+        return looked_at | dict.fromkeys(("value", "n", "low", "high"), "touches") | {"instrument": metric.name}
 
     def _looked_at(self, rule: Rule, metric: Metric) -> dict[str, Any]:
         return {

@@ -3,7 +3,7 @@
 -- A row that was written again on a later day stands in two partitions: any one of the two will do.
 SELECT
     log_offset, lane_clock, event_id, source, channel, customer_id, anonymous_id, kafka_key,
-    touchpoint, segment, action, outcome, currency,
+    touchpoint, segment, action, outcome, currency, instrument,
     occurred_at, {event_numbers}
 FROM touchpoints
 WHERE log_id = {log_id:String} AND partition = {partition:UInt32}

@@ -14,6 +14,7 @@ SELECT
     JSONExtractString(ifNull(value, ''), 'action') AS action,
     JSONExtractString(ifNull(value, ''), 'outcome') AS outcome,
     JSONExtractString(ifNull(value, ''), 'currency') AS currency,
+    JSONExtractString(ifNull(value, ''), 'instrument') AS instrument,
     parseDateTime64BestEffortOrZero(JSONExtractString(ifNull(value, ''), 'occurred_at'), 3, 'UTC') AS occurred_at,
     {letter_numbers}
 FROM dead_letters

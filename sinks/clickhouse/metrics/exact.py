@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.instruments import in_force
 from touchstream.schemas.lane_row import WrittenLaneRow
-from touchstream.schemas.metrics import Metric, shipped
+from touchstream.schemas.metrics import Catalogue, Metric, shipped
 from touchstream.sinks.clickhouse.intervals import PEOPLE_MIN
 from touchstream.sinks.clickhouse.sql import query_text
 
@@ -110,8 +111,11 @@ def metrics(
     parameters: dict[str, Any] = {**vars(cut), "by": groups, **{f"{name}s": kept.get(name, []) for name in DIMENSIONS}}
     # In this order: a lane row is true of panes read after it, and raw events are written before their panes.
     completeness = _completeness(client, topic, cut)
-    measured = _rows(client, query_text("metrics_of_sums", **OF_AN_INTERVAL), parameters)
-    people = {_group(row): row for row in _rows(client, query_text("customers", **OF_PEOPLE), parameters)}
+    known = in_force()
+    measured = _rows(client, query_text("metrics_of_sums", known, **OF_AN_INTERVAL), parameters)
+    of_people = query_text("customers", known, **OF_PEOPLE)
+    people = {_group(row): row for row in _rows(client, of_people, parameters)}
+    catalogue = shipped().under(known)
     if cut.ragged_tens():
         _require_raw_events(client, cut.ragged_tens())
         measured = [row | {"duplicates": None, "conflicting": None} for row in measured if row["touches"] or not groups]
@@ -119,7 +123,7 @@ def metrics(
     return [
         {name: row[name] for name in groups}
         | {name: value for name, value in row.items() if name not in (*DIMENSIONS, "place", "no_bounds")}
-        | _people(people.get(_group(row)), row)
+        | _people(people.get(_group(row)), row, catalogue)
         | completeness
         for row in measured
     ]
@@ -142,9 +146,9 @@ def _group(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(row[name] for name in DIMENSIONS)
 
 
-def _people(row: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> dict[str, Any]:
+def _people(row: Mapping[str, Any] | None, measured: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """The fields that rest on raw events: n 0 without touches, null where raw events are missing."""
-    statistics = [shipped().metrics[name] for name in shipped().statistics]
+    statistics = [catalogue.metrics[name] for name in catalogue.statistics]
     if row is not None and row["raw_touches"] >= measured["touches"]:
         found = {name: value for name, value in row.items() if name not in (*DIMENSIONS, "raw_touches", *_PLACES)}
         ends, most = row["ends_"], len(statistics)
@@ -160,7 +164,7 @@ def _people(row: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> dict[
         return found
     n = 0 if measured["touches"] == 0 else None
     unknown: dict[str, Any] = {"customers": n}
-    for rate in (f"{field}_response_rate" for field in shipped().response_rates):
+    for rate in (f"{field}_response_rate" for field in catalogue.response_rates):
         unknown |= {rate: None, f"{rate}_n": n, f"{rate}_low": None, f"{rate}_high": None}
     for metric in statistics:
         answered = bool(metric.n and measured[metric.n])

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.instruments import in_force
 from touchstream.schemas.metrics import Catalogue, shipped
 from touchstream.schemas.times import instant
 from touchstream.schemas.windows import Window
@@ -63,7 +64,8 @@ def measure_effects(client: Client, topic: str, window: Window, now_ms: int) -> 
         "topic": topic, "from_ms": from_ms, "to_ms": to_ms, "length_ms": window.length_ms, "lanes": lanes,
         "sampled": sampled,
     }  # fmt: skip
-    text = query_text("effects_of_series", people="people_by_series")
+    known = in_force()
+    text = query_text("effects_of_series", known, people="people_by_series")
     rows = list(client.query(text, parameters, settings=_SETTINGS).named_results())
     measured = {tuple(map(tuple, row["group_key"])): _answered(row) for row in rows}
     history = {tuple(map(tuple, row["group_key"])): row for row in rows}
@@ -71,7 +73,7 @@ def measure_effects(client: Client, topic: str, window: Window, now_ms: int) -> 
     kept = [
         [topic, window.name, list(key), effects, history[key]["people_in_windows"],
          instant(history[key]["measured_from_ms"]), instant(now_ms)]
-        for key, effects in effects_of(measured, shipped()).items()
+        for key, effects in effects_of(measured, shipped().under(known)).items()
     ]  # fmt: skip
     if kept:
         client.insert("design_effects", kept, column_names=columns)

@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.instruments import in_force
+from touchstream.schemas.metrics import shipped
 from touchstream.schemas.windows import Window
+from touchstream.sinks.clickhouse.rolling.store import with_instruments
 from touchstream.sinks.clickhouse.sql import query_text
 
 
@@ -116,7 +119,10 @@ def trend(
         return {}
     parameters = tick.parameters(keys=keys, from_ms=from_ms)
     by_stage: dict[str, list[Mapping[str, Any]]] = {}
-    for row in client.query(query_text("live_trend", metrics=tuple(metrics)), parameters).named_results():
+    known = in_force()
+    fields = {*shipped().columns_of("stage_metrics"), *shipped().under(known).instrument_fields}
+    asked = tuple(name for name in metrics if name in fields)
+    for row in client.query(query_text("live_trend", known, metrics=asked), parameters).named_results():
         by_stage.setdefault(row["stage"], []).append(row)
     return by_stage
 
@@ -142,7 +148,7 @@ def _names(**chosen: str | None) -> list[tuple[str, str]]:
 
 
 def _groups(client: Client, query: str, parameters: dict[str, Any]) -> Groups:
-    rows = tuple(client.query(query_text(query), parameters).named_results())
+    rows = tuple(with_instruments(row) for row in client.query(query_text(query), parameters).named_results())
     own = tuple(row for row in rows if not row["other"])
     folded = next(((row["other_names"], row["touches"]) for row in rows if row["other"]), (0, 0))
     return Groups(own, rows[0]["names"], rows[0]["all_touches"], folded) if rows else NO_GROUPS

@@ -1,5 +1,7 @@
 -- The rows of a rolling window for some stages at its ticks in (from_ms, tick_ms], by stage and tick.
--- `metrics`: names of columns.
+-- `metrics`: names of columns, and fields of instruments.
+WITH
+{fields_of_instruments}
 SELECT
     assumeNotNull(stage) AS stage, toUnixTimestamp64Milli(tick) AS at_ms, completeness, {metrics}
 FROM stage_metrics FINAL

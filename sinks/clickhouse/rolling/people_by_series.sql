@@ -16,7 +16,7 @@ FROM
         FROM (SELECT *, {admitted_names} FROM
         (
             SELECT
-                journey, stage, channel, segment, action, outcome, late,
+                journey, stage, channel, segment, action, outcome, instrument, late,
                 {admits},
                 {event_numbers},
                 toUnixTimestamp64Milli(occurred_at) AS at_ms,

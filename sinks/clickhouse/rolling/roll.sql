@@ -12,7 +12,8 @@ WITH
     place.2 AS group_key,
     place.3 AS other_names,
     if(empty(watermarks), 0, arrayCount(mark -> mark >= tick_ms, watermarks) / length(watermarks)) AS completeness,
-    {customers_counted} AS customers
+    {customers_counted} AS customers,
+    {instruments_of_row} AS instruments
 SELECT {rolling_columns}
 FROM {rolling_source},
 -- Compiled expressions pay off over millions of rows; here they are hundreds, and planned every second.

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.metrics import shipped
 from touchstream.schemas.windows import Window
 from touchstream.sinks.clickhouse.client import READ_SECONDS
 from touchstream.sinks.clickhouse.metrics.exact import Cut
@@ -107,6 +108,16 @@ def journeys_now(client: Client, topic: str, window: str) -> list[dict[str, Any]
     return list(client.query(query_text("journeys_now"), {"topic": topic, "window": window}).named_results())
 
 
+def with_instruments(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A rolling row with the fields of instruments beside those of the other metrics."""
+    fields = dict(row)
+    kept = fields.pop("instruments", {})
+    for name in shipped().instrument_fields:
+        value = kept.get(name)
+        fields[name] = int(value or 0) if name.endswith("_n") else value
+    return fields
+
+
 def rolling_now(
     client: Client, topic: str, window: str, where: Mapping[str, str | None] | None = None
 ) -> list[dict[str, Any]]:
@@ -116,7 +127,7 @@ def rolling_now(
     """
     kept = [_kept(where[one]) if where and one in where else [] for one in _DIMENSIONS]
     found = client.query(query_text("rolling_rows"), {"topic": topic, "window": window, "kept": kept})
-    return list(found.named_results())
+    return [with_instruments(row) for row in found.named_results()]
 
 
 def rolling_at(
@@ -124,7 +135,8 @@ def rolling_at(
 ) -> list[dict[str, Any]]:
     """The rows of a window at a tick; totals_only: over all channels and segments."""
     parameters = {"topic": topic, "window": window.name, "tick_ms": tick_ms, "totals_only": totals_only}
-    return list(client.query(query_text("rolling_at"), parameters=parameters).named_results())
+    found = client.query(query_text("rolling_at"), parameters=parameters)
+    return [with_instruments(row) for row in found.named_results()]
 
 
 def _kept(name: str | None) -> list[str]:

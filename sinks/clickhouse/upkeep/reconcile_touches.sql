@@ -2,7 +2,7 @@
 -- pane and its bucket in each sketch.
 SELECT
     log_id, partition, log_offset, journey, stage, channel, touchpoint, segment, late, action, outcome,
-    {event_numbers}, toString(currency) AS currency_code,
+    {event_numbers}, toString(currency) AS currency_code, instrument,
     resolution_s,
     toUnixTimestamp64Milli(occurred_at) - positiveModulo(toUnixTimestamp64Milli(occurred_at), resolution_s * 1000) AS start_ms,
     {sketch_buckets}

@@ -43,9 +43,12 @@ class StageReader:
     ) -> None:
         self._surroundings, self._journeys, self._catalogue = surroundings, journeys, catalogue
         self._draw = draw
-        self._metrics = metrics_of_course(catalogue)
         self._names = Kept[Mapping[str, live.Names]](SELDOM_SECONDS)
         self._aside = ThreadPoolExecutor(_ASIDE_MAX, "stage")
+
+    @property
+    def _metrics(self) -> tuple[str, ...]:
+        return metrics_of_course(self._catalogue)
 
     def checked(self, selection: StageSelection) -> StageSelection:
         """The selection with a metric; raises SelectionError for one that there isn't."""

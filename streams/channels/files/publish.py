@@ -15,6 +15,7 @@ from types import FrameType
 
 import polars as pl
 
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import TIME_MS_MAX
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
@@ -48,6 +49,7 @@ class PublishOptions:
     shift_to_now: bool = False
     refused_file: Path | None = None
     void_ids: VoidIds = DEFAULT_VOID_IDS
+    scales: Scales | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class _Run:
         self._options = options
         self._progress = progress or (lambda _: None)
         self._step = "publishing"
-        self._judge = Judge(self._options.void_ids)
+        self._judge = Judge(self._options.void_ids, self._options.scales)
         self._refused = RefusedLines()
         self._problems: list[str] = []
         self._repeated = RepeatedIds()

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from touchstream.schemas import times
 from touchstream.schemas.codec import Undecodable
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.touchpoint import DETAIL_CHARS_MAX, Reason, Refusal
 from touchstream.schemas.void_ids import DEFAULT_VOID_IDS, VoidIds
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
@@ -87,6 +88,7 @@ class Gateway:
     letters: Letters
     customers: CustomerReader | None = None
     void_ids: VoidIds = DEFAULT_VOID_IDS
+    scales: Scales | None = None
     sources: Sequence[WebhookSource] = ()
     segment: MessageConverter | None = None
     senders: Senders = field(init=False)
@@ -280,7 +282,7 @@ class Gateway:
             raise _kafka_away(judged)
 
     def _terms(self, sender: Sender) -> Terms:
-        return Terms(sender.bounds, sender.sent_by, self.void_ids)
+        return Terms(sender.bounds, sender.sent_by, self.void_ids, scales=self.scales)
 
     @contextmanager
     def _said_of_no_json(self, texts: EventTexts, body: bytes) -> Iterator[None]:

@@ -63,6 +63,7 @@ def gateway(settings: Settings) -> Gateway:
         letters=Letters(settings.gateway_letters_per_minute),
         customers=_customers(settings),
         void_ids=VoidIds.of(settings.void_words),
+        scales=settings.scales(),
         sources=read_sources(settings.gateway_sources_file) if settings.gateway_sources_file else (),
         segment=segment_converter(settings.gateway_segment_mapping),
     )

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from touchstream.schemas.codec import SCHEMA_TEXT
 from touchstream.schemas.currencies import EXPONENTS
+from touchstream.schemas.scales import BUILT_IN, Scale
 from touchstream.schemas.times import MISTAKEN_MS_MAX, MISTAKEN_MS_MIN
 from touchstream.schemas.touchpoint import (
+    MICRO,
     NAME_BYTES_MAX,
     OUTCOMES,
     SCALES,
@@ -47,7 +49,34 @@ _HAS_CURRENCY: Final[Schema] = {
     "properties": {"currency": {"type": "string", "minLength": 1}},
 }
 _AROUND: Final = "[ \\t\\r\\n\u00a0]*"
-_OUTCOMES: Final = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in word) for word in OUTCOMES)
+_HAS_SCORE: Final[Schema] = {"required": ["score"], "properties": {"score": {"type": "number"}}}
+_ASKED: Final[Schema] = {
+    "required": ["instrument"],
+    "properties": {"instrument": {"type": "string", "pattern": "[^ \\t\\r\\n\u00a0]"}},
+}
+
+
+def _in_any_case(word: str) -> str:
+    return "".join(f"[{letter}{letter.upper()}]" for letter in word)
+
+
+def _built_in(scale: Scale) -> Schema:
+    """The answer to an instrument that has a field of its own: one of its scale, and what the field says."""
+    answers = [one // MICRO for one in scale.answers]
+    named = {"type": "string", "pattern": f"^{_AROUND}{_in_any_case(scale.id)}{_AROUND}$"}
+    twice = [
+        {"required": [scale.id], "properties": {scale.id: {"const": one}, "score": {"const": one}}} for one in answers
+    ]
+    return {
+        "if": {"required": ["instrument"], "properties": {"instrument": named}},
+        "then": {
+            "properties": {"score": {"enum": answers}},
+            "anyOf": [{"properties": {scale.id: {"type": "null"}}}, *twice],
+        },
+    }
+
+
+_OUTCOMES: Final = "|".join(map(_in_any_case, OUTCOMES))
 
 
 def touchpoint_schema() -> Schema:
@@ -71,6 +100,11 @@ def touchpoint_schema() -> Schema:
         ],
         "if": _HAS_AMOUNT,
         "then": _HAS_CURRENCY,
+        "allOf": [
+            {"if": _HAS_SCORE, "then": _ASKED},
+            {"if": _ASKED, "then": _HAS_SCORE},
+            *(_built_in(scale) for scale in BUILT_IN),
+        ],
         "additionalProperties": False,
         "examples": [EXAMPLE],
     }
@@ -97,5 +131,6 @@ def _properties() -> dict[str, Schema]:
         "attributes": {"type": "object", "additionalProperties": {"type": ["string", "null"]}, "default": {}},
         "received_at": {"anyOf": [*_RECEIVED, {"type": "null"}], "readOnly": True},
         "source": _OPTIONAL_NAME,
+        "instrument": _OPTIONAL_NAME,
         "sent_by": _OPTIONAL_NAME | {"readOnly": True},
     }

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from touchstream.schemas.scales import Scales
 from touchstream.schemas.touchpoint import FUTURE_LIMIT_MS, Refusal, Touchpoint
 from touchstream.schemas.void_ids import VoidIds
 from touchstream.streams.channels.encoding import Encoder
@@ -46,19 +47,26 @@ class Normalised:
 
 
 class RecordIntake:
-    """Makes events of the records of one topic. void_ids: what is no id."""
+    """Makes events of the records of one topic. void_ids: what is no id. scales: of declared instruments."""
 
     def __init__(
-        self, topic: str, converter: MessageConverter, decoder: Decoder, encoder: Encoder, void_ids: VoidIds
+        self,
+        topic: str,
+        converter: MessageConverter,
+        decoder: Decoder,
+        encoder: Encoder,
+        void_ids: VoidIds,
+        scales: Scales | None = None,
     ) -> None:
         self._topic, self._converter, self._decoder = topic, converter, decoder
-        self._encoder, self._void_ids = encoder, void_ids
+        self._encoder, self._void_ids, self._scales = encoder, void_ids, scales
 
     def normalised(self, record: ForeignRecord, now_ms: int) -> Normalised:
         """Its events. now_ms: what "the future" is ahead of. Raises RegistryUnavailable: ask again later."""
         headers = {name.lower(): (value or b"").decode("utf-8", "replace") for name, value in record.headers}
         received_at = record.timestamp_ms if 0 < record.timestamp_ms <= now_ms + FUTURE_LIMIT_MS else now_ms
-        terms = Terms(sent_by=f"{SENT_BY_PREFIX}{self._topic}", void_ids=self._void_ids, received_at=received_at)
+        sent_by = f"{SENT_BY_PREFIX}{self._topic}"
+        terms = Terms(sent_by=sent_by, void_ids=self._void_ids, received_at=received_at, scales=self._scales)
         request = self._request(record, headers, received_at)
         id_of = partial(_id_of, f"{record.log_id}/{record.partition}/{record.offset}", Counter())
         intake = MessageIntake(self._converter, self._encoder, now_ms, terms, request, id_of)

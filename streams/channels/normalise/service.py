@@ -140,7 +140,12 @@ class Normaliser:
         with ExitStack() as opened:
             producer = opened.enter_context(self._producer())
             intake = RecordIntake(
-                options.topic, self._converter, self._decoder, producer.encoder, VoidIds.of(self._settings.void_words)
+                options.topic,
+                self._converter,
+                self._decoder,
+                producer.encoder,
+                VoidIds.of(self._settings.void_words),
+                self._settings.scales(),
             )
             reading = opened.enter_context(
                 foreign_topic(connection, options.topic, options.group, options.start, self._note_lost)

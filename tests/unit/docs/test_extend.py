@@ -26,7 +26,7 @@ from touchstream.streams.upkeep.dead_letter_replay import ANSWERS
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/extend.md").read_text("utf-8").replace("waiting", "sample_waiting")
 """The recipes; the example has another name here, so that following them to the letter breaks no test."""
-RECIPES = ("A new measure", "A foreign format", "An alert destination", "An outlet", "A window length")
+RECIPES = ("A new measure", "An instrument", "A foreign format", "An alert destination", "An outlet", "A window length")
 MEASURES, METRICS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 MIGRATION = re.findall(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)", PAGE)
 

@@ -285,6 +285,7 @@ def test_a_pane_holds_every_measure_of_its_events() -> None:
         "duration_sketch": {-1: 1, 0: 1, sketch_bucket(1000): 1},
         "revenue_minor_by_currency": {"EUR": 300, "GBP": 7},
         "purchase_revenue_minor_by_currency": {"EUR": 500},
+        "answer_counts": {},
     }
 
 

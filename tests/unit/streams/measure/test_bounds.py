@@ -44,7 +44,7 @@ def touched(panes: Panes, names: Iterable[str], offset: int, at_ms: int, **chang
         "log_offset": range(offset, offset + size), "series": series, "occurred_at": [at_ms] * size,
         "counted": [True] * size, "conflicting": [False] * size,
         "late": [False] * size, "action": ["contact"] * size, "outcome": [""] * size,
-        "currency": [""] * size, **dict.fromkeys(NUMBER_COLUMNS, [None] * size),
+        "currency": [""] * size, "instrument": ["stars"] * size, **dict.fromkeys(NUMBER_COLUMNS, [None] * size),
     } | changes  # fmt: skip
     numbers = dict.fromkeys(("log_offset", *NUMBER_COLUMNS), pl.Int64)
     panes.apply(pl.DataFrame(columns, schema_overrides=numbers | {"series": pl.UInt32}))

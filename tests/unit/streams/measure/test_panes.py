@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from touchstream.schemas.touchpoint import NUMBER_COLUMNS, NUMBERS, SCALES, column_of
 from touchstream.streams.measure.deltas import RESOLUTIONS_S, Deltas, Sums
-from touchstream.streams.measure.measures import BY_CURRENCY, MEASURED, SKETCHES
+from touchstream.streams.measure.measures import ANSWERS, BY_CURRENCY, MEASURED, SKETCHES
 from touchstream.streams.measure.panes import Panes, _keyed
 from touchstream.streams.measure.ragged import IntegerLabels, Labels, TextLabels
 
@@ -30,6 +30,7 @@ EVENT = st.fixed_dictionaries(
         "outcome": st.sampled_from(["success", "failure", "abandoned", ""]),
         **{column_of(name): st.none() | st.integers(*within(name)) for name in NUMBERS},
         "currency": st.sampled_from(["EUR", "USD", ""]),
+        "instrument": st.sampled_from(["stars", "helpful", ""]),
     }
 )
 TYPES = {"series": pl.UInt32, **dict.fromkeys(NUMBER_COLUMNS, pl.Int64)}
@@ -43,7 +44,7 @@ def test_longer_panes_are_the_same_made_of_events_and_made_of_panes_of_ten_secon
     frame = pl.DataFrame(events, schema_overrides=TYPES).with_row_index("log_offset", 7).cast({"log_offset": pl.Int64})
     frame = frame.with_columns([pl.when("counted").then(name).alias(name) for name in MEASURED])
     labels: dict[str, Labels] = {one.name: IntegerLabels(pa.int16()) for one in SKETCHES}
-    labels |= {one.name: TextLabels() for one in BY_CURRENCY}
+    labels |= {one.name: TextLabels() for one in (*BY_CURRENCY, *ANSWERS)}
     tens = Deltas.of(_keyed(frame, RESOLUTIONS_S[0]), labels)
     for resolution_s in RESOLUTIONS_S[1:]:
         of_events, of_panes = Deltas.of(_keyed(frame, resolution_s), labels), tens.coarser(resolution_s)
@@ -69,7 +70,7 @@ def test_a_lane_that_has_let_go_of_every_pane_goes_on_below_what_it_had_loaded()
 
 
 def one_event(series: int, log_offset: int, occurred_at: int) -> pl.DataFrame:
-    blank = {"late": False, "action": "contact", "outcome": "", "currency": ""} | {
+    blank = {"late": False, "action": "contact", "outcome": "", "currency": "", "instrument": ""} | {
         name: None for name in TYPES if name != "series"
     }
     event = blank | {

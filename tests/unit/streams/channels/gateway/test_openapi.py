@@ -87,6 +87,8 @@ values: dict[str, st.SearchStrategy[Any]] = {name: edges(low, high) for name, (l
     "received_at": times | edges(TIME_MS_MIN, TIME_MS_MAX),
     "outcome": st.sampled_from(["success", "failure", "abandoned", "Success", " FAILURE\n", "succes"]),
     "currency": st.sampled_from(["EUR", "JPY", "eur", "XYZ", "EURO", "EUR\n", ""]),
+    "instrument": st.sampled_from(["nps", " NPS\n", "Csat", "ces", "stars", "", " ", "nps "]),
+    "score": st.sampled_from([0, 1.0, 5, 7, 10, 2.5, -1, 8]) | edges(*SCALES["score"]),
     "attributes": st.sampled_from([{}, {"a": "b"}, {"a": 1}, {"a": None}, {"a": {}}]),
     "unknown": anything,
 }
