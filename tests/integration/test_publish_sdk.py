@@ -98,6 +98,8 @@ def test_every_field_arrives(kafka_url: str, topic: str) -> None:
         "sentiment": -0.5,
         "revenue_minor": -3,
         "currency": "EUR",
+        "instrument": "stars",
+        "score": 4.0,
         "attributes": {"x": "y"},
     }
     with Producer(kafka_url, topic=topic) as producer:

@@ -1,4 +1,4 @@
-"""How many schedules `make test` tries, 400 in all; `make nightly` tries 1,000, and `tests.model.nightly` many more."""
+"""How many schedules `make test` tries, 460 in all; `make nightly` tries 1,000, and `tests.model.nightly` many more."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.numbers import how_many
 
-SEEDS: Final = range(how_many(280, 700))
+SEEDS: Final = range(how_many(340, 700))
 """Of those that are drawn in one go, in as many processes as there are free cores."""
 
 PROFILE: Final = settings(

@@ -17,7 +17,7 @@ from touchstream.schemas.touchpoint import Reason
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Scenario]:
-    return [scenario_of(seed) for seed in range(300)]
+    return [scenario_of(seed) for seed in range(420)]
 
 
 def test_a_door_has_refused_records_for_a_reason_for_none_and_beside_events_that_would_count(
@@ -39,7 +39,7 @@ def measured(drawn: list[Scenario]) -> list[Tables]:
 def test_every_step_happens_to_both_workers_under_every_setting(drawn: list[Scenario]) -> None:
     steps = {(step.kind, step.worker) for one in drawn for step in one.steps}
     assert steps == set(product(KINDS, (0, 1)))
-    settings = {(one.first.version, one.limits) for one in (*drawn, *map(scenario_of, range(300, 1_500)))}
+    settings = {(one.first.version, one.limits) for one in (*drawn, *map(scenario_of, range(420, 1_500)))}
     assert settings == set(product((made.version for made in DEFINITIONS_KNOWN), LIMITS))
 
 

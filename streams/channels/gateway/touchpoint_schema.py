@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from touchstream.schemas.codec import SCHEMA_TEXT
 from touchstream.schemas.currencies import EXPONENTS
-from touchstream.schemas.scales import BUILT_IN, Scale
+from touchstream.schemas.scales import BUILT_IN, BUILT_IN_IDS
 from touchstream.schemas.times import MISTAKEN_MS_MAX, MISTAKEN_MS_MIN
 from touchstream.schemas.touchpoint import (
     MICRO,
@@ -49,31 +50,38 @@ _HAS_CURRENCY: Final[Schema] = {
     "properties": {"currency": {"type": "string", "minLength": 1}},
 }
 _AROUND: Final = "[ \\t\\r\\n\u00a0]*"
-_HAS_SCORE: Final[Schema] = {"required": ["score"], "properties": {"score": {"type": "number"}}}
-_ASKED: Final[Schema] = {
-    "required": ["instrument"],
-    "properties": {"instrument": {"type": "string", "pattern": "[^ \\t\\r\\n\u00a0]"}},
-}
 
 
 def _in_any_case(word: str) -> str:
     return "".join(f"[{letter}{letter.upper()}]" for letter in word)
 
 
-def _built_in(scale: Scale) -> Schema:
-    """The answer to an instrument that has a field of its own: one of its scale, and what the field says."""
-    answers = [one // MICRO for one in scale.answers]
-    named = {"type": "string", "pattern": f"^{_AROUND}{_in_any_case(scale.id)}{_AROUND}$"}
-    twice = [
-        {"required": [scale.id], "properties": {scale.id: {"const": one}, "score": {"const": one}}} for one in answers
-    ]
-    return {
-        "if": {"required": ["instrument"], "properties": {"instrument": named}},
-        "then": {
-            "properties": {"score": {"enum": answers}},
-            "anyOf": [{"properties": {scale.id: {"type": "null"}}}, *twice],
-        },
+def _named(ids: Iterable[str]) -> str:
+    return f"^{_AROUND}(?:{'|'.join(map(_in_any_case, ids))}){_AROUND}$"
+
+
+def _answered(instrument: Schema, score: Schema, **fields: Schema) -> Schema:
+    return {"required": ["instrument", "score"], "properties": {"instrument": instrument, "score": score} | fields}
+
+
+def _answers() -> Iterator[Schema]:
+    """What an instrument and a score may be, as alternatives, which generators of examples can follow.
+
+    None at all; an instrument without a field of its own; one with a field, and nothing in the field: an answer that
+    stands there twice and alike is taken, but the few generators that read this can't follow so many alternatives.
+    """
+    yield {
+        "properties": {
+            "instrument": {"anyOf": [{"type": "null"}, {"type": "string", "pattern": f"^{_AROUND}$"}]},
+            "score": {"type": "null"},
+        }
     }
+    others = {"type": "string", "pattern": "[^ \\t\\r\\n\u00a0]", "not": {"pattern": _named(BUILT_IN_IDS)}}
+    yield _answered(others, {"type": "number"})
+    for scale in BUILT_IN:
+        named = {"type": "string", "pattern": _named([scale.id])}
+        answers = [one // MICRO for one in scale.answers]
+        yield _answered(named, {"enum": answers}, **{scale.id: {"type": "null"}})
 
 
 _OUTCOMES: Final = "|".join(map(_in_any_case, OUTCOMES))
@@ -100,11 +108,7 @@ def touchpoint_schema() -> Schema:
         ],
         "if": _HAS_AMOUNT,
         "then": _HAS_CURRENCY,
-        "allOf": [
-            {"if": _HAS_SCORE, "then": _ASKED},
-            {"if": _ASKED, "then": _HAS_SCORE},
-            *(_built_in(scale) for scale in BUILT_IN),
-        ],
+        "allOf": [{"anyOf": list(_answers())}],
         "additionalProperties": False,
         "examples": [EXAMPLE],
     }

@@ -116,7 +116,9 @@ def the_watermark_passes_the_lane_clock(patch: MonkeyPatch) -> None:
 
 def events_that_are_far_ahead_are_counted(patch: MonkeyPatch) -> None:
     patch.setattr(
-        events, "refusals", lambda frame, record_at, ids: validity_of_columns.refusals(frame, record_at + DAY_MS, ids)
+        events,
+        "refusals",
+        lambda frame, record_at, *terms: validity_of_columns.refusals(frame, record_at + DAY_MS, *terms),
     )
 
 
