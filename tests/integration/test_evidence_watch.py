@@ -192,6 +192,7 @@ def test_a_count_falls_against_its_week(client: Client) -> None:
     assert judges.judged_to_ms == (LAST + 1) * BUCKET_MS
 
 
+@pytest.mark.long
 def test_watches_that_end_after_each_bucket_and_a_rehearsal_say_what_one_says(
     client: Client, learnt: Callable[..., Rules]
 ) -> None:

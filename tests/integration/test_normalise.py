@@ -204,6 +204,7 @@ def test_a_record_becomes_its_events_or_a_dead_letter_that_names_it_and_reading_
     assert {identity(one) for one in log.events()} == {identity(one) for one in events}
 
 
+@pytest.mark.long
 def test_a_process_that_was_paused_and_one_that_is_killed_lose_nothing_and_count_nothing_twice(
     foreign: Foreign,
 ) -> None:

@@ -101,6 +101,7 @@ def exact(client: Client, window: Window, tick_ms: int) -> dict[tuple[str | None
     return found
 
 
+@pytest.mark.long
 @settings(
     max_examples=3,  # each is seven windows in five groupings
     deadline=None,
