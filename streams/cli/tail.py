@@ -25,6 +25,7 @@ from touchstream.streams.cli.output import (
     print_json,
     print_table,
 )
+from touchstream.streams.process.signals import ctrl_c_asked
 from touchstream.streams.upkeep.arrivals import Arrival, Arrivals
 
 CHANNELS_MAX = 1_000
@@ -57,13 +58,13 @@ def tail(
         connection = settings.kafka_connection()
         positions = log_identity(connection, settings.topic)
         registry = HttpSchemaRegistry(settings.schema_registry_url) if settings.schema_registry_url else None
-        with log_reader(connection, settings.topic) as reader:
+        with log_reader(connection, settings.topic) as reader, ctrl_c_asked() as stop:
             arrivals = Arrivals(
                 reader, WriterSchemas(registry), VoidIds.of(settings.void_words), channel, settings.scales()
             )
             try:
                 _print(arrivals.newest(positions, last), 0, as_json)
-                for found, left_out in arrivals.following(seconds) if follow else ():
+                for found, left_out in arrivals.following(stop, seconds) if follow else ():
                     _print(found, left_out, as_json)
             except KeyboardInterrupt:
                 pass

@@ -11,6 +11,9 @@ to from there, can miss a put when a time-out and a signal meet.)
 """
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from typing import Self
 
@@ -47,3 +50,26 @@ class Stop:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is asked for, or for that long (None: without end); whether it was asked for."""
         return self._reader.poll(seconds)
+
+
+@contextmanager
+def ctrl_c_asked() -> Iterator[Stop]:
+    """One that Ctrl-C sets; pressed again, it is a KeyboardInterrupt.
+
+    Such an interrupt within a client of Kafka may be lost: in a callback, Python prints and forgets it.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():  # which signals belong to
+        yield stop
+        return
+
+    def asked(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, asked)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -20,6 +20,7 @@ from touchstream.streams.broker.log_reader import LogReader
 from touchstream.streams.broker.topics import LogPosition
 from touchstream.streams.measure.records import CONTROL_HEADER, Records
 from touchstream.streams.measure.refused import SENT_BY, refused_before, values
+from touchstream.streams.process.signals import Stop
 
 LOOK_BACK_RECORDS: Final = 10_000
 """Records of each partition among which the newest of one channel are looked for."""
@@ -72,13 +73,13 @@ class Arrivals:
             found = sorted([*found, *self._of(polled)], key=_in_time)[-count:] if count else []
         return found
 
-    def following(self, seconds: float | None = None) -> Iterator[tuple[list[Arrival], int]]:
-        """What arrives from now on, a poll at a time, for so many seconds or without end.
+    def following(self, stop: Stop, seconds: float | None = None) -> Iterator[tuple[list[Arrival], int]]:
+        """What arrives from now on, a poll at a time, until `stop`, for so many seconds or without end.
 
         The oldest first, and how many older ones of the poll were left out: at most AT_ONCE_MAX are given.
         """
         until = None if seconds is None else time.monotonic() + seconds
-        while until is None or time.monotonic() < until:
+        while not stop.is_set() and (until is None or time.monotonic() < until):
             found = sorted(self._of(self._reader.poll()), key=_in_time)
             if found:
                 yield found[-AT_ONCE_MAX:], max(0, len(found) - AT_ONCE_MAX)

@@ -1,10 +1,13 @@
 """`Stop`: a signal may come at any moment, and whoever waits goes on."""
 
+import signal
 import subprocess
 import sys
 import threading
 
-from touchstream.streams.process.signals import Stop
+import pytest
+
+from touchstream.streams.process.signals import Stop, ctrl_c_asked
 
 SIGNALLED_WHILE_WAITING = """
 import random, signal
@@ -43,3 +46,13 @@ def test_all_who_wait_go_on() -> None:
     for thread in waiting:
         thread.join(10)
     assert not any(thread.is_alive() for thread in waiting)
+
+
+def test_ctrl_c_asks_once_interrupts_when_it_is_pressed_again_and_is_given_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), ctrl_c_asked() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -11,6 +11,7 @@ from touchstream.schemas.times import now_ms
 from touchstream.schemas.void_ids import VoidIds
 from touchstream.streams.broker.log_reader import LogReader
 from touchstream.streams.measure.records import Records
+from touchstream.streams.process.signals import Stop
 from touchstream.streams.upkeep.arrivals import AT_ONCE_MAX, Arrivals
 
 
@@ -34,7 +35,7 @@ def records(first: int, count: int, timestamp_ms: int) -> Records:
 def test_of_a_poll_the_newest_are_given_and_the_others_counted() -> None:
     many = {0: records(0, AT_ONCE_MAX, 1_000), 1: records(500, 7, 2_000)}
     reader = Polls({}, many, {0: records(0, AT_ONCE_MAX, 1_000)})
-    arriving = Arrivals(reader, WriterSchemas(), VoidIds.of(), None).following()
+    arriving = Arrivals(reader, WriterSchemas(), VoidIds.of(), None).following(Stop())
     found, left_out = next(arriving)
     assert (len(found), left_out) == (AT_ONCE_MAX, 7)
     assert [one.event["event_id"] for one in found[-7:]] == [f"e{number}" for number in range(500, 507)]
@@ -44,6 +45,6 @@ def test_of_a_poll_the_newest_are_given_and_the_others_counted() -> None:
 
 
 def test_a_record_without_a_timestamp_is_judged_by_the_clock() -> None:
-    arriving = Arrivals(Polls({0: records(0, 1, -1)}), WriterSchemas(), VoidIds.of(), None).following()
+    arriving = Arrivals(Polls({0: records(0, 1, -1)}), WriterSchemas(), VoidIds.of(), None).following(Stop())
     ((one,), _) = next(arriving)
     assert (one.refusal, one.at_ms > 0) == (None, True)
