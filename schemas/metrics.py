@@ -200,9 +200,9 @@ class Catalogue:
         return (*asked, *(one.id for one in self.instruments.declared))
 
     def title(self, name: str) -> str:
-        """What the page calls a metric of this catalogue: its label, or the shipped one, or its name in words."""
-        known = shipped().metrics.get(name)
-        return self.metrics[name].label or (known and known.label) or name.replace("_", " ").capitalize()
+        """What the page calls a metric: its label, or the shipped one, or its name in words; also one that is gone."""
+        own, known = self.metrics.get(name), shipped().metrics.get(name)
+        return (own and own.label) or (known and known.label) or name.replace("_", " ").capitalize()
 
     def check_computed(self, computed: "Catalogue") -> list[Finding]:
         """What the file says and this version doesn't do: `computed` says what it does."""

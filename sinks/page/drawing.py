@@ -79,6 +79,7 @@ class Drawing:
             "ways": [
                 ("", "Overview"),
                 ("alerts", "Alerts"),
+                ("annotations", "Noted"),
                 ("catalogue", "Catalogue"),
                 ("health", "Health"),
             ],
@@ -109,12 +110,16 @@ class Drawing:
         """All that changes every second."""
         return self._draw("health.html", {"health": health})
 
+    def still(self, template: str, frame: Frame, values: Mapping[str, Any]) -> str:
+        """The document of a page that doesn't move."""
+        return self._draw(template, {"frame": frame} | dict(values))
+
     def customer(self, sought: Sought) -> str:
         """The document of one person, or of the form to look for one."""
         view = sought.view
         about = {"facts": facts(view), "warnings": warnings(view), "sections": sections(view)} if view else {}
         frame = Frame(sought.root, "", sought.visitor)
-        return self._draw("customer.html", {"frame": frame, "sought": sought, "view": view} | about)
+        return self.still("customer.html", frame, {"sought": sought, "view": view} | about)
 
     def _draw(self, template: str, values: Mapping[str, Any]) -> str:
         return self._templates.get_template(template).render(values)

@@ -89,6 +89,12 @@ def number(value: float, unit: str) -> str:
     return _signed(f"{value:,.0f}") if abs(value) < _MILLIONS else f"{value / 1e6:,.1f} M"
 
 
+def difference(value: float, unit: str) -> str:
+    """A difference of two values in their unit, with its sign: +3.2, −4.0 %, ±0."""
+    text = number(abs(value), unit).lstrip("+")
+    return f"{'+' if value > 0 else _MINUS if value < 0 else '±'}{text}"
+
+
 def duration(milliseconds: float) -> str:
     """A length of time in its two largest units at most: 850 ms, 42.2 s, 4 min 12 s, 3 h 5 min, 2 d 4 h."""
     if milliseconds < _SECOND_MS:

@@ -12,6 +12,7 @@ from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.http import server
 from touchstream.sinks.http.server import HostNames, is_loopback, only_for, stop_signals_held, url_of
+from touchstream.sinks.page.annotations import Annotate, AnnotationPage
 from touchstream.sinks.page.app import Console
 from touchstream.sinks.page.drawing import Drawing
 from touchstream.sinks.page.live_page import VIEWERS_MAX
@@ -39,6 +40,7 @@ def serve(
     actions: bool | None = None,
     hosts: Collection[str] = (),
     sign_in: SignIn | None = None,
+    annotate: Annotate | None = None,
 ) -> None:
     """Show the page until SIGTERM or Ctrl-C. Starts without ClickHouse, too, and shows its numbers as soon as it can.
 
@@ -48,7 +50,7 @@ def serve(
     customers, actions: whether people are shown, which is personal data, and alerts acknowledged and silenced; None: on
     loopback, or to whom sign_in says.
 
-    sign_in: how visitors are known; None: there is no sign-in.
+    sign_in: how visitors are known; None: there is no sign-in. annotate: writes what operators note.
 
     Raises OSError if the address can't be had.
     """
@@ -57,7 +59,8 @@ def serve(
     surroundings = Surroundings(clickhouse_url, topic, current_alerts)
     pages, form = live_pages(surroundings, journeys, catalogue, drawing)
     people = People(CustomerReader(clickhouse_url, topic), drawing)
-    console = Console(pages, [*form.routes(), *people.routes()])
+    noted = AnnotationPage(surroundings, drawing, annotate)
+    console = Console(pages, [*form.routes(), *people.routes(), *noted.routes()])
     with server.listening(host, port, "page") as listener, stop_signals_held():
         log.info("page answers", url=url_of(listener))
         if sign_in is None and not is_loopback(host):

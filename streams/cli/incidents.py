@@ -5,7 +5,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from touchstream.schemas.incidents import AlertIncident
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.database import connect
 from touchstream.streams.cli.output import Json, errors_in_one_line, escaped, load_settings, out, print_json
@@ -23,15 +22,11 @@ def incidents(
     settings = load_settings()
     with errors_in_one_line():
         tables = AlertTables(connect(settings.clickhouse_url), settings.topic, None)
-        changes = tables.changes(point_in_time(start))
-    found: dict[str, AlertIncident] = {}
-    for change in changes:  # the newest of each
-        if change.incident:
-            found.setdefault(change.rule, msgspec.json.decode(change.incident, type=AlertIncident))
+        found = tables.incidents(point_in_time(start))
     if as_json:
-        print_json([msgspec.to_builtins(one) for one in found.values()])
+        print_json([msgspec.to_builtins(one) for one in found])
         return
-    for one in found.values():
+    for one in found:
         out.print(escaped(f"{one.opened:%Y-%m-%d %H:%M} UTC {one.text}"), soft_wrap=True)
     if not found:
         out.print("no alerts were an incident")

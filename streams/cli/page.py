@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 from clickhouse_connect.driver.client import Client
 
+from touchstream.schemas.annotations import Annotation
 from touchstream.schemas.journey import DEFAULT_FILE as DEFAULT_JOURNEY
 from touchstream.schemas.journey import Journeys
 from touchstream.schemas.metrics import catalogue_of
@@ -14,6 +15,7 @@ from touchstream.sinks.clickhouse.alerts.actions import ActionTable
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.notify.notification import Notification
 from touchstream.sinks.page.alerts.view import address_of, handled_words
+from touchstream.sinks.page.annotations import NotTakenError
 from touchstream.sinks.page.board import Alert
 from touchstream.sinks.page.server import serve
 from touchstream.sinks.page.sign_in import SignIn
@@ -50,6 +52,7 @@ def page(
             hosts=[name for name in settings.page_hosts.replace(",", " ").split() if name],
             sign_in=_sign_in(settings),
             current_alerts=partial(_firing, settings.topic),
+            annotate=partial(written_to_kafka, settings),
         )
 
 
@@ -64,6 +67,20 @@ def _sign_in(settings: Settings) -> SignIn | None:
         operators=frozenset() if settings.page_actions is False else frozenset(listed(settings.page_operators)),
         people=frozenset() if settings.page_customers is False else frozenset(listed(settings.page_people)),
     )
+
+
+def written_to_kafka(settings: Settings, said: Annotation) -> None:
+    """Write what was noted on the page to the topic of annotations. Raises NotTakenError."""
+    # Here, for the page starts and shows its numbers without Kafka.
+    from kafka.errors import KafkaError
+
+    from touchstream.streams.broker.annotations import publish_annotation
+    from touchstream.streams.broker.topic_error import TopicError
+
+    try:
+        publish_annotation(settings.kafka_connection(), settings.topic, said)
+    except (TopicError, KafkaError) as error:
+        raise NotTakenError(str(error)) from error
 
 
 def _firing(topic: str, client: Client) -> tuple[Alert, ...]:

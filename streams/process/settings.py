@@ -286,8 +286,8 @@ class Settings(BaseSettings):
     )
     page_actions: bool | None = Field(
         None,
-        description="Whether alerts can be acknowledged and silenced on the page: true or false; unset: only while it"
-        " listens on loopback, or by PAGE_OPERATORS.",
+        description="Whether alerts can be acknowledged and silenced, and things noted, on the page: true or false;"
+        " unset: only while it listens on loopback, or by PAGE_OPERATORS.",
     )
     page_user_header: Annotated[str, AfterValidator(values.header_name)] = Field(
         "",
@@ -303,8 +303,8 @@ class Settings(BaseSettings):
     )
     page_operators: str = Field(
         "",
-        description="Who of those signed in may acknowledge and silence alerts: names, groups as group:NAME, or * for"
-        " all, separated by commas.",
+        description="Who of those signed in may acknowledge and silence alerts, and note what happened: names, groups"
+        " as group:NAME, or * for all, separated by commas.",
     )
     page_people: str = Field(
         "", description="Who of those signed in may see single customers, in the form of PAGE_OPERATORS."

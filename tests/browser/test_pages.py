@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from clickhouse_connect.driver.client import Client
@@ -22,8 +23,11 @@ from tests.support.clickhouse_rows import dead_letter, panes_of, table, touchpoi
 from tests.support.databases import migrated_database
 from touchstream.schemas.alert_actions import Action, AlertTarget
 from touchstream.schemas.alert_state import About, AlertRow, Baseline, Group, Reading
-from touchstream.schemas.times import now_ms
+from touchstream.schemas.annotations import Annotation
+from touchstream.schemas.incidents import AlertIncident, Cause, CauseBy, CauseGroup, IncidentAlert, IncidentAnnotation
+from touchstream.schemas.times import instant, now_ms
 from touchstream.sinks.clickhouse.alerts.actions import ActionTable
+from touchstream.sinks.clickhouse.alerts.annotations import AnnotationTable, LoggedAnnotation
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.client import database_url
 from touchstream.sinks.clickhouse.metrics.exact import metrics
@@ -41,10 +45,13 @@ PAGES = {
     "journey": "/journey?metric=nps&last=24h&compare=week&by=segment",
     "alerts": "/alerts",
     "alert": "/alerts/csat_low?journey=customer&stage=support",
+    "annotations": "/annotations",
     "wall": "/wall",
     "catalogue": "/catalogue",
     "health": "/health",
 }
+STILL = ("annotations",)
+"""Pages that don't move."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,10 @@ def shown(tables: Client, clickhouse_url: str, tmp_path: Path) -> Iterator[Shown
         alert("touches_low", Group("customer", "delivery", HOSTILE), "firing", FELL_MS - 9 * MINUTE_MS, "touches"),
     )
     record(tables, alert("touches_low", Group("customer", "delivery", HOSTILE), "resolved", FELL_MS, "touches"))
+    tables.command("TRUNCATE TABLE annotations")
+    AnnotationTable(tables).record(
+        LoggedAnnotation("touchpoints", one, NOW_MS, "log", at) for at, one in enumerate(NOTED)
+    )
     with running_page(tmp_path, database_url(clickhouse_url, tables.database or "")) as page:
         yield Shown(page, tables)
 
@@ -99,6 +110,44 @@ def touches() -> list[dict[str, Any]]:
                 )
             )  # fmt: skip
     return found
+
+
+NOTED = (
+    Annotation(
+        id="1", at=instant(FELL_MS), text="checkout 4.2", kind="deploy", stage="support", link="https://ci.example/42"
+    ),
+    Annotation(
+        id="2", at=instant(FELL_MS - MINUTE_MS), until=instant(NOW_MS), text=HOSTILE, source=HOSTILE, exclude=True
+    ),
+    Annotation(id="3", at=instant(FELL_MS), text="of another stage", stage="use"),
+)
+
+
+def incident() -> AlertRow:
+    """The incident of what fires in support: the chat explains it."""
+    chat, hostile = (
+        CauseGroup(name="chat", before=75.0, after=12.5, rate=-35.0, mix=0.5),
+        CauseGroup(name=HOSTILE, before=70.0, after=None, rate=0.0, mix=-4.5),
+    )
+    by = CauseBy(by="channel", rate=-35.0, mix=-4.0, groups=(chat, hostile), of=7)
+    cause = Cause(rule="csat_low", place="stage support", metric="csat", before=72.0, after=31.5, by=(by,))
+    members = [
+        IncidentAlert(rule=rule, severity="critical", place=place, condition="", since=since, until=until)
+        for rule, place, since, until in (
+            ("csat_low", "stage support", instant(FELL_MS), None),
+            ("touches_low", f"stage delivery, channel {HOSTILE}", instant(FELL_MS - MINUTE_MS), instant(FELL_MS)),
+        )
+    ]
+    noted = [IncidentAnnotation(id=one.id, kind=one.kind, at=one.at, text=one.text, link=one.link) for one in NOTED[:2]]
+    said = AlertIncident(
+        id="1f2e3d4c", version="1", journey="customer", opened=instant(FELL_MS), closed=None, number=2, firing=1,
+        alerts=tuple(members), silent=("stage use, channel store",), causes=(cause,), annotations=tuple(noted),
+    )  # fmt: skip
+    about = About("csat", "5m", "alerts that belong together", "critical", "customer service", said.text)
+    return AlertRow(
+        "incident-1f2e3d4c", Group("customer"), FELL_MS, "firing", FELL_MS, "incident", about, Reading(None),
+        incident=msgspec.json.encode(said).decode(),
+    )  # fmt: skip
 
 
 def alert(rule: str, group: Group, state: str, since_ms: int, metric: str) -> AlertRow:
@@ -138,9 +187,11 @@ def test_every_page_fits_six_widths_and_can_be_read_in_light_and_dark(
     client.command("TRUNCATE TABLE dead_letters")
     letters = [dead_letter(log_offset=place, reason="out_of_scale", detail=f"csat 9 {HOSTILE}") for place in range(3)]
     client.insert_arrow("dead_letters", table("dead_letters", [one | {"record_at": NOW_MS} for one in letters]))
+    record(shown.tables, incident())
     for scheme in ("light", "dark"):
         page = open_page(shown.page.url + PAGES[name], WIDTHS[4], scheme)
-        expect_state(page, "live")
+        if name not in STILL:
+            expect_state(page, "live")
         expect(page.locator("main section, main ol").first).to_be_visible()
         for width, height in WIDTHS if scheme == "light" else WIDTHS[:1]:
             page.set_viewport_size({"width": width, "height": height})
@@ -189,6 +240,41 @@ def test_from_an_alert_to_the_part_that_caused_it_and_back_in_three_clicks(shown
     expect(page.locator(".alert-list .firing")).to_contain_text("csat_low")
 
 
+def test_the_page_of_an_alert_says_where_it_comes_from_and_what_was_noted(shown: Shown, open_page: OpenPage) -> None:
+    record(shown.tables, incident())
+    page = open_page(shown.page.url + PAGES["alert"])
+    cause = section(page, "Where it comes from")
+    expect(cause.locator("h3").first).to_have_text("CSAT in stage support: 72.0 % → 31.5 %")
+    expect(cause.locator("table.cause tbody tr").first.locator("td")).to_have_text(
+        ["chat", "75.0 %", "12.5 %", "−34.5 %", "−35.0 %", "+0.5 %"]
+    )
+    expect(cause).to_contain_text("and 5 more, which explain less")
+    expect(cause).to_contain_text("Silent then: stage use, channel store")
+    expect(cause.get_by_role("link", name="checkout 4.2")).to_have_attribute("href", "https://ci.example/42")
+    cause.get_by_role("link", name="Incident 1f2e3d4c").click()
+    expect(page.locator("#lead-name")).to_contain_text("incident-1f2e3d4c")
+    expect(section(page, "Where it comes from").locator(".together li")).to_have_count(2)
+
+
+def test_notes_of_a_stage_stand_on_its_chart(shown: Shown, open_page: OpenPage) -> None:
+    page = open_page(shown.page.url + PAGES["stage"])
+    expect(section(page, "What was noted").locator("li")).to_have_count(2)
+    expect(page.locator(".plot .mark")).to_have_count(2)
+    expect(page.locator("figcaption")).to_contain_text("upright: what was noted")
+
+
+def test_an_operator_notes_what_happened_and_is_told_where_kafka_is_away(shown: Shown, open_page: OpenPage) -> None:
+    page = open_page(shown.page.url + PAGES["alert"])
+    page.get_by_role("link", name="Note what happened").click()
+    form = page.locator(".act form")
+    expect(form.get_by_label("Stage")).to_have_value("support")
+    form.get_by_label("Your name").fill("Ann")
+    form.get_by_label("What happened").fill("sale <b>")
+    form.get_by_role("button", name="Note").click()
+    expect(page.locator(".trouble")).to_contain_text("Nothing was noted", timeout=60_000)
+    expect(form.get_by_label("What happened")).to_have_value("sale <b>")
+
+
 def test_an_alert_that_ends_says_so_on_its_page_with_who_was_told(shown: Shown, open_page: OpenPage) -> None:
     page = open_page(shown.page.url + PAGES["alert"])
     expect(page.locator(".alert-lead .value")).to_have_text("firing")
@@ -199,7 +285,7 @@ def test_an_alert_that_ends_says_so_on_its_page_with_who_was_told(shown: Shown, 
     expect(told).to_contain_text(re.compile(r"webhook \d\d:\d\d:\d\d, slack: waiting"))
     record(shown.tables, csat_low("resolved", NOW_MS))
     expect(page.locator(".alert-lead .value")).to_have_text("resolved")
-    expect(page.locator("section.rows tbody tr")).to_have_count(2)
+    expect(section(page, "What happened").locator("tbody tr")).to_have_count(2)
 
 
 def test_an_acknowledgement_stands_beside_the_alert_wherever_it_is_shown(shown: Shown, open_page: OpenPage) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
+import msgspec
 from clickhouse_connect.driver.client import Client
 
 from touchstream.schemas.alert_actions import Actions
 from touchstream.schemas.alert_state import About, AlertRow, Baseline, Group, Reading
 from touchstream.schemas.alerts import DIMENSIONS, Rule
+from touchstream.schemas.incidents import AlertIncident
 from touchstream.schemas.metrics import Metric
 from touchstream.schemas.times import instant
 from touchstream.schemas.windows import Window
@@ -22,6 +24,7 @@ GROUPS_MAX: Final = 2_000
 UNDELIVERED_DAYS: Final = 30
 """Days after which a notification that its destination has not accepted is forgotten."""
 _ROWS_MAX: Final = 100_000
+_INCIDENTS_MAX: Final = 1_000
 
 
 _COLUMNS: Final = (
@@ -97,6 +100,12 @@ class AlertTables:
     def changes(self, from_ms: int = 0, states: Sequence[str] = (), most: int = _ROWS_MAX) -> list[AlertRow]:
         """Changes since a tick, the newest first."""
         return self._alerts("alert_changes", from_ms=from_ms, states=list(states), most=most)
+
+    def incidents(self, from_ms: int = 0, most: int = _INCIDENTS_MAX) -> list[AlertIncident]:
+        """Incidents that changed since a tick, each as it stood last, those that changed last first."""
+        asked = {"topic": self.topic, "namespaces": self._namespaces, "from_ms": from_ms, "most": most}
+        rows = self._client.query(query_text("alert_incidents"), asked).result_rows
+        return [msgspec.json.decode(one, type=AlertIncident) for (one,) in rows]
 
     def history(self, rule: str, group: Group, most: int) -> list[Past]:
         """Every change of one alert of this namespace, the newest first, and who was told of it."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from clickhouse_connect.driver.client import Client
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from touchstream.schemas.alert_actions import ACK, SILENCE, UNSILENCE, Action, AlertTarget, one_line
+from touchstream.schemas.alert_actions import ACK, SILENCE, UNSILENCE, Action, AlertTarget
 from touchstream.schemas.alert_state import AlertRow
 from touchstream.schemas.times import now_ms
 from touchstream.sinks.clickhouse.alerts.actions import ActionTable
@@ -23,6 +22,7 @@ from touchstream.sinks.page.alerts.reader import AlertRead, alert_asked
 from touchstream.sinks.page.alerts.view import AlertAsked
 from touchstream.sinks.page.drawing import Drawing
 from touchstream.sinks.page.feed import Feed
+from touchstream.sinks.page.forms import BODY_BYTES_MAX, FormRefusedError, fields_of, sent_by_this_site, words_of
 from touchstream.sinks.page.live_page import frame_of
 from touchstream.sinks.page.sign_in import visitor_of
 from touchstream.sinks.page.surroundings import Surroundings
@@ -31,9 +31,6 @@ log = structlog.get_logger(__name__)
 
 SILENCE_HOURS: Final = (1, 4, 24, 168)
 """For how long the form silences."""
-_BODY_BYTES_MAX: Final = 16_384
-_FIELDS_MAX: Final = 8
-_FORM: Final = "application/x-www-form-urlencoded"
 _HOUR_MS: Final = 3_600_000
 _OFF: Final = "this page takes no actions of yours: TOUCHSTREAM_PAGE_ACTIONS and TOUCHSTREAM_PAGE_OPERATORS say whose\n"
 _FOREIGN: Final = "this form was not sent by this page; open the alert's page, and send it from there\n"
@@ -47,10 +44,6 @@ class Filled:
     by: str = ""
     reason: str = ""
     hours: int = SILENCE_HOURS[0]
-
-
-class ActionRefusedError(ValueError):
-    """An action that makes no sense; the message says why, and what would."""
 
 
 class ActionForm:
@@ -70,14 +63,14 @@ class ActionForm:
         if not sent_by_this_site(request.headers):
             return PlainTextResponse(_FOREIGN, 403)
         asked = alert_asked(request)
-        fields = await _fields(request)
+        fields = await fields_of(request)
         if fields is None:
-            return PlainTextResponse(f"send a form of at most {_BODY_BYTES_MAX} bytes\n", 400)
+            return PlainTextResponse(f"send a form of at most {BODY_BYTES_MAX} bytes\n", 400)
         if visitor.name:
             fields["by"] = visitor.name
         try:
             await run_in_threadpool(self._record, asked, fields)
-        except ActionRefusedError as error:
+        except FormRefusedError as error:
             return await self._again(request, asked, fields, str(error), 400)
         except ClickHouseError as error:
             log.warning("an action on an alert can't be recorded", error=first_line(error))
@@ -85,8 +78,8 @@ class ActionForm:
         return RedirectResponse(f"?{request.url.query}", 303)
 
     def _record(self, asked: AlertAsked, fields: Mapping[str, str]) -> None:
-        """Raises ActionRefusedError and ClickHouseError."""
-        by, reason = _words(fields, "by", "your name"), _words(fields, "reason", "the reason")
+        """Raises FormRefusedError and ClickHouseError."""
+        by, reason = words_of(fields, "by", "your name"), words_of(fields, "reason", "the reason")
         client, topic, now = self._surroundings.client(), self._surroundings.topic, now_ms()
         table = ActionTable(client, topic)
         do = fields.get("do", "")
@@ -94,7 +87,7 @@ class ActionForm:
         target = AlertTarget((alert.namespace,), alert.rule, alert.group.key)
         if do == ACK:
             if alert.state != "firing":
-                raise ActionRefusedError("it doesn't fire any more: there is nothing to acknowledge")
+                raise FormRefusedError("it doesn't fire any more: there is nothing to acknowledge")
             if table.actions(now).acknowledgement(alert) is None:
                 table.record(Action(ACK, alert.id(topic), target, now, by, reason, alert.since_ms))
         elif do == SILENCE:
@@ -102,12 +95,12 @@ class ActionForm:
             table.record(Action(SILENCE, target.id(topic), target, now, by, reason, until_ms=until_ms))
         elif do == UNSILENCE:
             if target.id(topic) not in {one.id for one in table.actions(now).silences(now)}:
-                raise ActionRefusedError(
+                raise FormRefusedError(
                     "no silence of this alert alone holds; touchstream alerts silences lists those of more alerts"
                 )
             table.record(Action(UNSILENCE, target.id(topic), target, now, by, reason))
         else:
-            raise ActionRefusedError(f"choose one of {ACK}, {SILENCE}, {UNSILENCE}")
+            raise FormRefusedError(f"choose one of {ACK}, {SILENCE}, {UNSILENCE}")
 
     async def _again(
         self, request: Request, asked: AlertAsked, fields: Mapping[str, str], trouble: str, status: int
@@ -123,49 +116,16 @@ class ActionForm:
         )
 
 
-def sent_by_this_site(headers: Mapping[str, str]) -> bool:
-    """Whether a browser says that a page of this site sent a request: by Sec-Fetch-Site, which every browser sends
-    over TLS and on loopback and no page can change, or else by an Origin that is this Host. Without either: no."""
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site == "same-origin"
-    origin = headers.get("origin", "")
-    return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-
-
-async def _fields(request: Request) -> dict[str, str] | None:
-    """The form's fields; None where it is none, or too large."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        return None
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _BODY_BYTES_MAX:
-            return None
-    try:
-        text = body.decode("ascii")
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict"))
-    except ValueError:
-        return None
-
-
 def _alert(client: Client, topic: str, asked: AlertAsked) -> AlertRow:
     found = AlertTables(client, topic, asked.namespace).alerts(rules=[asked.rule])
     for alert in found:
         if alert.group == asked.group:
             return alert
-    raise ActionRefusedError("there is no such alert any more")
-
-
-def _words(fields: Mapping[str, str], name: str, what: str) -> str:
-    try:
-        return one_line(fields.get(name, ""))
-    except ValueError as error:
-        raise ActionRefusedError(f"{what} {error}") from error
+    raise FormRefusedError("there is no such alert any more")
 
 
 def _hours(fields: Mapping[str, str]) -> int:
     chosen = fields.get("hours", "")
     if chosen not in map(str, SILENCE_HOURS):
-        raise ActionRefusedError(f"silence for one of {', '.join(map(str, SILENCE_HOURS))} hours")
+        raise FormRefusedError(f"silence for one of {', '.join(map(str, SILENCE_HOURS))} hours")
     return int(chosen)

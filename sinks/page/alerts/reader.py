@@ -1,19 +1,22 @@
 """Alerts as ClickHouse has them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from starlette.requests import Request
 
 from touchstream.schemas.alert_state import AlertRow, Group
 from touchstream.schemas.alerts import DIMENSIONS
+from touchstream.schemas.incidents import AlertIncident
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import NAME_BYTES_MAX
 from touchstream.sinks.clickhouse.alerts.actions import ActionTable
 from touchstream.sinks.clickhouse.alerts.store import AlertTables, Past
 from touchstream.sinks.clickhouse.course.course import TimeSpan, course, step_of
+from touchstream.sinks.notify import notification
+from touchstream.sinks.page.alerts.cause import incident_view, incident_with
 from touchstream.sinks.page.alerts.view import (
     AlertAsked,
     AlertsView,
@@ -38,7 +41,7 @@ _FRESH_MS: Final = 5_000
 """Interval for drawing the chart of an alert anew."""
 
 AlertsRead = tuple[Sequence[AlertRow], Sequence[AlertRow], Mapping[AlertRow, str]]
-AlertRead = tuple[int, Sequence[AlertRow], Sequence[Past], str]
+AlertRead = tuple[int, Sequence[AlertRow], Sequence[Past], str, AlertIncident | None]
 
 
 class AlertsReader:
@@ -93,10 +96,14 @@ class AlertReader:
         at_ms = now_ms()
         actions = ActionTable(self._surroundings.client(), self._surroundings.topic).actions(at_ms)
         handled = handled_words(alerts[0], actions, at_ms) if alerts else ""
-        if before and before[0][1:] == (alerts, past, handled) and at_ms - before[0][0] < _FRESH_MS:
+        newest = alerts[0] if alerts else past[0].change if past else None
+        incident = self._incident(newest, past) if newest else None
+        read = alerts, past, handled, incident
+        if before and before[0][1:] == read and at_ms - before[0][0] < _FRESH_MS:
             return before[0], View(before[1], health)
-        view = self._view(asked, alerts, past, handled, at_ms)
-        return (at_ms, alerts, past, handled), View(self._draw(view), health)
+        view = self._view(asked, newest, past, handled, at_ms) if newest else AlertView(asked, None, (), "")
+        shown = None if incident is None else incident_view(incident, self._catalogue)
+        return (at_ms, *read), View(self._draw(replace(view, incident=shown)), health)
 
     def rows(self, asked: AlertAsked) -> list[dict[str, Any]]:
         """Every change of the alert, the newest first. Raises ClickHouseError."""
@@ -109,12 +116,16 @@ class AlertReader:
     def _tables(self, asked: AlertAsked) -> AlertTables:
         return AlertTables(self._surroundings.client(), self._surroundings.topic, asked.namespace)
 
-    def _view(
-        self, asked: AlertAsked, alerts: Sequence[AlertRow], past: Sequence[Past], handled: str, at_ms: int
-    ) -> AlertView:
-        newest = alerts[0] if alerts else past[0].change if past else None
-        if newest is None:
-            return AlertView(asked, None, (), "")
+    def _incident(self, newest: AlertRow, past: Sequence[Past]) -> AlertIncident | None:
+        """The one that the alert is in, or was in when it last fired."""
+        began_ms = _began_ms(newest, past)
+        # In whatever file of rules the incident was seen: it is told of by the one whose alerts are in it.
+        incidents = AlertTables(self._surroundings.client(), self._surroundings.topic, newest.namespace).incidents(
+            min(began_ms, newest.since_ms) - _DAY_MS
+        )
+        return incident_with(incidents, newest.rule, notification.place_of(newest.group), began_ms)
+
+    def _view(self, asked: AlertAsked, newest: AlertRow, past: Sequence[Past], handled: str, at_ms: int) -> AlertView:
         name = newest.about.metric
         drawn, step_ms = self._chart(newest, past, at_ms) if name in self._of_course else (None, 60_000)
         return AlertView(
@@ -129,7 +140,7 @@ class AlertReader:
 
     def _chart(self, alert: AlertRow, past: Sequence[Past], at_ms: int) -> tuple[Chart | None, int]:
         """The metric from an hour, or thrice its length, before the alert began until now, a week at most."""
-        began_ms = alert.since_ms if alert.state == "firing" else _last_firing_ms(past, alert.since_ms)
+        began_ms = _began_ms(alert, past)
         lasted_ms = min(max(at_ms - began_ms, 0), 6 * _DAY_MS)
         start_ms = began_ms - max(_HOUR_MS, min(3 * lasted_ms, _DAY_MS))
         span = TimeSpan(start_ms, max(start_ms + _HOUR_MS, min(at_ms, began_ms + lasted_ms + _HOUR_MS)))
@@ -162,5 +173,8 @@ def alert_asked(request: Request) -> AlertAsked:
     return AlertAsked(str(request.path_params["rule"])[:NAME_BYTES_MAX], group, query.get("namespace", ""))
 
 
-def _last_firing_ms(past: Sequence[Past], otherwise: int) -> int:
-    return next((one.change.since_ms for one in past if one.change.state == "firing"), otherwise)
+def _began_ms(alert: AlertRow, past: Sequence[Past]) -> int:
+    """When it began to fire, or did last."""
+    if alert.state == "firing":
+        return alert.since_ms
+    return next((one.change.since_ms for one in past if one.change.state == "firing"), alert.since_ms)

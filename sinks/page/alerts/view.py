@@ -12,6 +12,7 @@ from touchstream.schemas.alerts import DIMENSIONS
 from touchstream.schemas.metrics import Catalogue
 from touchstream.sinks.clickhouse.alerts.store import Past
 from touchstream.sinks.notify.notification import Handled
+from touchstream.sinks.page.alerts.cause import IncidentView
 from touchstream.sinks.page.figures import NOTHING, number
 from touchstream.sinks.page.stage.chart import Chart
 from touchstream.sinks.page.stage.selection import spelled_time
@@ -72,6 +73,7 @@ class AlertView:
     chart: Chart | None = None
     label: str = ""
     step_minutes: int = 1
+    incident: IncidentView | None = None
 
 
 def alerts_view(

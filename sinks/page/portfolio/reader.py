@@ -65,6 +65,6 @@ class PortfolioReader:
         rules: dict[str, list[str]] = {}
         for alert in AlertTables(client, topic, None).alerts():
             names = rules.setdefault(alert.about.metric, [])
-            if alert.rule not in names:
+            if alert.rule not in names and not alert.incident:
                 names.append(alert.rule)
         return PortfolioRead(journey, rows[0] if rows else None, visits[0] if visits else None, rules)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from touchstream.schemas.annotations import Annotation
 from touchstream.schemas.metrics import Metric
-from touchstream.schemas.times import instant
+from touchstream.schemas.times import instant, since_epoch
 from touchstream.sinks.clickhouse.course.course import TimeSpan
 from touchstream.sinks.page.figures import number
 from touchstream.sinks.page.trend import narrowest
@@ -57,6 +58,7 @@ class Chart:
     before: str
     target: float | None
     shades: tuple[tuple[float, float], ...]
+    marks: tuple[Spot, ...]
     spots: tuple[Spot, ...]
     values: tuple[str, ...]
     times: tuple[datetime, ...]
@@ -86,8 +88,12 @@ def chart(
     span: TimeSpan,
     step_ms: int,
     shades: Sequence[TimeSpan] = (),
+    noted: Sequence[Annotation] = (),
 ) -> Chart | None:
-    """The chart of a course; None without a value. before: the course that it is compared with, moved to this span."""
+    """The chart of a course; None without a value. before: the course that it is compared with, moved to this span.
+
+    shades: when alerts were firing; noted: what was noted of it.
+    """
     valued = [point for point in course if point.value is not None]
     if not valued:
         return None
@@ -101,6 +107,7 @@ def chart(
         before=scale.path(before, lambda _: True),
         target=scale.y(metric.target) if metric.target is not None and low <= metric.target <= high else None,
         shades=tuple(scale.stretch(one) for one in shades),
+        marks=tuple(scale.mark(one) for one in noted),
         spots=tuple(scale.spot(point, metric) for point in valued),
         values=tuple(number(high - place * (high - low) / _TICKS, metric.unit) for place in range(_TICKS + 1)),
         times=tuple(instant(span.from_ms + place * span.length_ms // (_LABELS - 1)) for place in range(_LABELS)),
@@ -162,6 +169,11 @@ class _Scale:
         """Where a span begins in the chart, and how wide it is."""
         start, end = (min(max(self.x(at_ms), 0.0), WIDTH) for at_ms in (one.from_ms, one.to_ms))
         return round(start, 1), round(max(end - start, 1.0), 1)
+
+    def mark(self, one: Annotation) -> Spot:
+        """Where something was noted, and what."""
+        x, width = self.stretch(TimeSpan(since_epoch(one.at), since_epoch(one.end)))
+        return Spot(x, width, f"{one.kind} at {one.at:%Y-%m-%d %H:%M} UTC: {one.text}")
 
     def spot(self, point: Point, metric: Metric) -> Spot:
         x = self.x(point.at_ms)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from touchstream.schemas.metrics import Metric
-from touchstream.sinks.page.figures import number
+from touchstream.sinks.page.figures import difference
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,18 @@ def moved(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None, metri
     one, other = now.get(metric.name), before.get(metric.name)
     if one is None or other is None:
         return None
-    difference = one - other
+    change = one - other
     if metric.unit in ("events", "customers", "minor_units"):
-        part = f"{100 * difference / other:+.0f} %".replace("-", "−") if other else "new"
-        return Moved(difference, part if difference else "±0", None, "unclear")
+        part = f"{100 * change / other:+.0f} %".replace("-", "−") if other else "new"
+        return Moved(change, part if change else "±0", None, "unclear")
     ends = [row.get(f"{metric.name}_{end}") for row in (now, before) for end in ("low", "high")]
-    text = _signed(difference, metric)
+    text = difference(change, metric.unit)
     if any(end is None for end in ends):
-        return Moved(difference, text, None, "unclear")
-    low = difference - math.hypot(one - ends[0], ends[3] - other)
-    high = difference + math.hypot(ends[1] - one, other - ends[2])
-    verdict = "better" if (difference > 0) == (metric.direction == "higher") else "worse"
+        return Moved(change, text, None, "unclear")
+    low = change - math.hypot(one - ends[0], ends[3] - other)
+    high = change + math.hypot(ends[1] - one, other - ends[2])
+    verdict = "better" if (change > 0) == (metric.direction == "higher") else "worse"
     if low <= 0 <= high or metric.direction == "neither":
         verdict = "unclear"
-    return Moved(difference, text, f"{_signed(low, metric)} to {_signed(high, metric)}", verdict)
-
-
-def _signed(value: float, metric: Metric) -> str:
-    text = number(abs(value), metric.unit).lstrip("+")
-    return f"{'+' if value > 0 else '−' if value < 0 else '±'}{text}"
+    ends_said = f"{difference(low, metric.unit)} to {difference(high, metric.unit)}"
+    return Moved(change, text, ends_said, verdict)

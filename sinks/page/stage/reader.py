@@ -11,6 +11,7 @@ from touchstream.schemas.journey import Journey
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.times import now_ms
 from touchstream.schemas.windows import BY_NAME
+from touchstream.sinks.clickhouse.alerts.annotations import AnnotationTable
 from touchstream.sinks.clickhouse.alerts.store import AlertTables
 from touchstream.sinks.clickhouse.course.course import TimeSpan, course, parts, step_of
 from touchstream.sinks.clickhouse.rolling import live
@@ -28,6 +29,9 @@ _READINGS: Final = 800
 """Readings while a span passes."""
 _NAMES_OF: Final = BY_NAME["1h"]
 _CHANGES_MAX: Final = 1_000
+_NOTED_READ_MAX: Final = 1_000
+_NOTED_MAX: Final = 50
+"""Most annotations on a chart, the newest."""
 _ASIDE_MAX: Final = 4
 
 
@@ -97,6 +101,7 @@ class StageReader:
         whole = asked(parts, client, topic, group, "", span, before)
         made_of = asked(parts, client, topic, group, selection.by, span, before)
         tables = AlertTables(client, topic, None)
+        noted = AnnotationTable(client).between(topic, span.from_ms, span.to_ms, _NOTED_READ_MAX)
         firing = tables.alerts(states=["firing"], most=_CHANGES_MAX)
         return StageReadings(
             at_ms=at_ms,
@@ -105,6 +110,7 @@ class StageReader:
             complete_ms=self._surroundings.read().watermark_ms,
             names=self._names.get(journey, lambda: self._read_names(client, journey)),
             firing=firing,
+            noted=[one for one in noted if one.concerns(group)][:_NOTED_MAX],
             alerts=[*tables.changes(span.from_ms, ["firing", "resolved"], most=_CHANGES_MAX), *firing],
             course=now_course.result(),
             course_before=then_course.result(),

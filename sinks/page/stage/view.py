@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from touchstream.schemas.alert_state import AlertRow
+from touchstream.schemas.annotations import Annotation
 from touchstream.schemas.journey import Journey
 from touchstream.schemas.metrics import Catalogue, Metric, shipped
 from touchstream.schemas.times import instant
@@ -39,6 +40,8 @@ class StageReadings:
     firing: Sequence[AlertRow] = ()
     alerts: Sequence[AlertRow] = ()
     """Changes of alerts in the span, and those that are firing."""
+    noted: Sequence[Annotation] = ()
+    """What was noted of the group in the span, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class StageView:
     parts: tuple[Part, ...]
     parts_left_out: int
     firing: tuple[AlertRow, ...]
+    noted: tuple[Annotation, ...]
     start: datetime
     end: datetime
     step_minutes: int
@@ -150,6 +154,7 @@ def stage_view(
             span,
             step_ms,
             _shades(readings, selection.stage, metric.name),
+            readings.noted,
         ),
         table=tuple(
             TableRow(instant(row["at_ms"]), _figure(row, catalogue, metric.name)) for row in reversed(readings.course)
@@ -157,6 +162,7 @@ def stage_view(
         parts=_parts(readings.parts, metric, catalogue),
         parts_left_out=readings.parts.left_out,
         firing=tuple(alert for alert in readings.firing if alert.group.stage == selection.stage),
+        noted=tuple(readings.noted),
         start=instant(span.from_ms),
         end=instant(span.to_ms),
         step_minutes=step_ms // 60_000,
