@@ -95,6 +95,7 @@ class Touchpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     sent_by: str | None = None
     instrument: str | None = None
     score: float | None = None
+    amends: str | None = None
 
     @property
     def key(self) -> bytes:

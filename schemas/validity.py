@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 OPTIONAL_TEXTS: Final = (
     *("customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency", "source", "sent_by"),
     "instrument",
+    "amends",
 )
 """An empty one says nothing: it counts as absent, and is null in what is measured."""
 
 _REQUIRED = ("event_id", "channel", "touchpoint", "action")
-_NAMES = (*_REQUIRED, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by", "instrument")
+_NAMES = (*_REQUIRED, *(name for name in OPTIONAL_TEXTS if name not in ("outcome", "currency")))
 WORDS: Final = ("action", "outcome", "instrument")
 """Read in any case: `Purchase ` is a purchase."""
 AROUND: Final = " \t\r\n\u00a0"
@@ -209,6 +210,13 @@ def _id_rules(void_ids: VoidIds) -> Iterator[ValidityRule]:
         "event_id",
         Reason.MISSING_FIELD,
         demand,
+        lambda column: column.str.contains(void_ids.events),
+        lambda v: not void_ids.is_event(v),
+    )
+    yield _on(
+        "amends",
+        Reason.MISSING_FIELD,
+        "that is no id of an event; send that of the answer's first version, or leave the field out",
         lambda column: column.str.contains(void_ids.events),
         lambda v: not void_ids.is_event(v),
     )

@@ -70,6 +70,8 @@ TOUCHPOINTS: Final = pa.schema(
         _required("source", TEXT),
         _required("sent_by", TEXT),
         pa.field("kafka_key", BYTES),
+        _required("amends", TEXT),
+        pa.field("replaced", pa.uint64()),
     ]
 )
 
@@ -89,11 +91,24 @@ RAW_EVENTS: Final = pa.schema(
         TOUCHPOINTS.field(name)
         for name in (
             "log_offset", "lane_clock", "occurred_at", "journey", "stage", "channel", "touchpoint", "segment",
-            "late", "action", "outcome", *NUMBER_COLUMNS, "currency", "instrument",
+            "late", "action", "outcome", *NUMBER_COLUMNS, "currency", "instrument", "replaced",
         )
     ]
 )  # fmt: skip
-"""What panes count of a raw event, and where it stands."""
+"""What panes count of a raw event, where it stands, and which version of an answer it took the place of."""
+VERSIONS: Final = pa.schema(
+    [
+        *(TOUCHPOINTS.field(name) for name in EVENT_IDENTITY if name not in RAW_EVENTS.names),
+        TOUCHPOINTS.field("amends"),
+        *RAW_EVENTS,
+    ]
+)
+"""What is known of a version of an answer: what panes count of it, and which answer it is one of."""
+
+AMENDMENTS: Final = pa.schema(
+    [TOUCHPOINTS.field(name) for name in ("log_offset", "lane_clock", *EVENT_IDENTITY, "amends")]
+)
+"""That an answer is amended."""
 
 
 def pane_schema(measures: Iterable[Measure]) -> pa.Schema:

@@ -142,6 +142,7 @@ class Producer:
         currency: str | None = None,
         instrument: str | None = None,
         score: float | None = None,
+        amends: str | None = None,
         attributes: dict[str, str] | None = None,
     ) -> Delivery:
         """Send one event; the fields are those of the interface. Returns before Kafka has it: see `flush`.

@@ -24,6 +24,9 @@ _LATENESS_DAYS_MAX: Final = 30
 _HORIZON_DAYS_MAX: Final = 365
 _RETENTION_DAYS_MAX: Final = 36_500
 _IDS_MAX: Final = 2**30
+_CORRECTION_DAYS_MAX: Final = 90
+CORRECTION_DAYS: Final = 14
+"""How far back corrections reach where definitions say nothing: what all did before they could."""
 SEMANTICS: Final = 2
 """A lane's own rules. Events are told apart by 1: their event_id; 2: their source, Kafka key and event_id."""
 _VOID_IDS_MAX: Final = 10_000  # words; the setting has at most so many characters
@@ -44,6 +47,8 @@ class Definitions:
     """Upper bound on remembered event ids: those of this many of a lane's newest offsets."""
     void_ids: VoidIds = DEFAULT_VOID_IDS
     """What is no id: an event that carries it is refused."""
+    correction_ms: int = CORRECTION_DAYS * _DAY_MS
+    """A version of an answer amends one that was counted at most so much earlier, by the lane clock; 0: none does."""
     instruments: Instruments = NONE
     """What may be answered, and on which scales."""
     semantics: int = 1
@@ -81,6 +86,7 @@ class Definitions:
             duplicate_ids_max=read.duplicate_ids_max or _UNBOUNDED,
             pane_retention_ms=read.pane_retention_days * _DAY_MS,
             void_ids=VoidIds.of(read.void_ids),
+            correction_ms=read.correction_days * _DAY_MS,
             instruments=instruments,
             semantics=read.semantics,
             content=content if isinstance(content, str) else content.decode(),
@@ -97,6 +103,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     semantics: Annotated[int, msgspec.Meta(ge=1, le=SEMANTICS)] = 1
     void_ids: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=_VOID_IDS_MAX)] = VOID_WORDS
     instruments: list[dict[str, Any]] = []
+    correction_days: Annotated[int, msgspec.Meta(ge=0, le=_CORRECTION_DAYS_MAX)] = CORRECTION_DAYS
 
 
 def document(
@@ -108,6 +115,7 @@ def document(
     duplicate_ids_max: int = 0,
     void_ids: tuple[str, ...] = VOID_WORDS,
     instruments: Instruments = NONE,
+    correction_days: int = CORRECTION_DAYS,
 ) -> dict[str, Any]:
     """The document of these definitions; its version is a digest of its content."""
     content = {
@@ -123,6 +131,8 @@ def document(
         content["void_ids"] = list(void_ids)
     if instruments.declared:
         content["instruments"] = instruments.document
+    if correction_days != CORRECTION_DAYS:
+        content["correction_days"] = correction_days
     return {"version": _digest(content), **content}
 
 

@@ -1,7 +1,7 @@
 """What a batch of events adds to the panes of a lane: keys of panes, and integers to add to them, in columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -100,6 +100,12 @@ class Deltas:
             sums["log_offset"].to_numpy(),
             {name: _by_label(values, labels[name]) for name, values in maps.items() if values.height},
         )
+
+    def negated(self) -> "Deltas":
+        """What takes the same out of panes again."""
+        panes = replace(self.panes, rows=-self.panes.rows)
+        maps = {name: replace(sums, rows=-sums.rows) for name, sums in self.maps.items()}
+        return Deltas(panes, self.log_offsets, maps)
 
     def coarser(self, resolution_s: int) -> "Deltas":
         """The same in longer panes, of which each holds whole panes of these."""

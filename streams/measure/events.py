@@ -25,6 +25,7 @@ Times = npt.NDArray[np.int64]
 _RESOLVED_BY: Final = ("journey", "stage", "channel", "touchpoint", "segment", "action")
 _MAYBE_EMPTY: Final = (
     "customer_id", "anonymous_id", "segment", "outcome", "currency", "source", "sent_by", "instrument",
+    "amends",
 )  # fmt: skip
 _NO_TIME: Final = np.iinfo(np.int64).min
 

@@ -19,6 +19,7 @@ from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import Reason, Refusal
 from touchstream.streams.measure import controls
+from touchstream.streams.measure.answers import AnswerVersions, VersionLoader, no_versions
 from touchstream.streams.measure.content import contents
 from touchstream.streams.measure.controls import (
     HEARTBEAT,
@@ -37,7 +38,7 @@ from touchstream.streams.measure.duplicates import CountedIds, Seen, Verdicts
 from touchstream.streams.measure.erasures import Erasure, erasures
 from touchstream.streams.measure.events import Clocks, DeadLetter, dead_letters, decode, measured, resolve
 from touchstream.streams.measure.identity import identities
-from touchstream.streams.measure.panes import LABELS_MAX, Panes
+from touchstream.streams.measure.panes import LABELS_MAX, SERIES, Panes
 from touchstream.streams.measure.records import Records
 
 PENDING_ROW_BYTES: Final = 1_000
@@ -76,13 +77,21 @@ class Lane:
     A lane whose `take` raised has to be thrown away and loaded anew from the tables.
     """
 
-    def __init__(self, row: LaneRow, definitions: Definitions, writers: WriterSchemas, load_panes: PaneLoader) -> None:
+    def __init__(
+        self,
+        row: LaneRow,
+        definitions: Definitions,
+        writers: WriterSchemas,
+        load_panes: PaneLoader,
+        load_versions: VersionLoader = no_versions,
+    ) -> None:
         self.row = row
         self.definitions = definitions
         self.panes = Panes()
         self.counted_ids = CountedIds()
         self._next_ids = CountedIds() if definitions.semantics < SEMANTICS else None
         """The same events by the rule of SEMANTICS, so that the lane can go over to it at any offset."""
+        self.answers = AnswerVersions(row.next_offset, load_versions)
         self.history: History | None = None
         """What the tables hold already: such events count as seen, and are not measured again."""
         self.outcomes: Counter[str] = Counter()
@@ -97,6 +106,7 @@ class Lane:
         self._switched: list[Definitions] = []
         self._pending = 0
         self._changed = False
+        self._flushed_below = row.next_offset
 
     @property
     def pending_rows(self) -> int:
@@ -132,7 +142,7 @@ class Lane:
         """The rows to write as of now. Panes stay pinned in memory until `flushed`."""
         touchpoints = pl.concat(self._touchpoints) if self._touchpoints else None
         letters, self._touchpoints, self._letters, self._changed = self._letters, [], [], False
-        self._pending = 0
+        self._pending, self._flushed_below = 0, self.row.next_offset
         erasures, self._erasures = self._erasures, []
         noted, self._controls = self._controls, []
         switched, self._switched = self._switched, []
@@ -143,6 +153,7 @@ class Lane:
         """The rows of the last flush are in the tables: keep at most `panes_max` panes, forget ids past the horizon."""
         self.panes.acknowledged()
         self.panes.evict(panes_max, LABELS_MAX)
+        self.answers.acknowledged(self._flushed_below, self.row.lane_clock_ms)
         passed = self.row.ids_since_ms, self.row.ids_from
         for ids in (self.counted_ids, self._next_ids):
             if ids is not None and ids.expired(*passed) * 2 > len(ids):
@@ -168,16 +179,15 @@ class Lane:
         events = events.with_columns(
             counted=pl.Series(~verdicts.duplicate), conflicting=pl.Series(verdicts.conflicting)
         )
+        events = resolve(events, definitions.journeys, self.panes.series)
+        events, retracted = self._settled(events)
         if self.history:
             measured_before = pl.col("log_offset") < self.history.below_offset
-            events = events.filter(~(measured_before & (pl.col("occurred_at") < self.history.before_ms)))
-            if not events.height:
-                return
-        events = resolve(events, definitions.journeys, self.panes.series)
-        missing = self.panes.missing(events)
-        if missing is not None:
-            self.panes.admit(self._load_panes(missing))
-        self.panes.apply(events)
+            occurred_before = pl.col("occurred_at") < self.history.before_ms
+            events, retracted = (one.filter(~(measured_before & occurred_before)) for one in (events, retracted))
+        if not events.height and not retracted.height:
+            return
+        self._count(events.filter("applies"), retracted)
         counted = events.filter("counted").with_columns(definitions=pl.lit(definitions.version))
         if counted.height:
             self._touchpoints.append(counted)
@@ -185,6 +195,29 @@ class Lane:
             self._occurred(int(counted["occurred_at"].max()))  # type: ignore[arg-type]
         also = {"late": int(counted["late"].sum()), "conflicting": int(events["conflicting"].sum())}
         self.outcomes.update(counted=counted.height, duplicate=events.height - counted.height, **also)
+
+    def _settled(self, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Events with what each replaced, and whether panes count it; and what leaves panes because of them."""
+        counted = events.filter("counted")
+        settled = self.answers.settle(counted, self.definitions.correction_ms)
+        series = self.panes.series(settled.retracted.select(SERIES).rows())
+        retracted = settled.retracted.with_columns(
+            pl.Series("series", series, pl.UInt32), counted=pl.lit(value=True), conflicting=pl.lit(value=False)
+        )
+        if settled.replaced.null_count() == len(settled.replaced):
+            return events.with_columns(replaced=pl.lit(None, pl.UInt64), applies=pl.lit(value=True)), retracted
+        said = counted.select("log_offset").with_columns(settled.replaced)
+        events = events.join(said, on="log_offset", how="left", maintain_order="left")
+        return events.with_columns(
+            applies=pl.col("replaced").cast(pl.Int64).ne_missing(pl.col("log_offset"))
+        ), retracted
+
+    def _count(self, events: pl.DataFrame, retracted: pl.DataFrame) -> None:
+        touched = pl.concat([one.select("series", "occurred_at") for one in (events, retracted)])
+        missing = self.panes.missing(touched)
+        if missing is not None:
+            self.panes.admit(self._load_panes(missing))
+        self.panes.apply(events, retracted)
 
     def _judge(self, events: pl.DataFrame) -> Verdicts:
         seen = self._seen(events)

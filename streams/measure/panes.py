@@ -114,27 +114,38 @@ class Panes:
             ragged.admit(slots, chosen[name].combine_chunks())
         self._admitted_offset_max = max(self._admitted_offset_max, int(self._offsets[slots].max(initial=-1)))
 
-    def apply(self, events: pl.DataFrame) -> None:
+    def apply(self, events: pl.DataFrame, retracted: pl.DataFrame | None = None) -> None:
         """Add events to their panes at every resolution.
 
         events: in offset order; columns log_offset, series, occurred_at (ms), counted, and those of MEASURED.
+        retracted: the same of counted events that leave their panes, at the offset of what makes them leave.
         """
-        if not events.height:
-            return
-        if not events["counted"].all():
+        if events.height and not events["counted"].all():
             emptied = [pl.when("counted").then(name).alias(name) for name in MEASURED]
             events = events.with_columns(emptied)
-        labels = {name: ragged.labels for name, ragged in self._maps.items()}
-        ahead = int(events["log_offset"].min()) <= self._admitted_offset_max  # type: ignore[arg-type]
-        if ahead:
-            for resolution_s in RESOLUTIONS_S:
-                keyed = _keyed(events, resolution_s)
-                self._add(Deltas.of(keyed.filter(self._fresh(keyed)), labels))
+        parts = [(events, False)] if events.height else []
+        if retracted is not None and retracted.height:
+            parts.append((retracted, True))
+        if not parts:
             return
-        deltas = Deltas.of(_keyed(events, RESOLUTIONS_S[0]), labels)
-        self._add(deltas)
-        for resolution_s in RESOLUTIONS_S[1:]:
-            self._add(deltas.coarser(resolution_s))
+        first = min(int(part["log_offset"].min()) for part, _ in parts)  # type: ignore[arg-type]
+        if first <= self._admitted_offset_max:
+            # What is fresh is found for all of them before any moves a pane's offset.
+            for resolution_s in RESOLUTIONS_S:
+                keyed = [(_keyed(part, resolution_s), leaves) for part, leaves in parts]
+                fresh = [(part.filter(self._fresh(part)), leaves) for part, leaves in keyed]
+                for part, leaves in fresh:
+                    self._add(self._deltas(part, leaves=leaves))
+            return
+        for part, leaves in parts:
+            deltas = self._deltas(_keyed(part, RESOLUTIONS_S[0]), leaves=leaves)
+            self._add(deltas)
+            for resolution_s in RESOLUTIONS_S[1:]:
+                self._add(deltas.coarser(resolution_s))
+
+    def _deltas(self, keyed: pl.DataFrame, *, leaves: bool) -> Deltas:
+        deltas = Deltas.of(keyed, {name: ragged.labels for name, ragged in self._maps.items()})
+        return deltas.negated() if leaves else deltas
 
     def changed(self) -> pa.Table:
         """The rows that changed since the last call, as of now; they stay pinned until `acknowledged`."""

@@ -120,6 +120,13 @@ class Settings(BaseSettings):
     raw_retention_days: int = Field(
         30, ge=1, le=36_500, description="Days for which raw events are kept; longer than the duplicate horizon."
     )
+    correction_days: int = Field(
+        14,
+        ge=0,
+        le=90,
+        description="Days within which an event may amend an answer (`amends`); later it is an answer of its own."
+        " At most RAW_RETENTION_DAYS, since raw events say what it replaces. 0: none is amended.",
+    )
     dead_letter_retention_days: int = Field(
         90,
         ge=1,

@@ -64,6 +64,7 @@ def definitions_in_settings(settings: Settings) -> bytes:
         duplicate_ids_max=settings.duplicate_ids_max,
         void_ids=settings.void_words,
         instruments=instruments_of(settings.instruments_file),
+        correction_days=min(settings.correction_days, settings.raw_retention_days),
     )
     return msgspec.json.encode(content)
 

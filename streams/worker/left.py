@@ -6,6 +6,7 @@ event that is in the tables counts, no other one does, and the panes are brought
 writes later are the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -29,6 +30,9 @@ class LeftTables(Protocol):
     def raw_events(self, log_id: str, partition: int, from_offset: int) -> pa.Table:
         """The rows of `touchpoints` from an offset on, by offset, with what panes count of them."""
 
+    def raw_events_at(self, log_id: str, partition: int, offsets: Sequence[int]) -> pa.Table:
+        """The rows of `touchpoints` at these offsets."""
+
     def panes_by_key(self, log_id: str, partition: int, keys: pa.Table) -> pa.Table:
         """The rows of `stage_panes` that exist for keys."""
 
@@ -46,14 +50,13 @@ def made_whole(row: LaneRow, tables: LeftTables) -> LaneRow:
     if not events.height:
         return row
     panes = Panes()
-    events = events.with_columns(
-        pl.Series("series", panes.series(events.select(SERIES).rows()), pl.UInt32), counted=True, conflicting=False
-    )
+    counting = _in_panes(events.filter(pl.col("replaced").ne_missing(pl.col("log_offset"))), panes)
+    retracted = _in_panes(_retracted(row, events, tables), panes)
     panes.complete_from_ms = dict.fromkeys(RESOLUTIONS_S, np.iinfo(np.int64).max)
-    missing = panes.missing(events)
+    missing = panes.missing(pl.concat([counting, retracted]))
     if missing is not None:
         panes.admit(tables.panes_by_key(row.log_id, row.partition, missing))
-    panes.apply(events)
+    panes.apply(counting, retracted)
     completed = panes.unwritten
     if completed:
         tables.complete(row, panes.changed())
@@ -68,6 +71,20 @@ def made_whole(row: LaneRow, tables: LeftTables) -> LaneRow:
         lane_clock_ms=max(row.lane_clock_ms, last["lane_clock"]),
         occurred_max_ms=max(row.occurred_max_ms, int(events["occurred_at"].max())),  # type: ignore[arg-type]
     )
+
+
+def _retracted(row: LaneRow, events: pl.DataFrame, tables: LeftTables) -> pl.DataFrame:
+    """The versions of answers that these events took the place of, each at the offset of the event."""
+    by = events.filter(pl.col("replaced") < pl.col("log_offset")).select("replaced", by="log_offset")
+    if not by.height:
+        return events.clear()
+    before = _events(tables.raw_events_at(row.log_id, row.partition, by["replaced"].to_list()))
+    return before.join(by, left_on="log_offset", right_on="replaced").with_columns(log_offset="by").drop("by")
+
+
+def _in_panes(events: pl.DataFrame, panes: Panes) -> pl.DataFrame:
+    series = pl.Series("series", panes.series(events.select(SERIES).rows()), pl.UInt32)
+    return events.with_columns(series, counted=True, conflicting=False)
 
 
 def _events(rows: pa.Table) -> pl.DataFrame:

@@ -106,6 +106,10 @@ class WorkerTables:
         """As `LeftTables.raw_events`."""
         return self._reader.raw_events(log_id, partition, from_offset)
 
+    def raw_events_at(self, log_id: str, partition: int, offsets: Sequence[int]) -> pa.Table:
+        """As `LeftTables.raw_events_at`."""
+        return self._reader.raw_events_at(log_id, partition, offsets)
+
     def complete(self, row: LaneRow, panes: pa.Table) -> None:
         """As `LeftTables.complete`."""
         try:
@@ -133,6 +137,20 @@ class WorkerTables:
     def counted_ids(self, log_id: str, partition: int, offsets: tuple[int, int], since_ms: int) -> Iterable[pa.Table]:
         """As `LaneTables.counted_ids`."""
         return self._reader.counted_event_ids(log_id, partition, offsets, since_ms)
+
+    def versions(
+        self, log_id: str, partition: int, event_ids: Sequence[str], below_offset: int, since_ms: int
+    ) -> pa.Table:
+        """As `LaneTables.versions`; waits for ClickHouse. Raises Stopped."""
+        return self._retry(
+            "versions of answers",
+            lambda: self._reader.versions(log_id, partition, event_ids, below_offset, since_ms),
+            _AWAY,
+        )
+
+    def amendments(self, log_id: str, partition: int, below_offset: int, since_ms: int) -> pa.Table:
+        """As `LaneTables.amendments`."""
+        return self._reader.amendments(log_id, partition, below_offset, since_ms)
 
     def definitions(self, version: str | None) -> str:
         """As `LaneTables.definitions`. Raises LookupError, which is retried, until `init` has made them known."""

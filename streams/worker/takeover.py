@@ -10,6 +10,7 @@ log goes on from the same.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.lane_row import LaneRow
 from touchstream.schemas.touchpoint import TIME_MS_MIN
 from touchstream.streams.broker.topics import LogPosition
+from touchstream.streams.measure.answers import REMEMBERED_MS
 from touchstream.streams.measure.definitions import Definitions
 from touchstream.streams.measure.deltas import RESOLUTIONS_S
 from touchstream.streams.measure.lane import Lane
@@ -54,6 +56,14 @@ class LaneTables(LeftTables, Protocol):
         offsets: from the first, below the second; since_ms: not those that were counted at an earlier lane clock.
         """
 
+    def versions(
+        self, log_id: str, partition: int, event_ids: Sequence[str], below_offset: int, since_ms: int
+    ) -> pa.Table:
+        """The counted events that have one of the ids as event_id or amend it (`answers.VersionLoader`)."""
+
+    def amendments(self, log_id: str, partition: int, below_offset: int, since_ms: int) -> pa.Table:
+        """log_offset, lane_clock, and columns of identities and amends of counted events that amend one, by offset."""
+
     def definitions(self, version: str | None) -> str:
         """The content of a version; None: of the first that was in force."""
 
@@ -79,7 +89,13 @@ def take_over(
         tables.begin(first, definitions.lateness_ms)
         rows = tables.lane_rows(topic, partition)  # another worker may have begun it, and be further on
         row = next(known for known in rows if known.log_id == row.log_id)
-    lane = Lane(row, definitions, writers, lambda keys: tables.panes_by_key(row.log_id, partition, keys))
+    lane = Lane(
+        row,
+        definitions,
+        writers,
+        lambda keys: tables.panes_by_key(row.log_id, partition, keys),
+        partial(tables.versions, row.log_id, partition),
+    )
     for resolution_s in RESOLUTIONS_S:
         panes = tables.newest_panes(row.log_id, partition, resolution_s, HOT_PANES_MAX)
         lane.panes.admit(panes)
@@ -87,6 +103,9 @@ def take_over(
             oldest = panes["pane_start"].cast(pa.int64()).to_numpy().min()
             lane.panes.complete_from_ms[resolution_s] = int(oldest) + resolution_s * 1000
     _load_ids(lane, rows, tables)
+    since_ms = row.lane_clock_ms - REMEMBERED_MS
+    amendments = tables.amendments(row.log_id, partition, row.next_offset, since_ms)
+    lane.answers.load(pl.DataFrame(pl.from_arrow(amendments)), amendments["lane_clock"].cast(pa.int64()).to_numpy())
     return lane
 
 

@@ -100,6 +100,7 @@ def test_every_field_arrives(kafka_url: str, topic: str) -> None:
         "currency": "EUR",
         "instrument": "stars",
         "score": 4.0,
+        "amends": "r",
         "attributes": {"x": "y"},
     }
     with Producer(kafka_url, topic=topic) as producer:

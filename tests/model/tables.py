@@ -11,7 +11,7 @@ from tests.oracle.control import FIRST_KEYS
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
 from touchstream.schemas.lane_row import LaneRow
-from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES
+from touchstream.sinks.clickhouse.rows import AMENDMENTS, EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES, VERSIONS
 from touchstream.streams.measure.lane import LaneRows
 from touchstream.streams.worker.flush import first_rows, flush_of, of_lane
 
@@ -117,8 +117,28 @@ class MemoryTables:
     def raw_events(self, log_id: str, partition: int, from_offset: int) -> pa.Table:
         self._read()
         rows = [row for row in self._of(self.touchpoints, log_id, partition) if row["log_offset"] >= from_offset]
-        rows = [{name: row[name] for name in RAW_EVENTS.names} for row in rows]
-        return pa.Table.from_pylist(sorted(rows, key=lambda row: int(row["log_offset"])), RAW_EVENTS)
+        return _by_offset(rows, RAW_EVENTS)
+
+    def raw_events_at(self, log_id: str, partition: int, offsets: Sequence[int]) -> pa.Table:
+        self._read()
+        rows = [row for row in self._of(self.touchpoints, log_id, partition) if row["log_offset"] in offsets]
+        return _by_offset(rows, RAW_EVENTS)
+
+    def versions(
+        self, log_id: str, partition: int, event_ids: Sequence[str], below_offset: int, since_ms: int
+    ) -> pa.Table:
+        self._read()
+        rows = self._counted(log_id, partition, below_offset, since_ms)
+        return _by_offset([row for row in rows if {row["event_id"], row["amends"]} & {*event_ids}], VERSIONS)
+
+    def amendments(self, log_id: str, partition: int, below_offset: int, since_ms: int) -> pa.Table:
+        self._read()
+        rows = self._counted(log_id, partition, below_offset, since_ms)
+        return _by_offset([row for row in rows if row["amends"]], AMENDMENTS)
+
+    def _counted(self, log_id: str, partition: int, below_offset: int, since_ms: int) -> list[Row]:
+        rows = self._of(self.touchpoints, log_id, partition)
+        return [row for row in rows if row["log_offset"] < below_offset and row["lane_clock"] >= since_ms]
 
     def complete(self, row: LaneRow, panes: pa.Table) -> None:
         self._read()
@@ -204,6 +224,11 @@ def _replace(table: dict[Any, Row], key: object, row: Row, version: str) -> None
     held = table.get(key)
     if held is None or held[version] <= row[version]:
         table[key] = row
+
+
+def _by_offset(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
+    chosen = [{name: row[name] for name in schema.names} for row in rows]
+    return pa.Table.from_pylist(sorted(chosen, key=lambda row: int(row["log_offset"])), schema)
 
 
 def _panes(rows: Sequence[Row]) -> pa.Table:

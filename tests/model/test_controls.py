@@ -12,7 +12,7 @@ from tests.model.schedule import run
 from tests.model.truth import Untrue
 from touchstream.schemas.codec import WriterSchemas
 
-TELLING = (17, 5, 20, 23, 26, 0, 10, 30, 92, 270, 25, 24, 40, 46, 1, 11, 7, 3, 6, 322, 333, 141)
+TELLING = (10, 2, 15, 34, 53, 62, 119, 0, 11, 19, 31, 50, 128, 129, 193, 228)
 """Seeds of `make test` that show a control each; those that show most come first. In their own order it takes 20."""
 ROOT = Path(__file__).parents[2]
 

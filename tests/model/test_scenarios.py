@@ -58,6 +58,23 @@ def test_events_are_counted_repeated_and_counted_again_past_the_horizon(measured
     assert any(pane["duplicates"] > pane["conflicting"] for pane in panes(measured))
 
 
+def test_answers_are_corrected_before_and_after_they_come_several_times_and_out_of_reach(
+    measured: list[Tables],
+) -> None:
+    corrected = Counter[str]()
+    for tables in measured:
+        rows = tables.touchpoints
+        for row in rows.values():
+            if row["replaced"] is None:
+                corrected["first" if row["amends"] else "plain"] += 1
+            elif row["replaced"] == row["log_offset"]:
+                corrected["too late" if row["amends"] else "its answer came later"] += 1
+            else:
+                corrected["again" if rows[row["replaced"]]["amends"] else "after"] += 1
+                corrected["in another pane"] += rows[row["replaced"]]["touchpoint"] != row["touchpoint"]
+    assert min(corrected[one] for one in (*corrected, "too late", "its answer came later", "again")) > 2, corrected
+
+
 def test_every_measure_is_met_in_panes_that_several_events_share(measured: list[Tables]) -> None:
     for name, nothing in empty_pane().items():
         assert any(pane[name] != nothing and pane["touches"] > 1 for pane in panes(measured)), name

@@ -42,6 +42,7 @@ ANSWERS: tuple[tuple[str | None, float | None], ...] = (
     ("nps", 9.0), ("NPS", 0), ("csat", 4.0), ("stars", 6.0), ("helpful", 0.5), ("slider", 0.1), ("unheard of", 1.0),
     ("stars", None), (None, 3.0), ("csat", 9.0), ("", None), ("ces", 2.5),
 )  # fmt: skip
+AMENDS = (*(None,) * 14, "e0", "e1", "", "e2", "nobody's", "undefined", "0")
 ATTRIBUTES: tuple[dict[str, str], ...] = ({}, {}, {"a": "b"}, {"": "", "ü": "'"})
 # occurred_at after the record's timestamp: on both sides of lateness (30 s, 60 s), of panes, of ten minutes ahead
 SHIFTS_MS = (
@@ -91,8 +92,22 @@ def event(choices: Choices, record_at: int, unique: int) -> Event:
         "received_at": choices.of((None, record_at)),
         "source": choices.of(SOURCES),
         "sent_by": choices.of((None, None, "a key")),
+        "amends": choices.of(AMENDS),
     }
     return made | dict(zip(("instrument", "score"), choices.of(ANSWERS), strict=True))
+
+
+def amendment(choices: Choices, of: Event, record_at: int, unique: int) -> Event:
+    """Another version of the answer that an event gave or amended, at times of an answer that is still to come."""
+    answer = of.get("amends") or of["event_id"]
+    return of | {
+        "event_id": f"a{unique}",
+        "amends": choices.of((answer,) * 6 + ("e0", "e1")),
+        "occurred_at": choices.of((of["occurred_at"],) * 3 + tuple(record_at + shift for shift in SHIFTS_MS)),
+        "touchpoint": choices.of((of["touchpoint"],) * 5 + TOUCHPOINTS),
+        "nps": choices.of(NPS),
+        "duration_ms": choices.of((of["duration_ms"],) * 8 + DURATIONS_MS),
+    }
 
 
 def _set(**fields: object) -> Callable[[Event], Event]:

@@ -81,6 +81,7 @@ class Definitions:
     pane_retention_days: int = 0
     duplicate_ids_max: int = 0
     semantics: int = 2
+    correction_days: int = 14
     instruments: Sequence[Mapping[str, Any]] = ()
     """Each with its id, kind, lowest and highest answer, and step where that is not 1."""
 

@@ -34,30 +34,30 @@ def empty_pane() -> Row:
     }
 
 
-def touch(pane: Row, row: Mapping[str, Any]) -> None:
-    """Count one event."""
-    pane["touches"] += 1
-    pane["late"] += row["late"]
+def touch(pane: Row, row: Mapping[str, Any], times: int = 1) -> None:
+    """Count one event; -1 times where it does not count any more."""
+    pane["touches"] += times
+    pane["late"] += times * row["late"]
     if row["outcome"]:
-        pane[row["outcome"]] += 1
+        pane[row["outcome"]] += times
     if row["action"] == "purchase":
-        pane["purchases"] += 1
+        pane["purchases"] += times
     for survey, lowest in (("nps", 0), ("csat", 1), ("ces", 1)):
         if row[survey] is not None:
-            pane[f"{survey}_counts"][row[survey] - lowest] += 1
+            pane[f"{survey}_counts"][row[survey] - lowest] += times
     if row["sentiment_micro"] is not None:
-        pane["sentiment_n"] += 1
-        pane["sentiment_sum_micro"] += row["sentiment_micro"]
+        pane["sentiment_n"] += times
+        pane["sentiment_sum_micro"] += times * row["sentiment_micro"]
     if row["duration_ms"] is not None:
-        pane["duration_n"] += 1
-        pane["duration_sum_ms"] += row["duration_ms"]
-        add(pane["duration_sketch"], sketch_bucket(row["duration_ms"]), 1)
+        pane["duration_n"] += times
+        pane["duration_sum_ms"] += times * row["duration_ms"]
+        add(pane["duration_sketch"], sketch_bucket(row["duration_ms"]), times)
     if row["score_micro"] is not None:
-        add(pane["answer_counts"], f"{row['instrument']} {row['score_micro']}", 1)
+        add(pane["answer_counts"], f"{row['instrument']} {row['score_micro']}", times)
     if row["revenue_minor"] is not None:
-        add(pane["revenue_minor_by_currency"], row["currency"], row["revenue_minor"])
+        add(pane["revenue_minor_by_currency"], row["currency"], times * row["revenue_minor"])
         if row["action"] == "purchase":
-            add(pane["purchase_revenue_minor_by_currency"], row["currency"], row["revenue_minor"])
+            add(pane["purchase_revenue_minor_by_currency"], row["currency"], times * row["revenue_minor"])
 
 
 def add(sums: dict[Any, int], key: object, amount: int) -> None:

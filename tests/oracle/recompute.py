@@ -29,7 +29,7 @@ NO_EVENT_MS = -2_208_988_800_000
 # columns that an event fills as it is; a text that it doesn't give is empty
 TEXTS = (
     "event_id", "customer_id", "anonymous_id", "channel", "touchpoint", "segment", "action", "outcome", "currency",
-    "source", "sent_by", "instrument",
+    "source", "sent_by", "instrument", "amends",
 )  # fmt: skip
 VALUES = tuple(INTEGER_BITS)
 
@@ -173,6 +173,8 @@ class _Oracle:
         self.ids_since = self.ids_from = 0
         self.keeper = Keeper.of(FIRST_KEYS, 0)
         self.tables = Tables()
+        self.counting: dict[Identity, Row] = {}  # answer -> the version that took its place last
+        self.amended_at: dict[Identity, int] = {}  # answer -> the lane clock at its last amendment
 
     def take(self, record: Record) -> None:
         """Apply one record."""
@@ -240,8 +242,29 @@ class _Oracle:
         self.counted_at |= dict.fromkeys(names_of(row), Counted(self.clock, record.offset, said_by(row)))
         self.saw(row["occurred_at"])
         self.tables.touchpoints[record.offset] = row
-        for pane in self.panes_of(row):
-            touch(pane, row)
+        self.settle(row)
+        if row["replaced"] != row["log_offset"]:
+            for pane in self.panes_of(row):
+                touch(pane, row)
+
+    def settle(self, row: Row) -> None:
+        """Which version of its answer counts from now on, where one was amended within reach."""
+        answer = names_of(row | {"event_id": row["amends"] or row["event_id"]})[1]
+        reach = self.definitions.correction_days * 86_400_000
+        amended = bool(row["amends"]) or self.amended_at.get(answer, self.clock - reach - 1) >= self.clock - reach
+        if row["amends"]:
+            self.amended_at[answer] = self.clock
+        before = self.counting.get(answer)
+        if before is None or not amended or reach == 0 or before["lane_clock"] < self.clock - reach:
+            self.counting[answer] = row
+        elif (before["occurred_at"], before["log_offset"]) > (row["occurred_at"], row["log_offset"]):
+            row["replaced"] = row["log_offset"]
+        else:
+            row["replaced"] = before["log_offset"]
+            self.counting[answer] = row
+            for pane in self.panes_of(before):
+                pane["log_offset"] = row["log_offset"]
+                touch(pane, before, -1)
 
     def refuse_too_old(self, event: Row) -> None:
         """Where panes are deleted after some days, an event before that must not make one anew."""
@@ -283,6 +306,7 @@ class _Oracle:
             "score_micro": micro(event["score"]),
             "attributes": dict(event["attributes"]),
             "kafka_key": None if key == canonical else key,
+            "replaced": None,
             **{name: event[name] or "" for name in TEXTS},
             **{name: event[name] for name in VALUES},
         }

@@ -18,6 +18,8 @@ from tests.oracle.events import (
     MINUTE,
     WRITER_SCHEMAS,
     Choices,
+    Event,
+    amendment,
     damage,
     encode,
     event,
@@ -39,7 +41,7 @@ __all__ = ["DEFINITIONS_KNOWN", "LANE", "START_MS", "WRITER_SCHEMAS", "definitio
 
 LANE = Lane(log_id="log-1", partition=3)
 START_MS = 497_222 * HOUR  # September 2026, where panes of every resolution begin
-RECORD_BYTES = 37  # one for each choice
+RECORD_BYTES = 38  # one for each choice
 TOGETHER = 4  # records drawn at once: what a draw costs is hardly its length
 
 # from one record's timestamp to the next one's: still, on, over a pane's edge, back, and to both sides of a horizon
@@ -49,10 +51,12 @@ STEPS_MS = (
 GAPS = (1, 1, 1, 1, 1, 1, 2, 7, 1_000)
 HEADERS: tuple[tuple[tuple[str, bytes], ...], ...] = ((), (), (("traceparent", b"00-1"),), (("content-type", b"\xff"),))
 RARE_KINDS = ("damaged", "broken", "heartbeat", "definitions", "forget", "other control", "no time")
-KINDS = ("absent",) + ("event",) * 21 + ("refused",) + ("faulty",) * 4 + ("copy",) * 2 + RARE_KINDS
+KINDS = ("absent",) + ("event",) * 21 + ("refused",) + ("faulty",) * 4 + ("copy",) * 2 + ("amendment",) * 4 + RARE_KINDS
 # what the headers of a refused record say: mostly a reason, and what is none
 REFUSALS = (b"not_allowed", b"not_allowed", b"out_of_scale", b"undecodable", b"too_large", b"no reason", b"", b"\xff")
 NO_REFUSALS = (b"control_refused", b"Not_Allowed", b"not_allowed ")
+Made = tuple[Event, bytes | None]
+"""An event before it is encoded, and its key."""
 COPIED_BACK = 6  # a copy is of one of so many records before it
 
 
@@ -105,9 +109,17 @@ DEFINITIONS_KNOWN = tuple(
             lateness_seconds=30,
             duplicate_horizon_seconds=3_600,
             duplicate_ids_max=6,
+            correction_days=1,
             instruments=(_STARS, _SLIDER),
         ),
-        Definitions("", _FIRST_JOURNEY, lateness_seconds=30, duplicate_horizon_seconds=60, pane_retention_days=1),
+        Definitions(
+            "",
+            _FIRST_JOURNEY,
+            lateness_seconds=30,
+            duplicate_horizon_seconds=60,
+            pane_retention_days=1,
+            correction_days=0,
+        ),
         Definitions("", _FIRST_JOURNEY, instruments=(_STARS, _HELPFUL)),
     )
 )
@@ -136,6 +148,7 @@ def logs(max_records: int = 30) -> st.SearchStrategy[list[Record]]:
 def log_of(chosen: bytes) -> list[Record]:
     """The log that is described by RECORD_BYTES choices for each record; control records are still to be `signed`."""
     log: list[Record] = []
+    made: list[Made] = []
     offset, now = -1, START_MS
     for start in range(0, len(chosen), RECORD_BYTES):
         choices = Choices(chosen[start : start + RECORD_BYTES])
@@ -148,12 +161,18 @@ def log_of(chosen: bytes) -> list[Record]:
         events = [one for one in log[-COPIED_BACK:] if one.control is None]
         if kind == "copy" and events:
             log.append(replace(choices.of(events), offset=offset, timestamp_ms=timestamp_ms))
+        elif kind == "amendment" and made:
+            before, key = choices.of(made[-COPIED_BACK:])
+            made.append((amendment(choices, before, now, offset), key))
+            log.append(Record(offset, timestamp_ms, key, encode(choices, made[-1][0])))
         else:
-            log.append(_record(kind, choices, offset, timestamp_ms, now))
+            log.append(_record(kind, choices, offset, timestamp_ms, now, made))
     return log
 
 
-def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, now: int) -> Record:
+def _record(
+    kind: str, choices: Choices, offset: int, timestamp_ms: int | None, now: int, made_before: list[Made]
+) -> Record:
     if kind == "heartbeat":
         return control(offset, timestamp_ms, HEARTBEAT, choices.of((b"",) * 7 + (b"x",)), None)
     if kind == "definitions":
@@ -173,6 +192,8 @@ def _record(kind: str, choices: Choices, offset: int, timestamp_ms: int | None, 
     key = choices.of((canonical,) * 12 + (None, b"", b"ann", b"\xff\x00"))
     if kind == "faulty":
         made = choices.of(FAULTS)(made)
+    else:
+        made_before.append((made, key))
     value = encode(choices, made)
     return Record(offset, timestamp_ms, key, damage(choices, value) if kind == "damaged" else value, headers)
 

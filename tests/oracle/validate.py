@@ -44,9 +44,11 @@ TIMES = ("occurred_at", "received_at")
 TEXTS = ("event_id", "channel", "touchpoint", "action")
 OPTIONAL_TEXTS = (
     "customer_id", "anonymous_id", "stage", "journey", "segment", "outcome", "currency", "source", "sent_by",
-    "instrument",
+    "instrument", "amends",
 )  # fmt: skip
-NAMES = (*TEXTS, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by", "instrument")
+NAMES = (
+    *TEXTS, "customer_id", "anonymous_id", "stage", "journey", "segment", "source", "sent_by", "instrument", "amends",
+)  # fmt: skip
 FIELDS_OF_INSTRUMENTS = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}
 SCORE_MAX = 1_000_000
 SCALES = {
@@ -141,8 +143,9 @@ def check_ids(event: Fields) -> None:
     for name in ("customer_id", "anonymous_id"):
         if event[name] is not None and not is_id(event[name]):
             raise Refused("no_customer", f"{name} {event[name]!r} is no id")
-    if not is_id(event["event_id"]) and event["event_id"] not in ("0", "-1"):
-        raise Refused("missing_field", "event_id is no id")
+    for name in ("event_id", "amends"):
+        if event[name] is not None and not is_id(event[name]) and event[name] not in ("0", "-1"):
+            raise Refused("missing_field", f"{name} is no id")
 
 
 def is_id(text: str) -> bool:

@@ -24,7 +24,7 @@ def touchpoint(offset: int = 0, **changes: Any) -> Row:
         "anonymous_id": "", "journey": "default", "stage": "use", "channel": "web", "touchpoint": "page", "segment": "",
         "declared": True, "late": False, "action": "contact", "outcome": "", "currency": "", "attributes": [],
         **dict.fromkeys(NUMBER_COLUMNS), "received_at": None, "source": "", "sent_by": "", "kafka_key": None,
-        "instrument": "",
+        "instrument": "", "amends": "", "replaced": None,
     }  # fmt: skip
     return row | changes
 

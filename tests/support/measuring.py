@@ -22,7 +22,9 @@ from touchstream.streams.upkeep.init import prepare
 from touchstream.streams.worker.lanes import Limits
 from touchstream.streams.worker.store import WorkerTables
 
-DERIVED = ("touchpoints", "stage_panes", "journey_touches", "identities", "dead_letters", "erasures", "lanes")
+DERIVED = (
+    "touchpoints", "stage_panes", "journey_touches", "identities", "superseded", "dead_letters", "erasures", "lanes",
+)  # fmt: skip
 OLD = {"product": "discover", "checkout": "buy"}
 NEW = {"product": "browse", "checkout": "buy", "cart": "buy"}
 EVENTS = 600

@@ -11,6 +11,7 @@ FROM
     FROM journey_touches FINAL
     WHERE action = 'purchase' AND revenue_minor >= 0 AND currency = {currency:String}
       AND toInt32(toDate32(occurred_at)) <= {until_day:Int32}
+      AND {still_counts}
       AND ({person:String} = '' OR customer_id IN ({person:String}, ''))
 ) AS touch
 LEFT ANY JOIN ({owners_of_anonymous_ids}) AS who ON touch.anonymous_id = who.anonymous_id

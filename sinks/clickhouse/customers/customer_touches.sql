@@ -7,7 +7,8 @@ SELECT
     event_id, stage, channel, touchpoint, segment, action, outcome, nps, csat, ces, sentiment_micro, revenue_minor, currency,
     cityHash64(log_id, partition, log_offset) AS row
 FROM journey_touches FINAL
-WHERE customer_id = if({known:Bool}, {person:String}, '') AND {known:Bool}
+WHERE {still_counts}
+  AND (customer_id = if({known:Bool}, {person:String}, '') AND {known:Bool}
    OR customer_id = '' AND anonymous_id IN
     (
         SELECT anonymous_id
@@ -16,4 +17,4 @@ WHERE customer_id = if({known:Bool}, {person:String}, '') AND {known:Bool}
           AND anonymous_id IN (SELECT anonymous_id FROM identities WHERE customer_id = {person:String})
         UNION ALL
         SELECT {person:String} WHERE NOT {known:Bool}
-    )
+    ))

@@ -18,5 +18,6 @@ FROM
         touch.action AS action, touch.currency AS currency, ifNull(touch.revenue_minor, 0) AS revenue
     FROM journey_touches AS touch FINAL
     LEFT ANY JOIN ({owners_of_anonymous_ids}) AS who ON touch.anonymous_id = who.anonymous_id
+    WHERE {still_counts}
 )
 GROUP BY journey, known, person

@@ -10,3 +10,4 @@ SELECT
     cityHash64(touch.log_id, touch.partition, touch.log_offset) AS row
 FROM journey_touches AS touch
 LEFT ANY JOIN ({owners_of_anonymous_ids}) AS who ON touch.anonymous_id = who.anonymous_id
+WHERE {still_counts}

@@ -21,6 +21,7 @@ FROM
     ] AS answer
     WHERE occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
       AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
+      AND {still_counts}
       AND {filters}
       AND isNotNull(answer.3)
 ) AS touch

@@ -14,6 +14,7 @@ FROM
         FROM journey_touches
         WHERE occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
           AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
+          AND {still_counts}
           AND {filters}
           AND isNotNull(score)
     ) AS touch

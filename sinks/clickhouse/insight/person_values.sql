@@ -19,6 +19,7 @@ FROM
     FROM journey_touches FINAL
     WHERE occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
       AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
+      AND {still_counts}
       AND {filters}
       AND isNotNull(value)
 ) AS touch

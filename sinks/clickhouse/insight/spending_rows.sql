@@ -24,6 +24,7 @@ FROM
                 currency != {currency:String}, 0, action = 'purchase' AND revenue_minor > 0, assumeNotNull(revenue_minor),
                 revenue_minor < 0, assumeNotNull(revenue_minor), 0) AS minor
         FROM journey_touches FINAL
+        WHERE {still_counts}
     ) AS touch
     LEFT ANY JOIN ({owners_of_anonymous_ids}) AS who ON touch.anonymous_id = who.anonymous_id
 ) AS touched

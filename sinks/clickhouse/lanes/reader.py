@@ -1,6 +1,6 @@
 """Reads the state of a lane from ClickHouse for its new owner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -9,13 +9,24 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from touchstream.schemas.lane_row import WrittenLaneRow
-from touchstream.sinks.clickhouse.rows import EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES, arrow_stream, conform
+from touchstream.sinks.clickhouse.rows import (
+    AMENDMENTS,
+    EVENT_IDS,
+    PANE_KEY,
+    RAW_EVENTS,
+    STAGE_PANES,
+    VERSIONS,
+    arrow_stream,
+    conform,
+)
 from touchstream.sinks.clickhouse.sql import query_text
 
 EVENT_IDS_AT_ONCE: Final = 250_000
 """Rows of one answer: some 30 MB. An answer is read to its end before it is used, so that a broken one can't be."""
 KEYS_AT_ONCE: Final = 10_000
 """A tenth of a second's work, and at most 50 MB where every name is as long as it may be."""
+NAMES_AT_ONCE: Final = 200
+"""Ids in one request, in whose address they stand: 200 KB where each is as long as it may be."""
 _KEY_SCHEMA: Final = pa.schema([STAGE_PANES.field(name) for name in PANE_KEY])
 _KEY_STRUCTURE: Final = ", ".join(
     f"{name} {'UInt32' if name == 'resolution_s' else 'DateTime64(3)' if name == 'pane_start' else 'String'}"
@@ -90,6 +101,30 @@ class ClickHouseLanes:
         """The lane's rows of `touchpoints` from an offset on, by offset: columns of `rows.RAW_EVENTS`."""
         lane = {"log_id": log_id, "partition": partition, "from_offset": from_offset}
         return self._arrow("raw_events", lane).cast(RAW_EVENTS)
+
+    def raw_events_at(self, log_id: str, partition: int, offsets: Sequence[int]) -> pa.Table:
+        """The lane's rows of `touchpoints` at these offsets, by offset: columns of `rows.RAW_EVENTS`."""
+        lane = {"log_id": log_id, "partition": partition, "offsets": list(offsets)}
+        return self._arrow("raw_events_at", lane).cast(RAW_EVENTS)
+
+    def versions(
+        self, log_id: str, partition: int, event_ids: Sequence[str], below_offset: int, since_ms: int
+    ) -> pa.Table:
+        """The lane's counted events below an offset that have one of the ids as event_id or amend it, by offset.
+
+        since_ms: not those that were counted at an earlier lane clock. Columns of `rows.VERSIONS`.
+        """
+        lane = {"log_id": log_id, "partition": partition, "below_offset": below_offset, "clock_from": since_ms}
+        found = [VERSIONS.empty_table()]
+        for first in range(0, len(event_ids), NAMES_AT_ONCE):
+            names = {"event_ids": list(event_ids[first : first + NAMES_AT_ONCE])}
+            found.append(self._arrow("versions", lane | names).cast(VERSIONS))
+        return pa.concat_tables(found)
+
+    def amendments(self, log_id: str, partition: int, below_offset: int, since_ms: int) -> pa.Table:
+        """The lane's counted events below an offset that amend an answer, by offset: columns of `rows.AMENDMENTS`."""
+        lane = {"log_id": log_id, "partition": partition, "below_offset": below_offset, "clock_from": since_ms}
+        return self._arrow("amendments", lane).cast(AMENDMENTS)
 
     def _arrow(self, query: str, parameters: dict[str, Any], sent: ExternalData | None = None) -> pa.Table:
         return self._client.query_arrow(

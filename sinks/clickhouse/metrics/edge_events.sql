@@ -6,5 +6,5 @@ SELECT
        AND pane_start >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')
        AND pane_start <= fromUnixTimestamp64Milli({last:Int64}, 'UTC')) AS pane_touches,
     (SELECT count() FROM touchpoints FINAL
-     WHERE arrayExists(start -> toUnixTimestamp64Milli(occurred_at) >= start AND toUnixTimestamp64Milli(occurred_at) < start + 10000,
+     WHERE {still_counts} AND arrayExists(start -> toUnixTimestamp64Milli(occurred_at) >= start AND toUnixTimestamp64Milli(occurred_at) < start + 10000,
                        {starts:Array(Int64)})) AS raw_touches

@@ -8,8 +8,8 @@ SELECT
     journey, stage, channel, touchpoint, segment,
     {summed_of_event}
 FROM touchpoints FINAL
-WHERE
-    (occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
+WHERE {still_counts}
+  AND ((occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
         AND occurred_at < fromUnixTimestamp64Milli({tens_from:Int64}, 'UTC'))
     OR (occurred_at >= fromUnixTimestamp64Milli({tens_to:Int64}, 'UTC')
-        AND occurred_at < fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC'))
+        AND occurred_at < fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')))

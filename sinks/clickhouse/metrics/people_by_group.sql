@@ -27,6 +27,7 @@ FROM
     LEFT ANY JOIN ({owners_of_anonymous_ids}) AS who ON event.anonymous_id = who.anonymous_id
     WHERE occurred_at >= fromUnixTimestamp64Milli({raw_from:Int64}, 'UTC')
       AND occurred_at <  fromUnixTimestamp64Milli({raw_to:Int64}, 'UTC')
+      AND {still_counts}
       AND {filters}
     GROUP BY by_journey, by_stage, by_channel, by_touchpoint, by_segment, person, known
 )

@@ -2,7 +2,7 @@
 -- ids, and needs no stage.
 SELECT journey, stage, channel, touchpoint, count() AS touches, toUnixTimestamp64Milli(max(occurred_at)) AS newest_ms
 FROM touchpoints FINAL
-WHERE NOT declared AND action != 'identify'
+WHERE NOT declared AND action != 'identify' AND {still_counts}
 GROUP BY journey, stage, channel, touchpoint
 ORDER BY touches DESC, journey, stage, channel, touchpoint
 LIMIT {most:UInt32}

@@ -29,6 +29,7 @@ FROM
               AND occurred_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
               AND occurred_at <  fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
               AND ({events_with_answers})
+              AND {still_counts}
               AND cityHash64(person) % {sampled:UInt64} = 0
         ))
         GROUP BY own, own_journey, own_stage, own_channel, own_segment, stretch, person

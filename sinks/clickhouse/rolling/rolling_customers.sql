@@ -29,6 +29,7 @@ FROM
             WHERE has({with_customers:Array(Bool)}, true)
               AND occurred_at >= fromUnixTimestamp64Milli({raw_from_min:Int64}, 'UTC')
               AND occurred_at <  fromUnixTimestamp64Milli({raw_to_max:Int64}, 'UTC')
+              AND {still_counts}
         )
         GROUP BY since_ms, own, own_journey, own_stage, own_channel, own_segment
     )

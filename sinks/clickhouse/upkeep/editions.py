@@ -19,6 +19,7 @@ _HISTORY: Final = {
     "touchpoints": "edition_history_events",
     "journey_touches": "edition_history_events",
     "identities": "edition_history_events",
+    "superseded": "all_rows",
     "dead_letters": "edition_history_dead_letters",
     "lanes": "edition_other_logs",
     "erasures": "all_rows",

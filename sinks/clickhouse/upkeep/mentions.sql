@@ -3,6 +3,9 @@
 SELECT 'touchpoints' AS where, 'event_id' AS in, count() AS rows FROM touchpoints
 WHERE arrayExists(pattern -> match(event_id, pattern), {patterns:Array(String)})
 UNION ALL
+SELECT 'touchpoints', 'amends', count() FROM touchpoints
+WHERE arrayExists(pattern -> match(amends, pattern), {patterns:Array(String)})
+UNION ALL
 SELECT 'touchpoints', 'kafka_key', count() FROM touchpoints
 WHERE arrayExists(pattern -> match(ifNull(kafka_key, ''), pattern), {patterns:Array(String)})
 UNION ALL

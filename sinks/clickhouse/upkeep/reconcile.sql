@@ -16,8 +16,9 @@ FROM
         if(max(in_panes) = 1 AND min(in_panes) = 1, {reconcile_empty_sums}, anyIf(said, in_panes = 0)) AS raw_says,
         maxIf(last_offset, in_panes = 1) AS pane_offset,
         maxIf(last_offset, in_panes = 0) AS raw_offset,
-        -- A pane's offset may be higher than its last counted event's where duplicates came after it, and only there.
-        pane_offset < raw_offset OR (pane_offset > raw_offset AND max(duplicates) = 0) AS offset_wrong,
+        -- A pane's offset may be higher than its last counted event's where duplicates came after it, or an event left it.
+        pane_offset < raw_offset OR (pane_offset > raw_offset AND max(duplicates) = 0
+            AND (log_id, partition, pane_offset) NOT IN (SELECT log_id, partition, by_offset FROM superseded)) AS offset_wrong,
         arrayFilter(one -> one.2 != one.3, arrayZip(
             arrayPushBack({reconcile_measures}, 'log_offset'),
             arrayPushBack(pane_says, if(offset_wrong, toString(pane_offset), '')),

@@ -136,5 +136,6 @@ def _properties() -> dict[str, Schema]:
         "received_at": {"anyOf": [*_RECEIVED, {"type": "null"}], "readOnly": True},
         "source": _OPTIONAL_NAME,
         "instrument": _OPTIONAL_NAME,
+        "amends": _OPTIONAL_NAME,
         "sent_by": _OPTIONAL_NAME | {"readOnly": True},
     }

@@ -1,6 +1,6 @@
 """What the lane must not do, done on purpose: each breaks the one rule in a way that somebody might think harmless.
 
-Twelve points keep the rule (why it is there: `docs/decisions/0001-rows-that-depend-on-the-log-alone.md`). Each has at
+Thirteen points keep the rule (why it is there: `docs/decisions/0001-rows-that-depend-on-the-log-alone.md`). Each has at
 least one control, under its number.
 """
 
@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tests.model.controls.control import Control
+from tests.model.controls.corrections import CORRECTIONS
 from tests.model.controls.customers import CUSTOMER_STATE, TIMERS
 from tests.model.controls.duplicates import DUPLICATES
 from tests.model.controls.flush import IN_FLIGHT, REPLICAS, THE_RULE
@@ -32,6 +33,7 @@ POINTS: Final[Mapping[int, str]] = MappingProxyType(
         10: "clocks lie",
         11: "inserts that can't succeed are bisected",
         12: "a cluster's inserts have a quorum, its reads a sequence",
+        13: "a version of an answer takes the place of what lower offsets say",
     }
 )
 
@@ -48,6 +50,7 @@ CONTROLS: Final[Mapping[int, tuple[Control, ...]]] = MappingProxyType(
         9: INTEGERS,
         10: CLOCKS,
         12: REPLICAS,
+        13: CORRECTIONS,
     }
 )
 """Those that schedules of a lane in memory show."""

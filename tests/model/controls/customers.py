@@ -33,10 +33,13 @@ def panes_count_what_is_new_to_the_row_of_the_customer(patch: MonkeyPatch) -> No
         known[loaded.panes] = {_customer(row): row["log_offset"] for row in sorted(rows, key=_offset)}
         return loaded
 
-    def count(self: Panes, events: pl.DataFrame) -> None:
+    def count(self: Panes, events: pl.DataFrame, retracted: pl.DataFrame | None = None) -> None:
+        if "customer_id" not in events.columns:  # of a log that is lost
+            apply(self, events, retracted)
+            return
         seen = known.get(self, {})
         new = [_offset(row) > seen.get(_customer(row), -1) for row in events.rows(named=True)]
-        apply(self, events.filter(pl.Series(new, dtype=pl.Boolean)))
+        apply(self, events.filter(pl.Series(new, dtype=pl.Boolean)), retracted)
 
     patch.setattr(takeover, "take_over", load)
     patch.setattr(Panes, "apply", count)

@@ -327,15 +327,25 @@ def test_the_history_holds_the_rows_after_every_record(log: list[Record], start:
         assert all(found.panes[key, pane["log_offset"]] == pane for key, pane in then.panes.items())
 
 
+def test_of_the_versions_of_an_answer_the_last_by_time_counts_as_one_touch() -> None:
+    versions = [event(0, nps=1), event(1, amends="e0", nps=2, touchpoint="elsewhere"),
+                event(2, amends="e0", nps=3, occurred_at=NOW - 1), event(3, nps=9)]  # fmt: skip
+    found = tables(*versions)
+    assert [row["replaced"] for row in found.touchpoints.values()] == [None, 0, 2, None]
+    assert [(pane["touches"], pane["nps_counts"].index(1) if 1 in pane["nps_counts"] else None, pane["log_offset"])
+            for pane in panes(found)] == [(1, 9, 3), (1, 2, 1)]  # fmt: skip
+
+
 @settings(deadline=None)
 @given(logs(max_records=20), definitions())
 def test_every_record_is_counted_or_a_duplicate_or_a_dead_letter_or_a_control_record(
     log: list[Record], start: Definitions
 ) -> None:
     found = recompute(log, LANE, start, WRITER_SCHEMAS)
+    replaced = sum(row["replaced"] is not None for row in found.touchpoints.values())
     for resolution in (10, 300, 3600):
-        assert sum(pane["touches"] for pane in panes(found, resolution)) == len(found.touchpoints)
-    applied = sum(pane["touches"] + pane["duplicates"] for pane in panes(found))
+        assert sum(pane["touches"] for pane in panes(found, resolution)) == len(found.touchpoints) - replaced
+    applied = replaced + sum(pane["touches"] + pane["duplicates"] for pane in panes(found))
     controls = sum(record.control is not None and record.offset not in found.dead_letters for record in log)
     assert applied + controls + len(found.dead_letters) == len(log)
 
