@@ -51,7 +51,14 @@ def ask_to_be_forgotten(client: Client, *hashes: str) -> None:
 
 def ann_and_others() -> list[dict[str, Any]]:
     return [
-        touchpoint(1, customer_id=ANN, event_id=f"{ANN}-1", nps=9, attributes={"email": f"{ANN}@example.org"}),
+        touchpoint(
+            1,
+            customer_id=ANN,
+            event_id=f"{ANN}-1",
+            amends=f"{ANN}-0",
+            nps=9,
+            attributes={"email": f"{ANN}@example.org"},
+        ),
         touchpoint(2, customer_id="", anonymous_id=PHONE, event_id="e2", revenue_minor=100, currency="EUR"),
         touchpoint(3, customer_id=ANN, anonymous_id=PHONE, action="identify", event_id="e3"),
         touchpoint(4, customer_id=ANN, anonymous_id=SHARED, action="identify", event_id="e4"),

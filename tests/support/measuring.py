@@ -104,6 +104,8 @@ def events(first: int = 0, count: int = EVENTS, start_ms: int = NOON_MS) -> list
             event |= {"action": "identify", "customer_id": f"p{n % 50 + 1}", "anonymous_id": f"p{n % 50}"}
         if n % 59 == 0:
             event["nps"] = 77
+        if n % 43 == 7 and n >= 100:
+            event["amends"] = f"e{n - 100}"
         found += [event] * (2 if n % 37 == 0 else 1)
     return found
 
