@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from touchstream.sinks.clickhouse.customers.person_views import Onlooker
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader, CustomersBusy, NoSuchId
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.errors import code
@@ -40,15 +41,19 @@ class People:
             return PlainTextResponse(_OFF, 404)
         wanted = request.path_params.get("id") or request.query_params.get("id", "")
         anonymous = request.query_params.get("anonymous") == "true"
-        status, view, trouble = (200, None, None) if not wanted else await _found(self._reader, wanted, anonymous)
+        status, view, trouble = (200, None, None)
+        if wanted:
+            status, view, trouble = await _found(self._reader, wanted, anonymous, Onlooker("page", visitor.name))
         sought = Sought(wanted, anonymous, view, trouble, root_of(request), visitor)
         return HTMLResponse(self._drawing.customer(sought), status, _HEADERS)
 
 
-async def _found(reader: CustomerReader, wanted: str, anonymous: bool) -> tuple[int, CustomerView | None, str | None]:
+async def _found(
+    reader: CustomerReader, wanted: str, anonymous: bool, onlooker: Onlooker
+) -> tuple[int, CustomerView | None, str | None]:
     """Status, the person, what is in the way of showing one."""
     try:
-        view = await reader.view(wanted, anonymous)
+        view = await reader.view(wanted, anonymous, onlooker)
     except NoSuchId as error:
         return 400, None, str(error)
     except CustomersBusy as error:

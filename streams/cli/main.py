@@ -55,6 +55,7 @@ COMMANDS: Final[dict[str, str | dict[str, str]]] = {
     "drivers": "touchstream.streams.cli.drivers:ask_drivers",
     "spending": "touchstream.streams.cli.spending:ask_spending",
     "forget": "touchstream.streams.cli.forget:forget",
+    "audit": "touchstream.streams.cli.audit:audit",
     "dead-letters": {
         "list": "touchstream.streams.cli.dead_letters:list_dead_letters",
         "replay": "touchstream.streams.cli.dead_letters:replay_dead_letters",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.measuring import Stand, measure, standing
 from touchstream.schemas.times import now_ms
+from touchstream.sinks.clickhouse.customers.person_views import Onlooker
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.clickhouse.metrics.exact import metrics
 from touchstream.sinks.clickhouse.metrics.journeys import portfolio
@@ -55,7 +56,8 @@ def test_a_correction_counts_instead_of_its_answer_in_panes_exact_metrics_and_fo
     assert (ragged["touches"], ragged["nps_n"], ragged["customers"]) == (2, 2, 2)
     entered = {row["stage"]: row["entered"] for row in portfolio(client, by=("stage",)) if row["touches"]}
     assert entered == {"use": 2, "help": 1}
-    found = asyncio.run(CustomerReader(stand.settings.clickhouse_url, stand.settings.topic).view("ann"))
+    reader = CustomerReader(stand.settings.clickhouse_url, stand.settings.topic)
+    found = asyncio.run(reader.view("ann", False, Onlooker("page", "")))
     assert found is not None
     assert (found.touches, [one.stage for one in found.visits]) == (1, ["help"])
     compared = reconcile(client, topic=stand.settings.topic)

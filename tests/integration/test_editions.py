@@ -14,6 +14,7 @@ from tests.kafka.choice import about_apache_kafka
 from tests.support.clickhouse_rows import HOUR_MS, NOON_MS
 from tests.support.measuring import DERIVED, NEW, OLD, Stand, events, measure, rows, standing
 from touchstream.sinks.clickhouse.client import connect_directly, database_url
+from touchstream.sinks.clickhouse.customers.person_views import Onlooker
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader
 from touchstream.sinks.clickhouse.metrics.exact import FAR_MS, metrics
 from touchstream.sinks.clickhouse.upkeep.editions import copy_history, editions
@@ -189,7 +190,7 @@ def test_who_only_reads_follows_to_the_edition_in_force(stand: Stand) -> None:
         for step in range(2):
             if step:
                 switch(stand.settings, replayed(stand, NEW))
-            view = await reader.view("p3")
+            view = await reader.view("p3", False, Onlooker("page", ""))
             assert view
             found.append([one.stage for one in view.journeys])
         return found

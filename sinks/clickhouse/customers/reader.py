@@ -6,8 +6,10 @@ from typing import Final
 
 from urllib3 import Timeout
 
+from touchstream.schemas.times import now_ms
 from touchstream.schemas.touchpoint import NAME_BYTES_MAX
 from touchstream.sinks.clickhouse.customers.find import customer
+from touchstream.sinks.clickhouse.customers.person_views import Onlooker, PersonView, PersonViews
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.database import Database
 
@@ -34,14 +36,17 @@ class CustomerReader:
         self._threads = ThreadPoolExecutor(AT_ONCE_MAX, "customers")
         self._at_work = 0
 
-    async def view(self, wanted: str, anonymous: bool = False) -> CustomerView | None:
-        """As `customers.customer`. Raises NoSuchId, CustomersBusy, ClickHouseError."""
+    async def view(self, wanted: str, anonymous: bool, onlooker: Onlooker) -> CustomerView | None:
+        """As `customers.customer`. That the onlooker saw it is written down first.
+
+        Raises NoSuchId, CustomersBusy, ClickHouseError.
+        """
         if not 1 <= len(wanted.encode("utf-8", "replace")) <= NAME_BYTES_MAX or "\0" in wanted:
             raise NoSuchId(f"an id has 1 to {NAME_BYTES_MAX} bytes, none of them 0")
         if self._at_work >= AT_ONCE_MAX:
             raise CustomersBusy("too many people are asked for at once")
         self._at_work += 1
-        reading = asyncio.get_running_loop().run_in_executor(self._threads, self._read, wanted, anonymous)
+        reading = asyncio.get_running_loop().run_in_executor(self._threads, self._read, wanted, anonymous, onlooker)
         reading.add_done_callback(self._done)
         answered, _ = await asyncio.wait({reading}, timeout=self._patience_seconds)
         if not answered:
@@ -54,5 +59,17 @@ class CustomerReader:
         if not reading.cancelled():
             reading.exception()
 
-    def _read(self, wanted: str, anonymous: bool) -> CustomerView | None:
-        return customer(self._database.client(), wanted, anonymous, self._topic)
+    def _read(self, wanted: str, anonymous: bool, onlooker: Onlooker) -> CustomerView | None:
+        client = self._database.client()
+        found = customer(client, wanted, anonymous, self._topic)
+        customer_id = (found and found.customer_id) or ""
+        PersonViews(client).record(
+            PersonView(
+                at_ms=now_ms(),
+                onlooker=onlooker,
+                found=found is not None,
+                customer_id=customer_id,
+                anonymous_id="" if found is None or wanted == customer_id else wanted,
+            )
+        )
+        return found

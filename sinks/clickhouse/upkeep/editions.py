@@ -34,6 +34,7 @@ _GOES_ON: Final = (
     "alerts", "alert_actions", "alert_changes", "alert_deliveries", "alert_namespaces", "alerts_judged",
     "alert_buckets", "alert_snapshots", "clv_parameters", "dead_letter_replays", "stage_metrics", "journey_metrics",
     "series", "control_keys", "erasure_keys", "annotations",
+    "person_views",
 )  # fmt: skip
 """Tables that can't be derived from the log: they are copied when another edition comes into force."""
 _COPYING: Final = {"max_partitions_per_insert_block": 0}

@@ -19,6 +19,7 @@ _KEPT: Final = {
     "journey_touches": "nothing",
     "identities": "nothing",
     "dead_letters": "offset and reason",
+    "person_views": "who looked, and when",
 }
 """Columns of a row that stay, by table."""
 _LETTERS_READ: Final = 200

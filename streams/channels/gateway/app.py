@@ -242,8 +242,8 @@ class Gateway:
 
     async def customer(self, request: Request) -> Response:
         """One view of a person, for keys that may read."""
-        self.senders.of(request, Permission.READ)
-        return _json(await person(self.customers, request), headers={"Cache-Control": "no-store"})
+        sender = self.senders.of(request, Permission.READ)
+        return _json(await person(self.customers, request, sender.sent_by or ""), headers={"Cache-Control": "no-store"})
 
     async def healthz(self, _: Request) -> Response:
         """The process answers."""

@@ -9,6 +9,7 @@ import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from starlette.requests import Request
 
+from touchstream.sinks.clickhouse.customers.person_views import Onlooker
 from touchstream.sinks.clickhouse.customers.reader import CustomerReader, CustomersBusy, NoSuchId
 from touchstream.sinks.clickhouse.customers.view import CustomerView
 from touchstream.sinks.clickhouse.errors import code
@@ -22,8 +23,8 @@ RETRY_SECONDS: Final = 5
 _YES_OR_NO: Final = {"true": True, "false": False}
 
 
-async def person(reader: CustomerReader | None, request: Request) -> CustomerView:
-    """The person whom a request asks for. Raises Problem: 400, 404, 503."""
+async def person(reader: CustomerReader | None, request: Request, by: str) -> CustomerView:
+    """The person whom a request asks for; by: the name of the key that asks. Raises Problem: 400, 404, 503."""
     if reader is None:
         detail = "this gateway reads no customers: TOUCHSTREAM_CLICKHOUSE_URL is not set"
         raise Problem(404, "No customers here", detail)
@@ -31,7 +32,7 @@ async def person(reader: CustomerReader | None, request: Request) -> CustomerVie
     if anonymous is None:
         raise Problem(400, "Unknown parameter", "anonymous is true or false")
     try:
-        found = await reader.view(request.path_params["id"], anonymous)
+        found = await reader.view(request.path_params["id"], anonymous, Onlooker("gateway", by))
     except NoSuchId as error:
         raise Problem(400, "No such id", str(error)) from None
     except CustomersBusy as error:
