@@ -14,7 +14,7 @@ from touchstream.deploy.local.process import running
 from touchstream.schemas.codec import WriterSchemas
 from touchstream.schemas.columns import decode_batch
 from touchstream.schemas.times import now_ms
-from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, Reason
+from touchstream.schemas.touchpoint import EVENT_BYTES_MAX, SCALES, Reason
 from touchstream.streams.broker.topic_error import TopicError
 from touchstream.streams.broker.topics import ensure_topics, log_identity, topic_specs
 from touchstream.streams.channels import BufferFull, DeliveryFailed, Producer, Refused
@@ -103,6 +103,7 @@ def test_every_field_arrives(kafka_url: str, topic: str) -> None:
         "amends": "r",
         "attributes": {"x": "y"},
     }
+    fields |= {name: highest for name, (_, highest) in SCALES.items() if name not in fields}
     with Producer(kafka_url, topic=topic) as producer:
         producer.publish(**fields)
     (event,) = published(kafka_url, topic)

@@ -11,7 +11,15 @@ from tests.oracle.control import FIRST_KEYS
 from tests.oracle.log import Definitions
 from tests.oracle.recompute import Tables
 from touchstream.schemas.lane_row import LaneRow
-from touchstream.sinks.clickhouse.rows import AMENDMENTS, EVENT_IDS, PANE_KEY, RAW_EVENTS, STAGE_PANES, VERSIONS
+from touchstream.sinks.clickhouse.rows import (
+    AMENDMENTS,
+    EVENT_IDS,
+    PANE_KEY,
+    RAW_EVENTS,
+    STAGE_PANES,
+    TOUCHPOINTS,
+    VERSIONS,
+)
 from touchstream.streams.measure.lane import LaneRows
 from touchstream.streams.worker.flush import first_rows, flush_of, of_lane
 
@@ -27,13 +35,7 @@ _INSTANTS = (
     "erased_at",
 )
 _INSTANT = pa.timestamp("ms", "UTC")
-_MAPS = (
-    "duration_sketch",
-    "revenue_minor_by_currency",
-    "purchase_revenue_minor_by_currency",
-    "answer_counts",
-    "attributes",
-)
+_MAPS = tuple(field.name for field in (*STAGE_PANES, *TOUCHPOINTS) if pa.types.is_map(field.type))
 _NO_PANES = STAGE_PANES.empty_table()
 _PANE_MEASURES = [name for name in STAGE_PANES.names if name not in ("log_id", "partition", *PANE_KEY)]
 # what a lane row says besides what follows from the log; see tests/model/truth.py

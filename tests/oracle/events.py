@@ -12,7 +12,14 @@ import fastavro
 
 from tests.oracle.decode import READER_SCHEMA, fingerprint
 from tests.oracle.log import WriterSchemas
-from tests.oracle.validate import DURATION_MS_MAX, REVENUE_MINOR_MAX, TIME_MS_MAX, TIME_MS_MIN, UNIT_MISTAKEN_MS
+from tests.oracle.validate import (
+    DURATION_MS_MAX,
+    REVENUE_MINOR_MAX,
+    SCALES,
+    TIME_MS_MAX,
+    TIME_MS_MIN,
+    UNIT_MISTAKEN_MS,
+)
 
 T = TypeVar("T")
 Event = dict[str, Any]
@@ -94,7 +101,9 @@ def event(choices: Choices, record_at: int, unique: int) -> Event:
         "sent_by": choices.of((None, None, "a key")),
         "amends": choices.of(AMENDS),
     }
-    return made | dict(zip(("instrument", "score"), choices.of(ANSWERS), strict=True))
+    made |= dict(zip(("instrument", "score"), choices.of(ANSWERS), strict=True))
+    others = {name: scale for name, scale in SCALES.items() if name not in made}
+    return made | {name: choices.of((None, low, low + 1, high, None)) for name, (low, high) in others.items()}
 
 
 def amendment(choices: Choices, of: Event, record_at: int, unique: int) -> Event:

@@ -8,6 +8,8 @@ Row = dict[str, Any]
 PaneKey = tuple[int, int, str, str, str, str, str]  # resolution_s, pane_start (ms), then the five names
 
 RESOLUTIONS_S = (10, 300, 3600)
+TIMES = ("duration",)
+"""What of an event is a time: `NAME_ms`, kept as its count, its sum and its sketch."""
 
 
 def pane_keys(row: Mapping[str, Any]) -> list[PaneKey]:
@@ -21,17 +23,23 @@ def empty_pane() -> Row:
     """A pane that has seen nothing."""
     sums = (
         "log_offset touches duplicates conflicting late success failure abandoned purchases "
-        "duration_n duration_sum_ms sentiment_n sentiment_sum_micro"
+        "sentiment_n sentiment_sum_micro"
     )
-    return dict.fromkeys(sums.split(), 0) | {
-        "nps_counts": [0] * 11,
-        "csat_counts": [0] * 5,
-        "ces_counts": [0] * 7,
-        "duration_sketch": {},
-        "revenue_minor_by_currency": {},
-        "purchase_revenue_minor_by_currency": {},
-        "answer_counts": {},
-    }
+    times: Row = {}
+    for name in TIMES:
+        times |= {f"{name}_n": 0, f"{name}_sum_ms": 0, f"{name}_sketch": {}}
+    return (
+        dict.fromkeys(sums.split(), 0)
+        | times
+        | {
+            "nps_counts": [0] * 11,
+            "csat_counts": [0] * 5,
+            "ces_counts": [0] * 7,
+            "revenue_minor_by_currency": {},
+            "purchase_revenue_minor_by_currency": {},
+            "answer_counts": {},
+        }
+    )
 
 
 def touch(pane: Row, row: Mapping[str, Any], times: int = 1) -> None:
@@ -48,16 +56,22 @@ def touch(pane: Row, row: Mapping[str, Any], times: int = 1) -> None:
     if row["sentiment_micro"] is not None:
         pane["sentiment_n"] += times
         pane["sentiment_sum_micro"] += times * row["sentiment_micro"]
-    if row["duration_ms"] is not None:
-        pane["duration_n"] += times
-        pane["duration_sum_ms"] += times * row["duration_ms"]
-        add(pane["duration_sketch"], sketch_bucket(row["duration_ms"]), times)
+    for name in TIMES:
+        spend(pane, name, row[f"{name}_ms"], times)
     if row["score_micro"] is not None:
         add(pane["answer_counts"], f"{row['instrument']} {row['score_micro']}", times)
     if row["revenue_minor"] is not None:
         add(pane["revenue_minor_by_currency"], row["currency"], times * row["revenue_minor"])
         if row["action"] == "purchase":
             add(pane["purchase_revenue_minor_by_currency"], row["currency"], times * row["revenue_minor"])
+
+
+def spend(pane: Row, name: str, ms: int | None, times: int) -> None:
+    """Count a time that an event took, where it says one."""
+    if ms is not None:
+        pane[f"{name}_n"] += times
+        pane[f"{name}_sum_ms"] += times * ms
+        add(pane[f"{name}_sketch"], sketch_bucket(ms), times)
 
 
 def add(sums: dict[Any, int], key: object, amount: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from touchstream.schemas.codec import SCHEMA_TEXT
 from touchstream.schemas.columns import COLUMNS
 from touchstream.schemas.metrics import DEFAULT_FILE, Catalogue
-from touchstream.schemas.touchpoint import NUMBERS, SCALES, Touchpoint, column_of
+from touchstream.schemas.touchpoint import NUMBER_COLUMNS, NUMBERS, SCALES, Touchpoint, column_of
 from touchstream.schemas.windows import BY_NAME
 from touchstream.sinks.clickhouse.measures import catalogue_parts
 from touchstream.sinks.clickhouse.rows import EVENT_CONTENT, TOUCHPOINTS, pane_schema
@@ -53,6 +53,11 @@ def test_a_measure_that_is_added_is_a_column_of_panes_behind_the_others() -> Non
     names = pane_schema(extended().measures).names
     assert names[-3:] == ["sample_waiting_n", "sample_waiting_sum_ms", "sample_waiting_sketch"]
     assert [name for table, name in MIGRATION if table == "stage_panes"] == names[-3:]
+
+
+def test_a_number_that_is_added_to_rows_of_events_stands_behind_the_last_one() -> None:
+    (last,) = re.findall(r"ALTER TABLE touchpoints .* AFTER (\w+);", PAGE)
+    assert last == [name for name in NUMBER_COLUMNS if name != "waiting_ms"][-1]
 
 
 def test_a_measure_that_is_added_is_in_every_list_of_a_query() -> None:
