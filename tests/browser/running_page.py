@@ -50,6 +50,9 @@ OVERLAPPING = """(unseen) => {
 }"""
 """Line boxes are a little higher than their letters: lines of one text may share up to 3 px."""
 
+NO_KAFKA = "kafka://127.0.0.1:1"
+"""Not the one of another stack on this machine."""
+
 
 @dataclass(frozen=True)
 class RunningPage:
@@ -75,7 +78,11 @@ def running_page(directory: Path, clickhouse_url: str, *options: str) -> Iterato
         "page",
         (sys.executable, "-m", "touchstream.streams.cli", "page", *options),
         ready=lambda: _answers(url),
-        env={"TOUCHSTREAM_CLICKHOUSE_URL": clickhouse_url, "TOUCHSTREAM_PAGE_PORT": str(port)},
+        env={
+            "TOUCHSTREAM_CLICKHOUSE_URL": clickhouse_url,
+            "TOUCHSTREAM_PAGE_PORT": str(port),
+            "TOUCHSTREAM_KAFKA_URL": NO_KAFKA,
+        },
     )
     with running(child, directory) as process:
         yield RunningPage(url, process)
