@@ -7,6 +7,8 @@ import msgspec
 
 MEMBERS_MAX: Final = 20
 """Most alerts that an incident names; with more of them it is a digest."""
+RULE: Final = "incident-"
+"""The rule of an incident's own changes begins so; behind it is the id."""
 _SHOWN: Final = 3
 
 

@@ -77,11 +77,7 @@ class AnnotationPage:
 
     async def _page(self, request: Request) -> Response:
         visitor = visitor_of(request)
-        try:
-            noted, known = await run_in_threadpool(self._noted), True
-        except ClickHouseError as error:
-            log.warning("annotations can't be read", error=first_line(error))
-            noted, known = [], False
+        noted, known = await self._read()
         wanted = request.query_params.get("format")
         if wanted is not None:
             if not known:
@@ -93,7 +89,7 @@ class AnnotationPage:
 
     async def _note(self, request: Request) -> Response:
         visitor = visitor_of(request)
-        if not self._may(visitor):
+        if self._annotate is None or not visitor.operator:
             return PlainTextResponse(_OFF, 403)
         if not sent_by_this_site(request.headers):
             return PlainTextResponse(_FOREIGN, 403)
@@ -104,7 +100,7 @@ class AnnotationPage:
             fields["by"] = visitor.name
         try:
             said = annotation_of(fields, now_ms())
-            await run_in_threadpool(self._write, said)
+            await run_in_threadpool(self._annotate, said)
         except (FormRefusedError, AnnotationError) as error:
             return await self._again(request, fields, str(error), 400)
         except NotTakenError as error:
@@ -113,10 +109,7 @@ class AnnotationPage:
         return RedirectResponse(f"annotations?noted={said.id}", 303)
 
     async def _again(self, request: Request, fields: Mapping[str, str], trouble: str, status: int) -> Response:
-        try:
-            noted, known = await run_in_threadpool(self._noted), True
-        except ClickHouseError:
-            noted, known = [], False
+        noted, known = await self._read()
         return self._answer(request, NotedView(noted, may=True, known=known, trouble=trouble, filled=fields), status)
 
     def _answer(self, request: Request, view: NotedView, status: int = 200) -> Response:
@@ -126,14 +119,17 @@ class AnnotationPage:
     def _may(self, visitor: Visitor) -> bool:
         return visitor.operator and self._annotate is not None
 
+    async def _read(self) -> tuple[list[Annotation], bool]:
+        """What was noted, and whether it could be read."""
+        try:
+            return await run_in_threadpool(self._noted), True
+        except ClickHouseError as error:
+            log.warning("annotations can't be read", error=first_line(error))
+            return [], False
+
     def _noted(self) -> list[Annotation]:
         table, now = AnnotationTable(self._surroundings.client()), now_ms()
         return table.between(self._surroundings.topic, now - _BACK_MS, now + _AHEAD_MS, _SHOWN_MAX)
-
-    def _write(self, said: Annotation) -> None:
-        if self._annotate is None:
-            raise NotTakenError("nothing can be noted here")
-        self._annotate(said)
 
 
 def annotation_of(fields: Mapping[str, str], at_ms: int) -> Annotation:

@@ -15,7 +15,7 @@ from touchstream.schemas.alert_state import About, AlertRow, Group, Reading
 from touchstream.schemas.alerts import Rule, Rules
 from touchstream.schemas.bins import Bins, bins_of
 from touchstream.schemas.feed_rules import NAME as FEED_RULE
-from touchstream.schemas.incidents import MEMBERS_MAX, AlertIncident, Cause, IncidentAlert, IncidentAnnotation
+from touchstream.schemas.incidents import MEMBERS_MAX, RULE, AlertIncident, Cause, IncidentAlert, IncidentAnnotation
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.times import instant
 from touchstream.sinks.clickhouse.alerts.cause import CausePeriod
@@ -27,8 +27,6 @@ from touchstream.streams.watch.judge import FIRING, RESOLVED
 
 log = structlog.get_logger(__name__)
 
-NAME: Final = "incident-"
-"""The rule of an incident's changes begins so; behind it is the id."""
 CAUSES_MAX: Final = 3
 """Most alerts of an incident whose change is split."""
 _LOOKED_BACK_MS: Final = 35 * 86_400_000
@@ -95,11 +93,11 @@ class IncidentWatch:
         if not self._is_due:
             return 0
         changes = self._tables.changes(now_ms - _LOOKED_BACK_MS, [FIRING, RESOLVED])
-        told = {_told_of(one) for one in changes if one.rule.startswith(NAME)}
+        told = {_told_of(one) for one in changes if one.rule.startswith(RULE)}
         known = {id_ for id_, _ in told}
         told_now: dict[AlertRow, Sequence[str]] = {}
         for gathered in gather(
-            one for one in changes if one.group.journey is not None and not one.rule.startswith(NAME)
+            one for one in changes if one.group.journey is not None and not one.rule.startswith(RULE)
         ):
             if (gathered.id, gathered.version) in told:
                 continue
@@ -207,7 +205,7 @@ def _change(gathered: GatheredIncident, incident: AlertIncident) -> AlertRow:
     worst = min((one.fired.about for one in gathered.members), key=lambda about: SEVERITIES.index(about.severity))
     owners = dict.fromkeys(one.fired.about.owner for one in gathered.members if one.fired.about.owner)
     return AlertRow(
-        rule=NAME + incident.id,
+        rule=RULE + incident.id,
         group=Group(gathered.journey),
         tick_ms=gathered.changed_ms,
         state=FIRING if gathered.firing else RESOLVED,

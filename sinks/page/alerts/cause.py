@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import quote, urlencode
 
-from touchstream.schemas.incidents import AlertIncident, Cause, CauseBy, CauseGroup, IncidentAlert, IncidentAnnotation
+from touchstream.schemas.incidents import (
+    RULE,
+    AlertIncident,
+    Cause,
+    CauseBy,
+    CauseGroup,
+    IncidentAlert,
+    IncidentAnnotation,
+)
 from touchstream.schemas.metrics import Catalogue
 from touchstream.schemas.times import since_epoch
 from touchstream.sinks.page.figures import NOTHING, difference, number
-
-RULE_OF_INCIDENTS: Final = "incident-"
-"""The rule of an incident's own changes begins so."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class IncidentView:
 def incident_with(incidents: Sequence[AlertIncident], rule: str, place: str, since_ms: int) -> AlertIncident | None:
     """The incident in which an alert of a rule in a place began to fire at an instant (ms), or that it is itself."""
     for one in incidents:
-        if rule == RULE_OF_INCIDENTS + one.id:
+        if rule == RULE + one.id:
             return one
         if any((two.rule, two.place, since_epoch(two.since)) == (rule, place, since_ms) for two in one.alerts):
             return one
@@ -84,7 +88,7 @@ def incident_view(incident: AlertIncident, catalogue: Catalogue) -> IncidentView
     names = urlencode({"journey": incident.journey})
     return IncidentView(
         id=incident.id,
-        address=f"{quote(RULE_OF_INCIDENTS + incident.id, safe='')}?{names}",
+        address=f"{quote(RULE + incident.id, safe='')}?{names}",
         is_open=incident.closed is None,
         since_ms=since_epoch(incident.opened),
         until_ms=None if incident.closed is None else since_epoch(incident.closed),
